@@ -1,0 +1,84 @@
+# How every part of Tempest is built: one function for a component of libtempest, one for a node,
+# one for a set of unit tests.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+# Assertions stay on in RelWithDebInfo: they guard what cannot be, and cost next to nothing.
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
+
+set(TEMPEST_SANITIZE "" CACHE STRING "Sanitizers to build with, as -fsanitize= takes them")
+if(TEMPEST_SANITIZE)
+  add_compile_options(-fsanitize=${TEMPEST_SANITIZE} -fno-omit-frame-pointer -O1)
+  add_link_options(-fsanitize=${TEMPEST_SANITIZE})
+  if(TEMPEST_SANITIZE MATCHES undefined)
+    add_compile_options(-fno-sanitize-recover=undefined)
+  endif()
+endif()
+
+function(tempest_warnings target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+                                           -Woverloaded-virtual -Wextra-semi -Werror)
+endfunction()
+
+# tempest_component(NAME [LINKS target...]): the static library tempest_NAME of every .cpp in this
+# folder. LINKS are public.
+function(tempest_component name)
+  cmake_parse_arguments(arg "" "" "LINKS;PRIVATE_LINKS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *.cpp)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  if(sources)
+    add_library(tempest_${name} STATIC ${sources})
+    tempest_warnings(tempest_${name})
+    target_include_directories(
+      tempest_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/libtempest>
+                             $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+    target_compile_features(tempest_${name} PUBLIC cxx_std_20)
+    target_link_libraries(tempest_${name} PUBLIC ${arg_LINKS} PRIVATE ${arg_PRIVATE_LINKS})
+  else()
+    add_library(tempest_${name} INTERFACE)
+    target_include_directories(
+      tempest_${name} INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/libtempest>
+                                $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                                $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+    target_link_libraries(tempest_${name} INTERFACE ${arg_LINKS} ${arg_PRIVATE_LINKS})
+  endif()
+  set_property(GLOBAL APPEND PROPERTY TEMPEST_COMPONENTS tempest_${name})
+endfunction()
+
+# tempest_program(NAME LINKS target...): the program bin/NAME of this folder's main.cpp.
+function(tempest_program name)
+  cmake_parse_arguments(arg "" "" "LINKS" ${ARGN})
+  add_executable(${name} main.cpp)
+  tempest_warnings(${name})
+  target_link_libraries(${name} PRIVATE ${arg_LINKS})
+  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
+
+# tempest_tests(NAME LABEL label LINKS target...): one test program of every *_test.cpp in this
+# folder; each test case is a CTest test.
+function(tempest_tests name)
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "LINKS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *_test.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 60)
+  endif()
+  add_executable(${name} ${sources})
+  tempest_warnings(${name})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ${arg_LINKS} tempest_test_support)
+  catch_discover_tests(${name} TEST_PREFIX "${name}: " PROPERTIES LABELS "${arg_LABEL}" TIMEOUT
+                       ${arg_TIMEOUT})
+endfunction()

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+/// Bounds that hold everywhere. Those that a user may set stand in the topology or the options.
+namespace tempest {
+
+/// The largest payload, or output, or key: what a frame may hold, less room for its head.
+inline constexpr std::size_t kMaxPayloadBytes = 16ULL << 20;
+/// The largest frame that any node takes or sends.
+inline constexpr std::size_t kMaxFrameBytes = 64ULL << 20;
+/// A batch under way is closed and sent once it holds this much.
+inline constexpr std::size_t kFrameTargetBytes = 256ULL << 10;
+/// The most messages, deliveries, results or ids in one frame.
+inline constexpr std::size_t kMaxFrameItems = 65'536;
+/// The longest name of a node, topology, task or output.
+inline constexpr std::size_t kMaxNameBytes = 255;
+/// The longest reason that is carried with an error; longer ones are cut.
+inline constexpr std::size_t kMaxReasonBytes = 4'096;
+/// The most nodes a directory lists.
+inline constexpr std::size_t kMaxNodes = 4'096;
+/// The largest topology definition.
+inline constexpr std::size_t kMaxTopologyBytes = 1ULL << 20;
+/// Into how many slots keys are hashed; slots, not keys, belong to workers.
+inline constexpr std::size_t kKeySlots = 256;
+
+}  // namespace tempest

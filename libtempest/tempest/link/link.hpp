@@ -1,0 +1,108 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tempest/base/ids.hpp"
+#include "tempest/base/shared_bytes.hpp"
+#include "tempest/base/time.hpp"
+#include "tempest/wire/frames.hpp"
+
+/// What both ends of a link have in common. A link is a session between two incarnations of two
+/// nodes, over a transport (ZeroMQ) that reconnects silently and may lose whatever is in its
+/// pipes. While both incarnations live and hear of each other within the lease, frames arrive once
+/// and in order. When the lease runs out, a new incarnation or session shows up, or the peer says
+/// goodbye, the layer above gets exactly one `lost`, and gives the session's work back.
+///
+///     opener (link::Client, DEALER)                accepter (link::Server, ROUTER)
+///     HELLO(session s) ... every 100 ms ... ->
+///                                             <-   WELCOME(s)          event: up
+///     event: up
+///     DATA(s, sequence 1, ack 0, body)        ->
+///                                             <-   DATA(s, 1, ack 1, body)
+///     HEARTBEAT(s, ack 1)                     ->
+///     (silence beyond the lease)                   event: lost(lease)
+///     DATA(s, 2, ...)                         ->
+///                                             <-   RESET(s)
+///     event: lost(reset); HELLO(session t)    ->
+namespace tempest::link {
+
+struct Settings {
+  Duration hello_interval = std::chrono::milliseconds(100);
+  Duration heartbeat_interval = std::chrono::milliseconds(1000);
+  /// How long this side may be silent before the other gives it up: told to the peer.
+  Duration lease = std::chrono::milliseconds(3000);
+  /// What has arrived is confirmed at the latest after this, if nothing else goes back sooner.
+  Duration ack_delay = std::chrono::milliseconds(20);
+  /// ... or when this many frames wait for it.
+  std::uint64_t ack_every_frames = 32;
+  /// No confirmation for this long: everything unconfirmed is sent again; then after twice that,
+  /// and so on up to the maximum.
+  Duration resend_initial = std::chrono::milliseconds(300);
+  Duration resend_max = std::chrono::milliseconds(2000);
+  /// The most frames, and bytes, sent but not confirmed. can_send() is false beyond.
+  std::size_t max_unacked_frames = 512;
+  std::size_t max_unacked_bytes = 64ULL << 20;
+};
+
+/// Who a node is.
+struct Identity {
+  Role role{};
+  std::string name;
+  Incarnation incarnation;
+  std::string topology;
+};
+
+/// A frame that the shell is to send: on this link's socket, and if that is a ROUTER, to this
+/// routing id.
+struct Outgoing {
+  std::string routing_id;
+  SharedBytes frame;
+};
+
+enum class LostReason : std::uint8_t {
+  lease,        ///< Nothing was heard for longer than the peer's lease.
+  incarnation,  ///< The peer was started anew.
+  reset,        ///< The peer has given the session up.
+  left,         ///< The peer said goodbye.
+  closed,       ///< This side said goodbye.
+};
+
+const char* to_string(LostReason reason);
+
+/// What a link has to say to the layer above.
+struct Event {
+  enum class Kind : std::uint8_t { up, body, lost };
+  Kind kind{};
+  PeerId peer;  ///< Of a Server; a Client has just the one.
+  // up, lost: the peer.
+  std::shared_ptr<const Identity> identity;
+  // body: good as long as the received frame.
+  wire::BodyKind body_kind{};
+  std::string_view body;
+  // lost
+  LostReason reason{};
+};
+
+/// Where a link puts what comes of a step. The caller empties it.
+struct Output {
+  std::vector<Outgoing> frames;
+  std::vector<Event> events;
+};
+
+/// What was dropped, and why; for gauges and logs.
+struct Counters {
+  std::uint64_t frames_sent = 0;
+  std::uint64_t frames_received = 0;
+  std::uint64_t frames_resent = 0;
+  std::uint64_t malformed = 0;     ///< Not a frame of this protocol.
+  std::uint64_t stale = 0;         ///< Of a session that is over.
+  std::uint64_t duplicate = 0;     ///< Arrived already.
+  std::uint64_t out_of_order = 0;  ///< Something before it is missing; it will come again.
+  std::uint64_t leases_lost = 0;
+};
+
+}  // namespace tempest::link

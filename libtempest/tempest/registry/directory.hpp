@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tempest/base/ids.hpp"
+#include "tempest/wire/frames.hpp"
+
+namespace tempest::registry {
+
+/// What a node says of itself; the owning twin of wire::Registration.
+struct Registration {
+  std::string endpoint;
+  std::string topology_version;
+  std::string topology_text;
+  std::vector<std::string> tasks;
+  std::string state = "running";
+
+  bool operator==(const Registration&) const = default;
+};
+
+/// What a node knows of its topology; the owning twin of wire::Directory. Sorted by name.
+struct Directory {
+  std::string topology;
+  std::string topology_version;
+  std::string topology_text;
+
+  struct Coordinator {
+    std::string name;
+    Incarnation incarnation;
+    std::string endpoint;
+    std::string topology_version;
+
+    bool operator==(const Coordinator&) const = default;
+  };
+  std::vector<Coordinator> coordinators;
+
+  struct Worker {
+    std::string name;
+    Incarnation incarnation;
+    std::vector<std::string> tasks;
+
+    bool operator==(const Worker&) const = default;
+  };
+  std::vector<Worker> workers;
+  std::uint64_t slots_revision = 0;
+  std::uint64_t slots_settled = 0;
+
+  bool operator==(const Directory&) const = default;
+};
+
+wire::Registration view_of(const Registration& registration);
+Registration own(const wire::Registration& registration);
+wire::Directory view_of(const Directory& directory, std::uint64_t revision);
+Directory own(const wire::Directory& directory);
+
+}  // namespace tempest::registry

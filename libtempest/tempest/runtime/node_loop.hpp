@@ -1,0 +1,77 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "tempest/base/ids.hpp"
+#include "tempest/base/result.hpp"
+#include "tempest/base/time.hpp"
+#include "tempest/link/node.hpp"
+#include "tempest/wire/frames.hpp"
+
+namespace tempest::runtime {
+
+class Transport;  // runtime/transport.hpp
+
+/// What a NodeLoop drives: a role's shell, which hands everything to its machine. All calls come
+/// from the loop's thread.
+class Node {
+ public:
+  virtual ~Node() = default;
+
+  /// Once, before the first event.
+  virtual void start(TimePoint now, link::Effects& effects) = 0;
+  virtual void receive(const link::FrameReceived& received, TimePoint now,
+                       link::Effects& effects) = 0;
+  /// Somebody called NodeLoop::wake(): look into your mailboxes.
+  virtual void woken(TimePoint /*now*/, link::Effects& /*effects*/) {}
+  /// Everything that could be read has been: send what was gathered, look at the timers.
+  virtual void turn(TimePoint now, link::Effects& effects) = 0;
+  /// Not later than this, turn() again.
+  virtual TimePoint next_turn() const = 0;
+  /// A signal or the program asks for an end: drain, then set effects.finished. `at_once`: now.
+  virtual void stop(bool at_once, TimePoint now, link::Effects& effects) = 0;
+
+  /// Published once a second on the stats bus.
+  virtual void report(TimePoint now, wire::StatsReport& report) const = 0;
+};
+
+struct NodeLoopOptions {
+  std::string identity;  ///< The routing id of this node's DEALERs: "name#incarnation".
+  /// Where the ROUTER binds; empty: the node has none.
+  std::string bind;
+  /// The brokers' stats-in endpoints; empty: statistics are not published.
+  std::vector<std::string> stats_endpoints;
+  Duration stats_interval = std::chrono::seconds(1);
+};
+
+/// One thread's loop around one node: waits on its sockets, a wake-up and the next timer, feeds
+/// what came in to the node, and carries out the effects. The only place where a node's sockets
+/// are touched.
+class NodeLoop {
+ public:
+  NodeLoop(Transport& transport, NodeLoopOptions options);
+  ~NodeLoop();
+
+  /// Binds the ROUTER, if there is one to bind.
+  Result<void> bind();
+  /// Where it is bound ("tcp://0.0.0.0:40123"), after bind().
+  const std::string& bound_endpoint() const;
+
+  /// Runs until the node has finished; returns its exit code.
+  int run(Node& node);
+
+  /// Makes the loop call Node::woken(). From any thread, at any time; cheap when one is pending.
+  void wake();
+  /// Makes the loop call Node::stop(). From any thread, or from a signal handler.
+  void request_stop(bool at_once);
+
+ private:
+  struct Sockets;
+  std::unique_ptr<Sockets> sockets_;
+  std::unique_ptr<struct NodeLoopState> state_;
+};
+
+}  // namespace tempest::runtime

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tempest/base/result.hpp"
+#include "tempest/base/time.hpp"
+
+/// What feeds a topology.
+namespace tempest {
+
+/// How a source knows one of its messages again: 128 bits of its own choosing (a stream entry's
+/// id, a place in a file, an index). Opaque to Tempest.
+struct SourceToken {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+
+  auto operator<=>(const SourceToken&) const = default;
+};
+
+/// One message as it was read.
+struct SourceMessage {
+  std::string payload;
+  std::string key;
+  SourceToken token;
+};
+
+/// What one poll found.
+struct SourceBatch {
+  std::vector<SourceMessage> messages;
+  /// Set by a finite source with its last batch (which may be empty): nothing will ever follow.
+  bool ended = false;
+  /// Entries that the source had listed but no longer has (deleted from a stream while pending):
+  /// counted as lost at the source, never as done.
+  std::uint64_t lost = 0;
+  /// Set where `messages` are the source's own earlier reads that were never acked, read again.
+  bool redelivered = false;
+};
+
+/// Reads messages and acknowledges them. One thread calls it, and it may block there: the node's
+/// links are served by another. An Error of code `unavailable` means "away; try again": the node
+/// reports it once, backs off and calls again, and everything not acked with success is acked
+/// again later. Any other error ends the node with its message.
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  /// Called before the first poll, and again after an `unavailable`.
+  virtual Result<void> open() = 0;
+
+  /// Appends up to max_messages that were not given out before (or that are given again after a
+  /// lost connection; the node knows those it still holds by their token). Nothing there is
+  /// success with an empty batch. Does not wait longer than `wait`.
+  virtual Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) = 0;
+
+  /// Confirms these for good. Success means that the source has done so. Acking twice is success.
+  virtual Result<void> ack(std::span<const SourceToken> tokens) = 0;
+
+  /// For log lines and dead letters: "1700000000000-0", "line 17".
+  virtual std::string describe(const SourceToken& token) const = 0;
+};
+
+}  // namespace tempest

@@ -1,0 +1,178 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tempest/base/result.hpp"
+#include "tempest/base/settings.hpp"
+#include "tempest/base/time.hpp"
+
+/// What a user includes to write tasks. A task library needs this header and nothing to link to.
+namespace tempest {
+
+/// What tasks hand to each other. Both views are good only for the call they are given in.
+struct Message {
+  std::string_view payload;  ///< Opaque bytes.
+  std::string_view key;      ///< By which `grouping = "key"` groups; the payload itself if empty.
+
+  Message() = default;
+  Message(std::string_view payload, std::string_view key = {})  // NOLINT: implicit
+      : payload(payload), key(key) {}
+  Message(const char* payload) : payload(payload) {}         // NOLINT: implicit
+  Message(const std::string& payload) : payload(payload) {}  // NOLINT: implicit
+};
+
+/// What handle() returns when it could not do its work.
+struct TaskError {
+  enum class Kind {
+    retry,  ///< Another attempt may help: the topology's policy decides.
+    fail,   ///< It will not: the message has failed for good.
+  };
+  Kind kind = Kind::retry;
+  std::string reason;
+  /// With retry: not before this has passed, and without using up an attempt. Zero: by the
+  /// topology's backoff, as an attempt.
+  Duration after{0};
+
+  operator Error() const {  // NOLINT: so that `return TaskError{...};` works
+    return Error{kind == Kind::fail ? ErrorCode::fail : ErrorCode::retry, reason, after};
+  }
+};
+
+/// What a task may ask and do during a call. Valid only for that call and in its thread.
+class Context {
+ public:
+  virtual ~Context() = default;
+
+  /// Hands a message on: along every plain edge of this task (`after = ["task"]`), or, with an
+  /// output's name, along the edges of that name alone (`after = ["task:late"]`, or a plain edge
+  /// to a task so called). Copies both views. Messages emitted by a call that then returns an
+  /// error are dropped.
+  virtual void emit(const Message& message, std::string_view output = {}) = 0;
+
+  /// This task's name in the topology.
+  virtual std::string_view task() const = 0;
+  /// The task whose output this message is, or "source". In gather("all"), of the first message.
+  virtual std::string_view origin() const = 0;
+  /// 1 at the first attempt.
+  virtual std::uint32_t attempt() const = 0;
+};
+
+/// One unit of a user's work. There is one instance for each handler thread, and no two threads
+/// call an instance at once; with `grouping = "key"` a key stays with one instance. An exception
+/// that leaves a call is an error of kind retry with its what().
+class Task {
+ public:
+  virtual ~Task() = default;
+
+  /// Called once before the first message, with the task's `config` table. An error stops the
+  /// worker, with the reason.
+  virtual Result<void> open(const Settings& /*config*/) { return {}; }
+
+  /// False skips the message for this task: it counts as done, without outputs.
+  virtual bool filter(const Message& /*message*/) { return true; }
+
+  virtual Result<void> handle(const Message& message, Context& context) = 0;
+
+  /// With `gather = "all"`: everything that reached this task from one source message, in one
+  /// call. `origins[i]` is the task (or "source") whose output messages[i] is.
+  virtual Result<void> gather(std::span<const Message> messages,
+                              std::span<const std::string_view> /*origins*/, Context& context) {
+    for (const Message& message : messages) {
+      if (!filter(message)) continue;
+      if (auto done = handle(message, context); !done) return done;
+    }
+    return {};
+  }
+
+  /// True if this task wants many deliveries in one call: then handle_batch() is called in place
+  /// of handle(), with at most max_batch() of them.
+  virtual bool batches() const { return false; }
+  virtual std::size_t max_batch() const { return 1024; }
+
+  /// One outcome for each message, in order; contexts[i] belongs to messages[i]. A wrong number of
+  /// outcomes makes the whole batch an error.
+  virtual std::vector<Result<void>> handle_batch(std::span<const Message> messages,
+                                                 std::span<Context* const> contexts) {
+    std::vector<Result<void>> outcomes;
+    outcomes.reserve(messages.size());
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+      outcomes.push_back(handle(messages[i], *contexts[i]));
+    }
+    return outcomes;
+  }
+};
+
+/// What a task library offers under one name. Plain data, so that a library built today can be
+/// looked at by the worker of tomorrow before anything in it is called.
+struct TaskFactory {
+  const char* name;
+  Task* (*create)();
+};
+
+struct TaskLibrary {
+  /// Changed whenever Task, Context, Message or this struct changes shape.
+  static constexpr std::uint32_t kAbi = 1;
+
+  std::uint32_t abi;
+  const char* name;
+  const TaskFactory* factories;
+  std::size_t factory_count;
+};
+
+namespace detail {
+
+template <typename T>
+constexpr TaskFactory make_factory(const char* name) {
+  return {name, []() -> Task* { return new T(); }};
+}
+
+}  // namespace detail
+}  // namespace tempest
+
+#define TEMPEST_DETAIL_EXPAND(x) x
+#define TEMPEST_DETAIL_COUNT(_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, \
+                             _16, N, ...)                                                      \
+  N
+#define TEMPEST_DETAIL_F1(t) ::tempest::detail::make_factory<t>(#t)
+#define TEMPEST_DETAIL_F2(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F1(__VA_ARGS__)
+#define TEMPEST_DETAIL_F3(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F2(__VA_ARGS__)
+#define TEMPEST_DETAIL_F4(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F3(__VA_ARGS__)
+#define TEMPEST_DETAIL_F5(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F4(__VA_ARGS__)
+#define TEMPEST_DETAIL_F6(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F5(__VA_ARGS__)
+#define TEMPEST_DETAIL_F7(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F6(__VA_ARGS__)
+#define TEMPEST_DETAIL_F8(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F7(__VA_ARGS__)
+#define TEMPEST_DETAIL_F9(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F8(__VA_ARGS__)
+#define TEMPEST_DETAIL_F10(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F9(__VA_ARGS__)
+#define TEMPEST_DETAIL_F11(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F10(__VA_ARGS__)
+#define TEMPEST_DETAIL_F12(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F11(__VA_ARGS__)
+#define TEMPEST_DETAIL_F13(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F12(__VA_ARGS__)
+#define TEMPEST_DETAIL_F14(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F13(__VA_ARGS__)
+#define TEMPEST_DETAIL_F15(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F14(__VA_ARGS__)
+#define TEMPEST_DETAIL_F16(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F15(__VA_ARGS__)
+#define TEMPEST_DETAIL_PICK(...)                                                                   \
+  TEMPEST_DETAIL_COUNT(__VA_ARGS__, TEMPEST_DETAIL_F16, TEMPEST_DETAIL_F15, TEMPEST_DETAIL_F14,    \
+                       TEMPEST_DETAIL_F13, TEMPEST_DETAIL_F12, TEMPEST_DETAIL_F11,                 \
+                       TEMPEST_DETAIL_F10, TEMPEST_DETAIL_F9, TEMPEST_DETAIL_F8,                   \
+                       TEMPEST_DETAIL_F7, TEMPEST_DETAIL_F6, TEMPEST_DETAIL_F5, TEMPEST_DETAIL_F4, \
+                       TEMPEST_DETAIL_F3, TEMPEST_DETAIL_F2, TEMPEST_DETAIL_F1, )
+
+/// Once in a task library: its name, then its task classes (at most 16, each constructible without
+/// arguments, visible at the point of use). `TEMPEST_TASKS(wordcount, Split, Count)` in
+/// libwordcount.so makes `uses = "wordcount:Split"` work. In a worker of one's own, pass
+/// tempest_library_wordcount() to tempest::run_worker() (tempest/worker.hpp).
+#define TEMPEST_TASKS(library, ...)                                            \
+  extern "C" __attribute__((visibility("default")))                            \
+  const ::tempest::TaskLibrary* tempest_library_##library() {                  \
+    static constexpr ::tempest::TaskFactory factories[] = {                    \
+        TEMPEST_DETAIL_EXPAND(TEMPEST_DETAIL_PICK(__VA_ARGS__)(__VA_ARGS__))}; \
+    static constexpr ::tempest::TaskLibrary description = {                    \
+        ::tempest::TaskLibrary::kAbi, #library, factories,                     \
+        sizeof(factories) / sizeof(factories[0])};                             \
+    return &description;                                                       \
+  }

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tempest/base/result.hpp"
+#include "tempest/base/settings.hpp"
+#include "tempest/base/time.hpp"
+#include "tempest/dag/graph.hpp"
+
+/// A topology as data: what a Topology.toml says (runtime/topology_file.hpp), or what a program
+/// puts together with TopologyBuilder.
+namespace tempest {
+
+/// A source, a sink or a dead-letter sink: which kind, and how it is set up.
+struct Endpoint {
+  std::string type;
+  Settings settings;
+};
+
+struct SourceDefinition {
+  Endpoint endpoint;
+  /// The most messages read but not yet acked, and their payload.
+  std::uint64_t max_pending = 20'000;
+  std::uint64_t max_pending_bytes = 64ULL << 20;
+  /// After an empty poll: wait this long, then twice as long, and so on to max_backoff and never
+  /// beyond it.
+  Duration poll_interval = std::chrono::milliseconds(10);
+  Duration max_backoff = std::chrono::seconds(1);
+  /// The most messages asked for in one poll.
+  std::uint64_t read_count = 1'000;
+  /// True: acked as they come, in batches. False: one by one, each confirmed before the next.
+  bool ack_in_batches = true;
+};
+
+/// One task of the pipeline.
+struct TaskDefinition {
+  std::string name;
+  /// "library:Task", or a built-in's name.
+  std::string uses;
+  struct Input {
+    std::string task;
+    std::string output;  ///< Empty: the plain edge.
+  };
+  /// The tasks whose outputs it takes; none: it takes the source's messages.
+  std::vector<Input> after;
+  dag::Grouping grouping = dag::Grouping::shuffle;
+  dag::Gather gather = dag::Gather::none;
+  /// The time for one delivery, from being sent to a worker to its result. Zero: only the tree's.
+  Duration timeout{0};
+  /// A user's task's `config` table, or the built-in's own (`sleep`, `fail`, `sink`).
+  Settings config;
+};
+
+enum class FailurePolicy : std::uint8_t {
+  none,         ///< Left unacked, for the source's own redelivery.
+  best_effort,  ///< Acked all the same.
+  retry,        ///< Tried again; when attempts are used up, dead-lettered.
+};
+
+struct Backoff {
+  Duration initial = std::chrono::milliseconds(100);
+  double factor = 2.0;
+  Duration max = std::chrono::seconds(30);
+  /// The share (0 to 1) of each wait that is drawn at random: 0.2 gives 80 % to 100 % of it.
+  double jitter = 0.2;
+};
+
+struct FailureDefinition {
+  FailurePolicy policy = FailurePolicy::retry;
+  /// Of a whole tree, from the source's message to the last delivery. Zero: none.
+  Duration timeout = std::chrono::seconds(30);
+  std::uint32_t max_attempts = 5;
+  Backoff backoff;
+  std::optional<Endpoint> dead_letter;
+};
+
+struct Topology {
+  std::string name;
+  std::vector<std::string> libraries;
+  SourceDefinition source;
+  std::vector<TaskDefinition> tasks;
+  FailureDefinition failure;
+
+  dag::Graph graph;     ///< Made of `tasks`, and valid.
+  std::string version;  ///< 16 hexadecimal digits, made from the text.
+  std::string text;     ///< As TOML, variables filled in: what goes over the wire.
+};
+
+/// Builds a topology in C++:
+///
+///     auto topology = TopologyBuilder("wordcount")
+///                         .source("lines", settings)
+///                         .task("split", "wordcount:Split")
+///                         .task("count", "wordcount:Count").after("split").by_key()
+///                         .build();
+///
+/// build() writes the same TOML a file would hold and reads it back, so both ways are one.
+class TopologyBuilder {
+ public:
+  explicit TopologyBuilder(std::string name);
+
+  TopologyBuilder& library(std::string file);
+  TopologyBuilder& source(std::string type, Settings settings = {});
+  TopologyBuilder& task(std::string name, std::string uses, Settings config = {});
+  /// These speak of the task added last.
+  TopologyBuilder& after(std::string task, std::string output = {});
+  TopologyBuilder& by_key();
+  TopologyBuilder& to_all();
+  TopologyBuilder& gather_each();
+  TopologyBuilder& gather_all();
+  TopologyBuilder& task_timeout(Duration timeout);
+  /// The failure part; replaces it whole.
+  TopologyBuilder& failure(FailureDefinition failure);
+
+  Result<Topology> build() const;
+
+ private:
+  Topology topology_;
+};
+
+}  // namespace tempest

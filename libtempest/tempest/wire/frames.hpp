@@ -1,0 +1,300 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tempest/base/histogram.hpp"
+#include "tempest/base/ids.hpp"
+#include "tempest/base/limits.hpp"
+
+/// Everything that goes over a link, as plain structs. docs/protocol.md has the bytes.
+///
+/// A frame is a link header and, in data frames, one body. Views in decoded structs point into the
+/// frame they were decoded from and live as long as it does; views in structs to be encoded need
+/// only outlive the encoding. Decoding into a struct replaces its contents and keeps its capacity,
+/// so that a reused struct costs no allocation.
+namespace tempest::wire {
+
+/// Raised when a change makes old and new nodes misunderstand each other.
+inline constexpr std::uint64_t kProtocolVersion = 1;
+
+// --- Link headers ------------------------------------------------------------------------------
+
+enum class FrameType : std::uint8_t {
+  hello = 1,      ///< From the side that opened the link, until welcomed.
+  welcome = 2,    ///< The answer.
+  data = 3,       ///< A numbered frame with a body.
+  heartbeat = 4,  ///< Says "alive" and what has arrived.
+  reset = 5,      ///< "I know of no such session": the other side gives the session up.
+  bye = 6,        ///< An orderly end.
+};
+
+struct Hello {
+  std::uint64_t protocol = kProtocolVersion;
+  std::uint64_t session = 0;  ///< Drawn by the opener; names this session in every later frame.
+  Role role = Role::operator_;
+  std::string_view name;
+  Incarnation incarnation;
+  std::string_view topology;   ///< Empty where the node serves none.
+  std::uint64_t lease_ms = 0;  ///< How long silence from the opener may last.
+};
+
+struct Welcome {
+  std::uint64_t protocol = kProtocolVersion;
+  std::uint64_t session = 0;
+  Role role = Role::broker;
+  std::string_view name;
+  Incarnation incarnation;
+  std::uint64_t lease_ms = 0;  ///< How long silence from the accepter may last.
+};
+
+struct Heartbeat {
+  std::uint64_t session = 0;
+  std::uint64_t ack = 0;  ///< Every data frame up to this number has arrived.
+  bool missing = false;   ///< A later one has arrived too: send again from ack + 1, now.
+};
+
+struct Reset {
+  std::uint64_t session = 0;
+};
+
+struct Bye {
+  std::uint64_t session = 0;
+  std::string_view reason;
+};
+
+/// What kind of body a data frame carries.
+enum class BodyKind : std::uint8_t {
+  // Between a node and a broker.
+  registration = 1,
+  directory = 2,
+  slot_settlement = 3,
+  query = 4,
+  snapshot = 5,
+  // Between a source or a worker and a coordinator.
+  attach = 16,
+  window = 17,
+  messages = 18,
+  outcomes = 19,
+  deliveries = 20,
+  results = 21,
+};
+
+/// The fixed-size head of a data frame.
+struct DataHeader {
+  std::uint64_t session = 0;
+  std::uint64_t sequence = 0;  ///< From 1, per direction.
+  std::uint64_t ack = 0;
+  BodyKind kind{};
+};
+
+// --- Bodies: registry --------------------------------------------------------------------------
+
+/// A node tells a broker about itself; again whenever any of it changes.
+struct Registration {
+  std::string_view endpoint;          ///< Where its ROUTER is to be reached; empty if it has none.
+  std::string_view topology_version;  ///< Of the definition it brings or follows.
+  std::string_view topology_text;     ///< Coordinators only: the definition, as TOML.
+  std::vector<std::string_view> tasks;  ///< Workers only: the tasks served.
+  std::string_view state;               ///< "running", "draining", "stalled: ...", for people.
+};
+
+/// What a node needs to know of the others. Sent whole whenever it changes.
+struct Directory {
+  std::uint64_t revision = 0;  ///< Grows; of this broker's incarnation.
+  std::string_view topology;
+  /// The definition of the newest coordinator; empty while none has registered.
+  std::string_view topology_version;
+  std::string_view topology_text;
+
+  struct Coordinator {
+    std::string_view name;
+    Incarnation incarnation;
+    std::string_view endpoint;
+    std::string_view topology_version;
+  };
+  std::vector<Coordinator> coordinators;
+
+  struct Worker {
+    std::string_view name;
+    Incarnation incarnation;
+    std::vector<std::string_view> tasks;
+  };
+  /// Live workers, by name: of these every coordinator makes the same table of key slots.
+  std::vector<Worker> workers;
+  /// The revision of the worker list: raised when it changes.
+  std::uint64_t slots_revision = 0;
+  /// Every coordinator has let go of the slots that moved, up to this slots_revision.
+  std::uint64_t slots_settled = 0;
+};
+
+/// A coordinator to the broker: "what moved up to this revision has nothing in flight here".
+struct SlotSettlement {
+  std::uint64_t slots_revision = 0;
+};
+
+/// An operator's question: "nodes" is all there is so far.
+struct Query {
+  std::uint64_t id = 0;
+  std::string_view what;
+  std::string_view topology;  ///< Empty: all.
+};
+
+/// The answer to Query{"nodes"}.
+struct Snapshot {
+  std::uint64_t id = 0;
+  struct Node {
+    Role role{};
+    std::string_view name;
+    Incarnation incarnation;
+    std::string_view topology;
+    std::string_view topology_version;
+    std::string_view endpoint;
+    std::vector<std::string_view> tasks;
+    std::string_view state;
+    std::uint64_t age_ms = 0;  ///< Since it registered.
+  };
+  std::vector<Node> nodes;
+};
+
+// --- Bodies: data ------------------------------------------------------------------------------
+
+/// The first body from a source or a worker on each new session with a coordinator.
+struct Attach {
+  std::string_view topology_version;
+  std::vector<TaskId> tasks;          ///< A worker's. Empty for a source.
+  std::uint64_t window_messages = 0;  ///< A worker's: see Window.
+  std::uint64_t window_bytes = 0;
+};
+
+/// Credit. The receiver of messages (a coordinator to a source) or of deliveries (a worker to a
+/// coordinator) states how many may be out at once; each outcome or result gives its own back.
+/// Lowering it takes nothing back. Zero: send nothing (draining).
+struct Window {
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
+};
+
+/// A source to a coordinator.
+struct Messages {
+  struct Item {
+    MessageId id;
+    std::string_view key;
+    std::string_view payload;
+  };
+  std::vector<Item> items;
+};
+
+/// Why a message or a delivery failed.
+enum class FailureKind : std::uint8_t {
+  error = 0,         ///< The task returned an error or threw.
+  timeout = 1,       ///< The tree was not done in time.
+  task_timeout = 2,  ///< A delivery got no result in time.
+  worker_lost = 3,   ///< Its worker died while it was being handled, too often.
+  coordinator_lost = 4,
+  unroutable = 5,  ///< Not of this topology version.
+};
+
+const char* to_string(FailureKind kind);
+
+/// A coordinator to a source: what became of its messages.
+struct Outcomes {
+  std::vector<MessageId> acked;
+  struct Failed {
+    MessageId id;
+    FailureKind kind{};
+    /// The failing delivery: its task's name, attempts, worker, what it said and was given.
+    std::string_view task;
+    std::uint32_t attempts = 0;
+    std::string_view worker;
+    std::string_view reason;
+    std::string_view payload;
+    /// Of the whole tree, how often its deliveries were tried again.
+    std::uint32_t retries = 0;
+  };
+  std::vector<Failed> failed;
+  /// The coordinator will not take them now (other version, draining): send them elsewhere or
+  /// later. Not an attempt.
+  std::vector<MessageId> returned;
+};
+
+/// A coordinator to a worker.
+struct Deliveries {
+  /// One message of a delivery.
+  struct Part {
+    EdgeId edge = kNoEdge;  ///< By which it came; kNoEdge: from the source.
+    std::string_view key;
+    std::string_view payload;
+  };
+  struct Item {
+    DeliveryId id;
+    TaskId task{};
+    std::uint32_t attempt = 1;
+    /// Where its parts stand in `parts`: one, or with gather = "all" any number.
+    std::uint32_t first_part = 0;
+    std::uint32_t part_count = 1;
+  };
+  std::vector<Item> items;
+  std::vector<Part> parts;
+};
+
+/// A worker to a coordinator: what became of its deliveries, in the order of their ends.
+struct Results {
+  enum class Status : std::uint8_t {
+    done = 0,
+    retry = 1,     ///< Failed; another attempt may help.
+    fail = 2,      ///< Failed for good.
+    returned = 3,  ///< Never started (draining): not an attempt.
+  };
+  struct Output {
+    /// The output's name, empty for the plain edges.
+    std::string_view output;
+    std::string_view key;
+    std::string_view payload;
+  };
+  struct Item {
+    DeliveryId id;
+    Status status = Status::done;
+    std::string_view reason;
+    std::uint64_t retry_after_ms = 0;
+    /// Where its outputs stand in `outputs`.
+    std::uint32_t first_output = 0;
+    std::uint32_t output_count = 0;
+  };
+  std::vector<Item> items;
+  std::vector<Output> outputs;
+};
+
+// --- Statistics, on the stats bus ----------------------------------------------------------------
+
+/// A node's own numbers since its start, once a second. Not on a link: a PUB frame of its own.
+struct StatsReport {
+  std::string node;
+  Role role{};
+  std::string topology;
+  Incarnation incarnation;
+  std::uint64_t uptime_ms = 0;
+
+  struct Label {
+    std::string name;
+    std::string value;
+  };
+  /// A counter (never goes down in one incarnation) or a gauge.
+  struct Number {
+    std::string name;
+    std::vector<Label> labels;
+    double value = 0;
+    bool is_counter = true;
+  };
+  struct Distribution {
+    std::string name;
+    std::vector<Label> labels;
+    Histogram histogram;
+  };
+  std::vector<Number> numbers;
+  std::vector<Distribution> distributions;
+};
+
+}  // namespace tempest::wire
