@@ -99,6 +99,12 @@ struct Registration {
   std::string_view topology_text;     ///< Coordinators only: the definition, as TOML.
   std::vector<std::string_view> tasks;  ///< Workers only: the tasks served.
   std::string_view state;               ///< "running", "draining", "stalled: ...", for people.
+  /// The broker is to number its worker list no lower than this, so that a broker that forgot
+  /// everything does not go back behind what nodes know. 0: this node knows of no list yet.
+  std::uint64_t slots_revision = 0;
+  /// For how long the node has had this definition: the newest one wins at every broker, in
+  /// whatever order nodes come back to it.
+  std::uint64_t age_ms = 0;
 };
 
 /// What a node needs to know of the others. Sent whole whenever it changes.
@@ -124,7 +130,8 @@ struct Directory {
   };
   /// Live workers, by name: of these every coordinator makes the same table of key slots.
   std::vector<Worker> workers;
-  /// The revision of the worker list: raised when it changes.
+  /// The revision of the worker list: raised when it changes. 0: this broker does not know them all
+  /// yet (it was restarted, and they are still coming back); what was known before stays.
   std::uint64_t slots_revision = 0;
   /// Every coordinator has let go of the slots that moved, up to this slots_revision.
   std::uint64_t slots_settled = 0;
