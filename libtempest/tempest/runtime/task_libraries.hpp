@@ -1,0 +1,54 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tempest/base/result.hpp"
+#include "tempest/task.hpp"
+
+namespace tempest::runtime {
+
+/// The task libraries of a process: shared ones loaded from files, and those linked in. A library
+/// is never unloaded, so tasks may outlive this. load() and add() are for one thread, before others
+/// look; after that the const functions may be called from any.
+class TaskLibraries {
+ public:
+  /// Loads the shared library made with TEMPEST_TASKS(<name>, ...). With a slash it is a path, as
+  /// it stands or below an entry of `search_path`. Otherwise ("libwordcount.so", or "wordcount" for
+  /// short) it is looked for in the entries of `search_path` in their order (the topology file's
+  /// folder first, then what --library-path gave; an entry may be several with colons), then in
+  /// ../lib/tempest and ../lib as seen from the program's folder, then in the current folder.
+  /// Loading a library again is success. All errors are `configuration`, and say what was searched,
+  /// or what to do.
+  Result<void> load(std::string_view name_or_file, const std::vector<std::string>& search_path);
+
+  /// One that is linked into the program: `add(tempest_library_wordcount())`.
+  Result<void> add(const TaskLibrary* library);
+
+  /// A new instance of "library:Task". An error (`configuration`) names the nearest right name, and
+  /// what there is.
+  Result<std::unique_ptr<Task>> create(std::string_view uses) const;
+
+  /// Whether create() would find it, for a check before anything runs; the same errors.
+  Result<void> check(std::string_view uses) const;
+
+  std::vector<std::string> library_names() const;
+  /// Of one library, as "library:Task"; of all, if `library` is empty.
+  std::vector<std::string> task_names(std::string_view library = {}) const;
+
+ private:
+  struct Loaded {
+    const TaskLibrary* library;
+    std::string path;  ///< Empty: linked in.
+  };
+
+  Result<void> load_file(const std::string& path);
+  Result<void> take(const TaskLibrary* library, const std::string& path);
+  Result<const TaskFactory*> find(std::string_view uses) const;
+
+  std::vector<Loaded> libraries_;
+};
+
+}  // namespace tempest::runtime
