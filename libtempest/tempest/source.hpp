@@ -60,6 +60,10 @@ class Source {
   /// Confirms these for good. Success means that the source has done so. Acking twice is success.
   virtual Result<void> ack(std::span<const SourceToken> tokens) = 0;
 
+  /// What a person should be told that is no error (a Redis that does not keep its data, an entry
+  /// too large to be read): each is given once. Asked for after every open() and poll().
+  virtual std::vector<std::string> take_warnings() { return {}; }
+
   /// For log lines and dead letters: "1700000000000-0", "line 17".
   virtual std::string describe(const SourceToken& token) const = 0;
 };

@@ -21,10 +21,10 @@ struct Message {
   std::string_view key;      ///< By which `grouping = "key"` groups; the payload itself if empty.
 
   Message() = default;
-  Message(std::string_view payload, std::string_view key = {})  // NOLINT: implicit
-      : payload(payload), key(key) {}
-  Message(const char* payload) : payload(payload) {}         // NOLINT: implicit
-  Message(const std::string& payload) : payload(payload) {}  // NOLINT: implicit
+  Message(std::string_view bytes, std::string_view grouped_by = {})  // NOLINT: implicit
+      : payload(bytes), key(grouped_by) {}
+  Message(const char* bytes) : payload(bytes) {}         // NOLINT: implicit
+  Message(const std::string& bytes) : payload(bytes) {}  // NOLINT: implicit
 };
 
 /// What handle() returns when it could not do its work.
