@@ -1,9 +1,13 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 
 #include "tempest/base/result.hpp"
+#include "tempest/base/time.hpp"
 #include "tempest/link/node.hpp"
 
 namespace tempest::runtime {
@@ -13,7 +17,7 @@ enum class LogFormat { text, json };
 /// Sets up the process's log, on stderr. `level`: debug, info, warning, error or off.
 Result<void> start_logging(std::string_view level, std::string_view format);
 
-/// What is said in every line of this thread's loop from now on: the node's name.
+/// One node's log: its name stands in every line. Used by one thread.
 class Log {
  public:
   explicit Log(std::string node) : node_(std::move(node)) {}
@@ -26,7 +30,13 @@ class Log {
   void error(std::string text) { write({link::Notice::Level::error, std::move(text), {}}); }
 
  private:
+  struct Repeat {
+    TimePoint written;
+    std::uint64_t left_out = 0;
+  };
+
   std::string node_;
+  std::map<std::string, Repeat, std::less<>> repeats_;
 };
 
 }  // namespace tempest::runtime

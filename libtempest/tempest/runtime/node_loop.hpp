@@ -1,11 +1,9 @@
 #pragma once
 
-#include <atomic>
-#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "tempest/base/ids.hpp"
 #include "tempest/base/result.hpp"
 #include "tempest/base/time.hpp"
 #include "tempest/link/node.hpp"
@@ -39,7 +37,8 @@ class Node {
 };
 
 struct NodeLoopOptions {
-  std::string identity;  ///< The routing id of this node's DEALERs: "name#incarnation".
+  std::string node_name;   ///< In the log, and in the topic of its statistics.
+  std::string routing_id;  ///< Of this node's DEALERs: "name#incarnation".
   /// Where the ROUTER binds; empty: the node has none.
   std::string bind;
   /// The brokers' stats-in endpoints; empty: statistics are not published.
@@ -54,24 +53,26 @@ class NodeLoop {
  public:
   NodeLoop(Transport& transport, NodeLoopOptions options);
   ~NodeLoop();
+  NodeLoop(const NodeLoop&) = delete;
+  NodeLoop& operator=(const NodeLoop&) = delete;
 
   /// Binds the ROUTER, if there is one to bind.
   Result<void> bind();
   /// Where it is bound ("tcp://0.0.0.0:40123"), after bind().
   const std::string& bound_endpoint() const;
 
-  /// Runs until the node has finished; returns its exit code.
+  /// Runs until the node has finished; returns its exit code. From one thread, once.
   int run(Node& node);
 
   /// Makes the loop call Node::woken(). From any thread, at any time; cheap when one is pending.
   void wake();
-  /// Makes the loop call Node::stop(). From any thread, or from a signal handler.
+  /// Makes the loop call Node::stop(). From any thread, or from a signal handler. A second request
+  /// is always one to stop at once.
   void request_stop(bool at_once);
 
  private:
-  struct Sockets;
-  std::unique_ptr<Sockets> sockets_;
-  std::unique_ptr<struct NodeLoopState> state_;
+  class Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace tempest::runtime

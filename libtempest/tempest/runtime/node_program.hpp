@@ -16,7 +16,7 @@ namespace tempest::runtime {
 
 struct NodeOptions {
   std::string name;                  ///< --name; by default "<role>@<host>:<pid>".
-  std::vector<std::string> brokers;  ///< --broker, at least one.
+  std::vector<std::string> brokers;  ///< --broker, at least one (none for a broker).
   Duration drain_timeout{};          ///< --drain-timeout, 8s.
   link::Settings link;               ///< --lease sets the lease; heartbeats are a third of it.
 };
@@ -32,18 +32,26 @@ NodeOptions read_node_options(Role role, CommandLine& line);
 link::Identity make_identity(Role role, std::string name, std::string topology);
 /// For a machine's Random.
 std::uint64_t random_seed();
+std::string host_name();
 
-/// Binds and runs the node's loop in this thread until it ends, with SIGTERM and SIGINT as
-/// requests to stop (a second SIGINT: at once). `publish_stats`: to the brokers' stats bus.
-/// Returns the exit code; a failed bind is one line on stderr and 69.
-int run_node(Transport& transport, const NodeOptions& options, const link::Identity& identity,
-             const std::string& bind, Node& node);
-
-/// The same for a loop that the caller made, because the node wakes it from other threads.
-int run_loop(NodeLoop& loop, Node& node);
-
-/// The loop options that follow from the node's options.
+/// The loop options that follow from the node's options. Its statistics go to its brokers' stats
+/// buses.
 NodeLoopOptions loop_options(const NodeOptions& options, const link::Identity& identity,
                              const std::string& bind);
+
+/// Runs a bound loop in this thread until its node ends, with SIGTERM and SIGINT as requests to
+/// stop (the second: at once). One loop a process at a time. Returns the exit code.
+int run_loop(NodeLoop& loop, Node& node);
+
+/// Makes signals ask `stop(at_once)` for as long as this lives; for a process with several loops.
+/// One a process at a time. `stop` must be async-signal-safe, as NodeLoop::request_stop is.
+class StopSignals {
+ public:
+  using Stop = void (*)(void* context, bool at_once);
+  StopSignals(Stop stop, void* context);
+  ~StopSignals();
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+};
 
 }  // namespace tempest::runtime

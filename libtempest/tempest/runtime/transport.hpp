@@ -3,14 +3,16 @@
 #include <memory>
 #include <string>
 
+#include "tempest/base/result.hpp"
+
 namespace zmq {
 class context_t;
-}
+class socket_t;
+}  // namespace zmq
 
 namespace tempest::runtime {
 
-/// The ZeroMQ context of a process, and every option a socket of ours gets, each in one place with
-/// its reason. Outlives all loops made with it.
+/// The ZeroMQ context of a process. Outlives all loops made with it.
 class Transport {
  public:
   Transport();
@@ -21,6 +23,27 @@ class Transport {
  private:
   std::unique_ptr<zmq::context_t> context_;
 };
+
+/// Sockets with every option that we set, each in one place (transport.cpp) with its reason. All
+/// have a linger of zero: what matters is sent again by the link.
+///
+/// The end that accepts links.
+zmq::socket_t make_router(Transport& transport);
+/// The end that opens one: to one endpoint, with this routing id.
+zmq::socket_t make_dealer(Transport& transport, const std::string& routing_id);
+/// A node's statistics on their way out: drops rather than waits.
+zmq::socket_t make_publisher(Transport& transport);
+/// Every message whose topic starts with `topic`.
+zmq::socket_t make_subscriber(Transport& transport, const std::string& topic);
+/// The two ends of the broker's stats bus.
+zmq::socket_t make_bus_input(Transport& transport);
+zmq::socket_t make_bus_output(Transport& transport);
+
+/// Binds; "tcp://host:0" picks a free port. Gives the endpoint that is bound, or `unavailable` with
+/// what to do.
+Result<std::string> bind_socket(zmq::socket_t& socket, const std::string& endpoint);
+/// `invalid_argument` if the endpoint is of no known form.
+Result<void> connect_socket(zmq::socket_t& socket, const std::string& endpoint);
 
 /// The stats bus of the broker at this control endpoint: where PUBs connect to ("in") and SUBs
 /// ("out"). "tcp://host:5550" gives 5551 and 5552; "inproc://x" and "ipc://x" give "x.stats-in"

@@ -1,0 +1,293 @@
+#include "tempest/runtime/node_loop.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <zmq.hpp>
+
+#include "tempest/runtime/clock.hpp"
+#include "tempest/runtime/logging.hpp"
+#include "tempest/runtime/transport.hpp"
+#include "tempest/wire/codec.hpp"
+
+namespace tempest::runtime {
+
+namespace {
+
+// How much one socket may bring before the node gets its turn: enough to fill frames, little
+// enough that heartbeats and other sockets are not kept waiting.
+constexpr std::size_t kMaxFramesPerTurn = 128;
+constexpr Duration kLongestWait = std::chrono::seconds(1);
+// Goodbyes get this long to leave when a socket is closed.
+constexpr int kCloseLinger_ms = 200;
+// Below this a copy is cheaper than sharing the buffer with ZeroMQ's I/O thread.
+constexpr std::size_t kCopyBelowBytes = 512;
+
+bool send_part(zmq::socket_t& socket, const SharedBytes& frame, int flags) {
+  zmq_msg_t message;
+  if (frame.size() < kCopyBelowBytes) {
+    zmq_msg_init_size(&message, frame.size());
+    std::memcpy(zmq_msg_data(&message), frame.view().data(), frame.size());
+  } else {
+    auto* share = new std::shared_ptr<const void>(frame.owner());
+    zmq_msg_init_data(
+        &message, const_cast<char*>(frame.view().data()), frame.size(),
+        [](void*, void* hint) { delete static_cast<std::shared_ptr<const void>*>(hint); }, share);
+  }
+  if (zmq_msg_send(&message, socket.handle(), flags | ZMQ_DONTWAIT) >= 0) return true;
+  zmq_msg_close(&message);
+  return false;
+}
+
+bool send_part(zmq::socket_t& socket, std::string_view bytes, int flags) {
+  return zmq_send(socket.handle(), bytes.data(), bytes.size(), flags | ZMQ_DONTWAIT) >= 0;
+}
+
+}  // namespace
+
+class NodeLoop::Impl {
+ public:
+  Impl(Transport& transport, NodeLoopOptions options)
+      : transport_(transport),
+        options_(std::move(options)),
+        log_(options_.node_name),
+        wake_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+    if (wake_fd_ < 0) throw std::runtime_error("no file descriptor left for a node's wake-ups");
+  }
+
+  ~Impl() { ::close(wake_fd_); }
+
+  Result<void> bind() {
+    if (options_.bind.empty()) return {};
+    router_.emplace(make_router(transport_));
+    auto bound = bind_socket(*router_, options_.bind);
+    if (!bound) return bound.error();
+    bound_endpoint_ = *bound;
+    return {};
+  }
+
+  const std::string& bound_endpoint() const { return bound_endpoint_; }
+
+  int run(Node& node) {
+    connect_stats();
+    node.start(monotonic_now(), effects_);
+    node.turn(monotonic_now(), effects_);
+    carry_out();
+    while (!effects_.finished) {
+      wait(node.next_turn());
+      take_signals(node);
+      const TimePoint now = monotonic_now();
+      read_all(node, now);
+      node.turn(now, effects_);
+      carry_out();
+      publish_stats(node, now);
+    }
+    close_all();
+    return effects_.exit_code;
+  }
+
+  void wake() {
+    if (!wake_pending_.exchange(true)) signal();
+  }
+
+  void request_stop(bool at_once) {
+    stop_requests_.fetch_add(at_once ? 2 : 1);
+    signal();
+  }
+
+ private:
+  /// Async-signal-safe.
+  void signal() {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(wake_fd_, &one, sizeof one);
+  }
+
+  void connect_stats() {
+    for (const std::string& endpoint : options_.stats_endpoints) {
+      if (!stats_) stats_.emplace(make_publisher(transport_));
+      if (auto connected = connect_socket(*stats_, endpoint); !connected) {
+        log_.warning("statistics are not published: " + connected.error().message);
+      }
+    }
+    stats_at_ = monotonic_now() + options_.stats_interval;
+  }
+
+  void wait(TimePoint until) {
+    if (items_stale_) list_items();
+    const TimePoint now = monotonic_now();
+    TimePoint deadline = std::min(until, now + kLongestWait);
+    if (stats_) deadline = std::min(deadline, stats_at_);
+    const auto left = std::max(deadline - now, Duration::zero());
+    const auto timeout_ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+    // EINTR is no error here: the signal's handler has written to wake_fd_.
+    zmq_poll(items_.data(), static_cast<int>(items_.size()), static_cast<long>(timeout_ms));
+  }
+
+  /// The order of items_: the wake-up, the ROUTER if there is one, the DEALERs.
+  void list_items() {
+    items_.clear();
+    items_.push_back({nullptr, wake_fd_, ZMQ_POLLIN, 0});
+    if (router_) items_.push_back({router_->handle(), 0, ZMQ_POLLIN, 0});
+    for (auto& [channel, socket] : dealers_) items_.push_back({socket.handle(), 0, ZMQ_POLLIN, 0});
+    items_stale_ = false;
+  }
+
+  void take_signals(Node& node) {
+    std::uint64_t count = 0;
+    if (::read(wake_fd_, &count, sizeof count) != sizeof count) return;
+    const TimePoint now = monotonic_now();
+    if (wake_pending_.exchange(false)) node.woken(now, effects_);
+    const int requests = stop_requests_.load();
+    if (requests > stops_taken_) {
+      stops_taken_ = requests;
+      node.stop(requests > 1, now, effects_);
+    }
+  }
+
+  void read_all(Node& node, TimePoint now) {
+    if (router_) read_router(node, now);
+    for (auto& [channel, socket] : dealers_) {
+      for (std::size_t i = 0; i < kMaxFramesPerTurn; ++i) {
+        std::optional<SharedBytes> frame = read_single_part(socket);
+        if (!frame) break;
+        if (frame->size() == 0) continue;
+        node.receive({channel, {}, std::move(*frame)}, now, effects_);
+      }
+    }
+  }
+
+  void read_router(Node& node, TimePoint now) {
+    for (std::size_t i = 0; i < kMaxFramesPerTurn; ++i) {
+      zmq::message_t routing_id;
+      if (zmq_msg_recv(routing_id.handle(), router_->handle(), ZMQ_DONTWAIT) < 0) return;
+      if (!routing_id.more()) continue;
+      std::optional<SharedBytes> frame = read_single_part(*router_);
+      if (!frame) return;
+      if (frame->size() == 0) continue;
+      node.receive({link::kListener, routing_id.to_string_view(), std::move(*frame)}, now,
+                   effects_);
+    }
+  }
+
+  /// Nothing if nothing is there. Our protocol has one part: of a message with more, an empty
+  /// frame is returned, which is no frame of ours.
+  std::optional<SharedBytes> read_single_part(zmq::socket_t& socket) {
+    auto message = std::make_shared<zmq::message_t>();
+    if (zmq_msg_recv(message->handle(), socket.handle(), ZMQ_DONTWAIT) < 0) return std::nullopt;
+    if (message->more()) {
+      zmq::message_t rest;
+      do {
+        if (zmq_msg_recv(rest.handle(), socket.handle(), ZMQ_DONTWAIT) < 0) break;
+      } while (rest.more());
+      return SharedBytes{};
+    }
+    const std::string_view view = message->to_string_view();
+    return SharedBytes(std::move(message), view);
+  }
+
+  void carry_out() {
+    for (const auto& open : effects_.opens) {
+      auto socket = make_dealer(transport_, options_.routing_id);
+      if (auto connected = connect_socket(socket, open.endpoint); !connected) {
+        log_.error(connected.error().message);
+        continue;
+      }
+      dealers_.insert_or_assign(open.channel, std::move(socket));
+      items_stale_ = true;
+    }
+    for (const auto& send : effects_.sends) carry_out(send);
+    for (const auto channel : effects_.closes) {
+      const auto found = dealers_.find(channel);
+      if (found == dealers_.end()) continue;
+      found->second.set(zmq::sockopt::linger, kCloseLinger_ms);
+      dealers_.erase(found);
+      items_stale_ = true;
+    }
+    for (const auto& notice : effects_.notices) log_.write(notice);
+    effects_.opens.clear();
+    effects_.sends.clear();
+    effects_.closes.clear();
+    effects_.notices.clear();
+  }
+
+  /// A frame that cannot be sent (no connection, no such peer, a full pipe) is dropped: the link
+  /// sends it again, or finds that its peer is lost.
+  void carry_out(const link::Effects::Send& send) {
+    if (send.channel == link::kListener) {
+      if (!router_) return;
+      if (send_part(*router_, send.routing_id, ZMQ_SNDMORE)) send_part(*router_, send.frame, 0);
+      return;
+    }
+    const auto found = dealers_.find(send.channel);
+    if (found != dealers_.end()) send_part(found->second, send.frame, 0);
+  }
+
+  void publish_stats(Node& node, TimePoint now) {
+    if (!stats_ || now < stats_at_) return;
+    stats_at_ = now + options_.stats_interval;
+    wire::StatsReport report;
+    node.report(now, report);
+    stats_frame_.clear();
+    wire::encode(report, stats_frame_);
+    const std::string topic = "report/" + report.topology + "/" + options_.node_name;
+    if (send_part(*stats_, topic, ZMQ_SNDMORE)) {
+      send_part(*stats_, std::string_view(stats_frame_), 0);
+    }
+  }
+
+  void close_all() {
+    for (auto& [channel, socket] : dealers_) socket.set(zmq::sockopt::linger, kCloseLinger_ms);
+    if (router_) router_->set(zmq::sockopt::linger, kCloseLinger_ms);
+    dealers_.clear();
+    router_.reset();
+    stats_.reset();
+  }
+
+  Transport& transport_;
+  NodeLoopOptions options_;
+  Log log_;
+  int wake_fd_;
+  std::atomic<bool> wake_pending_{false};
+  std::atomic<int> stop_requests_{0};
+  int stops_taken_ = 0;
+
+  std::optional<zmq::socket_t> router_;
+  std::string bound_endpoint_;
+  std::map<link::ChannelId, zmq::socket_t> dealers_;
+  std::vector<zmq_pollitem_t> items_;
+  bool items_stale_ = true;
+
+  std::optional<zmq::socket_t> stats_;
+  TimePoint stats_at_{};
+  std::string stats_frame_;
+
+  link::Effects effects_;
+};
+
+NodeLoop::NodeLoop(Transport& transport, NodeLoopOptions options)
+    : impl_(std::make_unique<Impl>(transport, std::move(options))) {}
+NodeLoop::~NodeLoop() = default;
+
+Result<void> NodeLoop::bind() {
+  return impl_->bind();
+}
+const std::string& NodeLoop::bound_endpoint() const {
+  return impl_->bound_endpoint();
+}
+int NodeLoop::run(Node& node) {
+  return impl_->run(node);
+}
+void NodeLoop::wake() {
+  impl_->wake();
+}
+void NodeLoop::request_stop(bool at_once) {
+  impl_->request_stop(at_once);
+}
+
+}  // namespace tempest::runtime

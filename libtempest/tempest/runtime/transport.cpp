@@ -1,0 +1,148 @@
+#include "tempest/runtime/transport.hpp"
+
+#include <charconv>
+#include <zmq.hpp>
+
+#include "tempest/base/limits.hpp"
+
+namespace tempest::runtime {
+
+namespace {
+
+// More frames than links ever have out at once (link::Settings::max_unacked_frames, and what goes
+// without being numbered), so that a full pipe means a peer that has stopped, not a busy one.
+constexpr int kQueueFrames = 4096;
+
+void set_common_options(zmq::socket_t& socket) {
+  // Termination must not wait for peers that are gone; the link sends again what matters.
+  socket.set(zmq::sockopt::linger, 0);
+  socket.set(zmq::sockopt::sndhwm, kQueueFrames);
+  socket.set(zmq::sockopt::rcvhwm, kQueueFrames);
+  // Per frame, and unlimited by default. A peer that exceeds it is disconnected.
+  socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kMaxFrameBytes));
+  // Off by default, and a stopped peer is then never noticed by libzmq, which keeps queueing.
+  socket.set(zmq::sockopt::heartbeat_ivl, 1000);
+  socket.set(zmq::sockopt::heartbeat_timeout, 3000);
+  socket.set(zmq::sockopt::heartbeat_ttl, 3000);
+  // Whoever connects and says nothing is let go.
+  socket.set(zmq::sockopt::handshake_ivl, 3000);
+  // Quick at first, not a storm when a peer stays away.
+  socket.set(zmq::sockopt::reconnect_ivl, 100);
+  socket.set(zmq::sockopt::reconnect_ivl_max, 5000);
+  // Without it a dropped SYN costs two minutes.
+  socket.set(zmq::sockopt::connect_timeout, 3000);
+}
+
+/// "tcp://host:port" taken apart.
+struct TcpEndpoint {
+  std::string host;
+  unsigned port = 0;
+};
+
+bool parse_tcp(const std::string& endpoint, TcpEndpoint& tcp) {
+  if (endpoint.rfind("tcp://", 0) != 0) return false;
+  const auto colon = endpoint.rfind(':');
+  if (colon < 6) return false;
+  const char* first = endpoint.data() + colon + 1;
+  const char* last = endpoint.data() + endpoint.size();
+  const auto [end, error] = std::from_chars(first, last, tcp.port);
+  if (error != std::errc() || end != last || first == last || tcp.port > 65535) return false;
+  tcp.host = endpoint.substr(0, colon);
+  return true;
+}
+
+std::string neighbour(const std::string& broker, unsigned distance, const char* suffix) {
+  if (broker.rfind("inproc://", 0) == 0 || broker.rfind("ipc://", 0) == 0) return broker + suffix;
+  TcpEndpoint tcp;
+  if (!parse_tcp(broker, tcp) || tcp.port == 0 || tcp.port + distance > 65535) return {};
+  return tcp.host + ":" + std::to_string(tcp.port + distance);
+}
+
+}  // namespace
+
+Transport::Transport() : context_(std::make_unique<zmq::context_t>(1)) {
+  context_->set(zmq::ctxopt::max_sockets, 65536);
+}
+
+Transport::~Transport() = default;
+
+zmq::socket_t make_router(Transport& transport) {
+  zmq::socket_t socket(transport.context(), zmq::socket_type::router);
+  set_common_options(socket);
+  // A send to a peer that is gone is an error rather than silence.
+  socket.set(zmq::sockopt::router_mandatory, true);
+  // A peer that reconnects under its routing id takes it over; otherwise it would stay deaf.
+  socket.set(zmq::sockopt::router_handover, true);
+  return socket;
+}
+
+zmq::socket_t make_dealer(Transport& transport, const std::string& routing_id) {
+  zmq::socket_t socket(transport.context(), zmq::socket_type::dealer);
+  set_common_options(socket);
+  socket.set(zmq::sockopt::routing_id, routing_id);
+  // Frames for an endpoint that is not there are refused rather than queued for whoever comes.
+  socket.set(zmq::sockopt::immediate, true);
+  return socket;
+}
+
+zmq::socket_t make_publisher(Transport& transport) {
+  zmq::socket_t socket(transport.context(), zmq::socket_type::pub);
+  set_common_options(socket);
+  return socket;
+}
+
+zmq::socket_t make_subscriber(Transport& transport, const std::string& topic) {
+  zmq::socket_t socket(transport.context(), zmq::socket_type::sub);
+  set_common_options(socket);
+  socket.set(zmq::sockopt::subscribe, topic);
+  return socket;
+}
+
+zmq::socket_t make_bus_input(Transport& transport) {
+  zmq::socket_t socket(transport.context(), zmq::socket_type::xsub);
+  set_common_options(socket);
+  return socket;
+}
+
+zmq::socket_t make_bus_output(Transport& transport) {
+  zmq::socket_t socket(transport.context(), zmq::socket_type::xpub);
+  set_common_options(socket);
+  return socket;
+}
+
+Result<std::string> bind_socket(zmq::socket_t& socket, const std::string& endpoint) {
+  std::string wanted = endpoint;
+  if (wanted.rfind("tcp://", 0) == 0 && wanted.ends_with(":0")) {
+    wanted.replace(wanted.size() - 1, 1, "*");
+  }
+  if (zmq_bind(socket.handle(), wanted.c_str()) != 0) {
+    const int error = zmq_errno();
+    if (error == EADDRINUSE) {
+      return Error{ErrorCode::unavailable,
+                   "cannot listen on " + endpoint +
+                       ": the address is in use; stop what uses it, or choose another with --bind"};
+    }
+    return Error{ErrorCode::unavailable,
+                 "cannot listen on " + endpoint + ": " + zmq_strerror(error) +
+                     "; choose an address of this machine, such as tcp://127.0.0.1:0"};
+  }
+  return socket.get(zmq::sockopt::last_endpoint);
+}
+
+Result<void> connect_socket(zmq::socket_t& socket, const std::string& endpoint) {
+  if (zmq_connect(socket.handle(), endpoint.c_str()) != 0) {
+    return Error{ErrorCode::invalid_argument,
+                 "cannot connect to " + endpoint + ": " + zmq_strerror(zmq_errno())};
+  }
+  return {};
+}
+
+std::string stats_in_endpoint(const std::string& broker) {
+  return neighbour(broker, 1, ".stats-in");
+}
+
+std::string stats_out_endpoint(const std::string& broker) {
+  return neighbour(broker, 2, ".stats-out");
+}
+
+}  // namespace tempest::runtime

@@ -1,0 +1,9 @@
+#include "tempest/runtime/version.hpp"
+
+namespace tempest::runtime {
+
+std::string version() {
+  return TEMPEST_VERSION;
+}
+
+}  // namespace tempest::runtime
