@@ -44,13 +44,15 @@ struct Edge {
 /// What is wrong with a graph, as a closed list; the names say where.
 struct Fault {
   enum class Kind {
-    duplicate_task,    ///< `task` is there twice.
-    unknown_task,      ///< `task` comes after `other`, which does not exist.
-    duplicate_edge,    ///< `task` comes after `other` twice by the same output.
-    cycle,             ///< `path` leads back to its start.
-    unreachable_task,  ///< `task` can be reached from no root.
-    no_task,           ///< There is no task at all.
-    too_many,          ///< More tasks or edges than ids (kMaxTasks, kMaxEdges).
+    duplicate_task,  ///< `task` is there twice.
+    unknown_task,    ///< `task` comes after `other`, which does not exist.
+    duplicate_edge,  ///< `task` comes after `other` twice by the same output.
+    cycle,           ///< `path` leads back to its start.
+    /// `task` can be reached from no root. Not given for tasks on a cycle or that come only after
+    /// unknown ones: those have a fault of their own.
+    unreachable_task,
+    no_task,   ///< There is no task at all.
+    too_many,  ///< More tasks or edges than ids (kMaxTasks, kMaxEdges).
   };
   Kind kind;
   std::string task;
@@ -110,6 +112,10 @@ class Graph {
 
  private:
   static std::size_t index(TaskId task) { return static_cast<std::size_t>(task); }
+
+  void index_edges();
+  void sort_tasks();
+  void trace_ancestors();
 
   std::vector<Node> nodes_;
   std::vector<Edge> edges_;
