@@ -1,2 +1,52 @@
 # cmake --install puts the programs, libtempest and its headers in place, and a package so that
-# find_package(tempest) works.
+# find_package(tempest) works. It offers
+#   tempest::task     what a task library needs (tempest_add_task_library links it),
+#   tempest::tempest  what a program of one's own needs, such as a worker with run_worker().
+include(CMakePackageConfigHelpers)
+
+# The other roles are programs, not libraries: only a worker's is of use in a program of one's own.
+get_property(installed_components GLOBAL PROPERTY TEMPEST_COMPONENTS)
+list(REMOVE_ITEM installed_components tempest_broker tempest_source_node tempest_pipeline_node
+     tempest_stats_node tempest_cli)
+foreach(component ${installed_components})
+  string(REGEX REPLACE "^tempest_" "" export_name ${component})
+  set_target_properties(${component} PROPERTIES EXPORT_NAME ${export_name})
+endforeach()
+
+# The base is all that task.hpp needs beyond headers (the getters of Settings).
+add_library(tempest_task INTERFACE)
+set_target_properties(tempest_task PROPERTIES EXPORT_NAME task)
+target_link_libraries(tempest_task INTERFACE tempest_base)
+add_library(tempest::task ALIAS tempest_task)
+
+add_library(tempest_everything INTERFACE)
+set_target_properties(tempest_everything PROPERTIES EXPORT_NAME tempest)
+target_link_libraries(tempest_everything INTERFACE ${installed_components})
+add_library(tempest::tempest ALIAS tempest_everything)
+
+set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/tempest)
+install(
+  TARGETS ${installed_components} tempest_everything tempest_task
+  EXPORT tempestTargets
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(
+  EXPORT tempestTargets
+  NAMESPACE tempest::
+  DESTINATION ${package_folder})
+install(
+  DIRECTORY ${PROJECT_SOURCE_DIR}/libtempest/tempest
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+  FILES_MATCHING
+  PATTERN "*.hpp")
+
+configure_package_config_file(
+  ${PROJECT_SOURCE_DIR}/cmake/tempestConfig.cmake.in ${PROJECT_BINARY_DIR}/tempestConfig.cmake
+  INSTALL_DESTINATION ${package_folder})
+# Before 1.0 a minor version may break what was: only the same one will do.
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/tempestConfigVersion.cmake
+                                 COMPATIBILITY SameMinorVersion)
+install(
+  FILES ${PROJECT_BINARY_DIR}/tempestConfig.cmake ${PROJECT_BINARY_DIR}/tempestConfigVersion.cmake
+        ${PROJECT_SOURCE_DIR}/cmake/TempestTaskLibrary.cmake
+  DESTINATION ${package_folder})
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
