@@ -9,7 +9,8 @@
 
 namespace tempest::registry {
 
-/// What a node says of itself; the owning twin of wire::Registration.
+/// What a node says of itself; the owning twin of wire::Registration. (What that says of the past,
+/// slots_revision and age, is the Member's to fill in.)
 struct Registration {
   std::string endpoint;
   std::string topology_version;
@@ -50,6 +51,7 @@ struct Directory {
   bool operator==(const Directory&) const = default;
 };
 
+/// Views live as long as what they were made of.
 wire::Registration view_of(const Registration& registration);
 Registration own(const wire::Registration& registration);
 wire::Directory view_of(const Directory& directory, std::uint64_t revision);
