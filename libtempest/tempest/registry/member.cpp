@@ -81,8 +81,8 @@ bool Member::turn(TimePoint now, link::Effects& effects) {
     if (now >= broker.report_away_at) {
       broker.report_away_at = kNever;
       broker.reported_away = true;
-      effects.notify(Level::warning, "broker is away, trying again until it is back",
-                     {{"broker", broker.endpoint}});
+      effects.notify(Level::warning,
+                     "broker " + broker.endpoint + " is away: trying again until it is back");
     }
     if (now >= broker.forget_carried_at) {
       forget_carried(broker);
@@ -182,7 +182,7 @@ void Member::carry_out(Broker& broker, link::Output& output, TimePoint now,
 void Member::came_up(Broker& broker, TimePoint now, link::Output& output, link::Effects& effects) {
   broker.report_away_at = kNever;
   if (std::exchange(broker.reported_away, false)) {
-    effects.notify(Level::info, "broker is back", {{"broker", broker.endpoint}});
+    effects.notify(Level::info, "broker " + broker.endpoint + " is back");
   }
   broker.has_spoken = false;
   broker.word.slots_revision = 0;
