@@ -1,0 +1,25 @@
+#include <cstdio>
+
+#include "broker/broker_node.hpp"
+#include "broker/options.hpp"
+#include "tempest/runtime/exit_code.hpp"
+
+using namespace tempest;
+
+int main(int argc, char** argv) {
+  runtime::CommandLine line("tempest-broker",
+                            "Keeps the registry of live nodes, and the stats bus.");
+  broker::add_options(line);
+  if (const auto exit = line.parse(argc, argv)) return *exit;
+  const broker::Options options = broker::read_options(line);
+  if (line.failed()) return runtime::kExitUsage;
+
+  runtime::Transport transport;
+  auto opened = broker::Broker::open(transport, options.node, options.bind);
+  if (!opened) {
+    std::fprintf(stderr, "tempest-broker: %s\n", opened.error().message.c_str());
+    return runtime::kExitUnavailable;
+  }
+  broker::Broker& node = **opened;
+  return runtime::run_loop(node.loop(), node.node());
+}
