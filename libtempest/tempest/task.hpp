@@ -39,9 +39,10 @@ struct TaskError {
   /// topology's backoff, as an attempt.
   Duration after{0};
 
-  operator Error() const {  // NOLINT: so that `return TaskError{...};` works
+  explicit operator Error() const {
     return Error{kind == Kind::fail ? ErrorCode::fail : ErrorCode::retry, reason, after};
   }
+  operator Result<void>() const { return Error(*this); }  // NOLINT: for `return TaskError{...};`
 };
 
 /// What a task may ask and do during a call. Valid only for that call and in its thread.

@@ -1,0 +1,60 @@
+#include "tempest/builtin/generator_source.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include "tempest/builtin/limits.hpp"
+
+namespace tempest::builtin {
+
+Result<void> GeneratorSource::open() {
+  next_due_ = Clock::now();
+  return {};
+}
+
+Result<void> GeneratorSource::poll(std::size_t max_messages, Duration wait, SourceBatch& batch) {
+  const std::uint64_t by_size =
+      std::max<std::uint64_t>(1, kPollTargetBytes / std::max<std::size_t>(1, options_.size_bytes));
+  const std::uint64_t wanted =
+      std::min({std::uint64_t{max_messages}, by_size, options_.count - next_});
+  const std::uint64_t end = next_ + allowed(wanted, wait);
+  for (; next_ < end; ++next_) {
+    SourceMessage message;
+    message.payload = std::to_string(next_);
+    if (message.payload.size() < options_.size_bytes) {
+      message.payload.resize(options_.size_bytes, '.');
+    }
+    message.token = {0, next_};
+    batch.messages.push_back(std::move(message));
+  }
+  batch.ended = next_ == options_.count;
+  return {};
+}
+
+std::uint64_t GeneratorSource::allowed(std::uint64_t wanted, Duration wait) {
+  if (options_.rate <= 0 || wanted == 0) return wanted;
+  const std::chrono::duration<double> interval(1.0 / options_.rate);
+  Clock::time_point now = Clock::now();
+  if (next_due_ > now) {
+    std::this_thread::sleep_until(std::min(next_due_, now + wait));
+    now = Clock::now();
+    if (next_due_ > now) return 0;
+  }
+  // What could not be taken is made up for, but never more than a second's worth at once.
+  next_due_ = std::max(next_due_, now - std::chrono::seconds(1));
+  const std::chrono::duration<double> behind = now - next_due_;
+  const auto due = 1 + static_cast<std::uint64_t>(behind / interval);
+  const std::uint64_t granted = std::min(wanted, due);
+  next_due_ += std::chrono::duration_cast<Clock::duration>(interval * static_cast<double>(granted));
+  return granted;
+}
+
+Result<void> GeneratorSource::ack(std::span<const SourceToken> /*tokens*/) {
+  return {};
+}
+
+std::string GeneratorSource::describe(const SourceToken& token) const {
+  return "message " + std::to_string(token.low);
+}
+
+}  // namespace tempest::builtin

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <limits>
+
+#include "tempest/source.hpp"
+
+namespace tempest::builtin {
+
+/// Numbered messages from nowhere, for trials and measurements.
+class GeneratorSource : public Source {
+ public:
+  struct Options {
+    std::uint64_t count = std::numeric_limits<std::uint64_t>::max();
+    std::size_t size_bytes = 100;
+    double rate = 0;  ///< Messages per second; 0: no limit.
+  };
+
+  explicit GeneratorSource(Options options) : options_(options) {}
+
+  Result<void> open() override;
+  Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override;
+  Result<void> ack(std::span<const SourceToken> tokens) override;
+  std::string describe(const SourceToken& token) const override;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  /// How many may go out now by the rate; waits for the first, not longer than `wait`.
+  std::uint64_t allowed(std::uint64_t wanted, Duration wait);
+
+  Options options_;
+  std::uint64_t next_ = 0;
+  Clock::time_point next_due_;
+};
+
+}  // namespace tempest::builtin

@@ -1,0 +1,274 @@
+#include "tempest/builtin/redis_stream_source.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "tempest/base/limits.hpp"
+#include "tempest/builtin/limits.hpp"
+
+namespace tempest::builtin {
+namespace {
+
+using runtime::RedisReply;
+using runtime::RedisValue;
+
+/// Of an entry's id as text: two numbers of 20 digits and a dash.
+constexpr std::size_t kMaxIdBytes = 41;
+/// Ids in one XACK; several are sent together.
+constexpr std::size_t kAcksPerCommand = 1'000;
+
+std::size_t write_id(const SourceToken& token, char* text) {
+  char* const end = text + kMaxIdBytes;
+  char* at = std::to_chars(text, end, token.high).ptr;
+  *at++ = '-';
+  return static_cast<std::size_t>(std::to_chars(at, end, token.low).ptr - text);
+}
+
+std::string id_of(const SourceToken& token) {
+  std::array<char, kMaxIdBytes> text;
+  return {text.data(), write_id(token, text.data())};
+}
+
+std::optional<SourceToken> parse_id(std::string_view text) {
+  SourceToken token;
+  const char* const end = text.data() + text.size();
+  const auto high = std::from_chars(text.data(), end, token.high);
+  if (high.ec != std::errc{} || high.ptr == end || *high.ptr != '-') return std::nullopt;
+  const auto low = std::from_chars(high.ptr + 1, end, token.low);
+  if (low.ec != std::errc{} || low.ptr != end) return std::nullopt;
+  return token;
+}
+
+Error malformed() {
+  return Error{ErrorCode::protocol, "Redis sent a reply to XREADGROUP of an unknown form"};
+}
+
+std::string json_of(RedisValue fields) {
+  auto object = nlohmann::ordered_json::object();
+  for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
+    object[std::string(fields[i].text())] = fields[i + 1].text();
+  }
+  return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace
+
+RedisStreamSource::RedisStreamSource(Options options)
+    : options_(std::move(options)), connection_(options_.address, options_.timeouts) {}
+
+Result<void> RedisStreamSource::open() {
+  if (auto connected = connection_.connect(); !connected) return connected;
+  if (auto checked = warn_if_not_durable(); !checked) return checked;
+  auto created = create_group(options_.start);
+  if (!created) return created.error();
+  if (*created && opened_before_) {
+    warn("the group \"" + options_.group + "\" of the stream \"" + options_.key +
+         "\" was gone when " + options_.address.shown() +
+         " came back: Redis has lost data; the group was made again");
+  }
+  opened_before_ = true;
+  // A reply that was lost with the last connection has left entries pending that ">" never gives.
+  reading_pending_ = true;
+  pending_cursor_ = {};
+  return {};
+}
+
+Result<void> RedisStreamSource::warn_if_not_durable() {
+  if (durability_checked_) return {};
+  auto reply = connection_.exchange({"CONFIG", "GET", "appendonly"});
+  if (!reply) return reply.error();
+  durability_checked_ = true;
+  const RedisValue setting = reply->value();
+  // Where CONFIG is not allowed, there is nothing to be said.
+  if (setting.size() == 2 && setting[1].text() == "no") {
+    warn(options_.address.shown() +
+         " keeps no append-only file: when it stops, messages are lost, and acked "
+         "ones come again; set \"appendonly yes\" in its configuration");
+  }
+  return {};
+}
+
+Result<bool> RedisStreamSource::create_group(std::string_view start) {
+  auto reply =
+      connection_.exchange({"XGROUP", "CREATE", options_.key, options_.group, start, "MKSTREAM"});
+  if (!reply) return reply.error();
+  if (reply->value().kind() != RedisValue::Kind::error) return true;
+  const std::string_view text = reply->value().text();
+  if (text.starts_with("BUSYGROUP")) return false;
+  if (text.starts_with("WRONGTYPE")) {
+    return Error{ErrorCode::configuration, "the key \"" + options_.key + "\" of " +
+                                               options_.address.shown() + " is not a stream"};
+  }
+  Error error = connection_.check(reply->value()).error();
+  error.message = "cannot create the group \"" + options_.group + "\" of the stream \"" +
+                  options_.key + "\" at \"" + std::string(start) + "\": " + error.message;
+  return error;
+}
+
+Result<void> RedisStreamSource::poll(std::size_t max_messages, Duration wait, SourceBatch& batch) {
+  const std::size_t count = std::max<std::size_t>(1, std::min(max_messages, count_limit_));
+  if (reading_pending_) {
+    auto entries = read(id_of(pending_cursor_), count, Duration::zero());
+    if (!entries) return entries.error();
+    if (*entries) {
+      batch.redelivered = true;
+      const RedisValue list = (**entries).value()[0][1];
+      if (list.size() > 0) {
+        if (const auto last = parse_id(list[list.size() - 1][0].text())) pending_cursor_ = *last;
+        if (auto taken = take_entries(list, batch); !taken) return taken;
+        return ack_deleted(batch);
+      }
+      batch.redelivered = false;
+    }
+    reading_pending_ = false;
+  }
+  auto entries = read(">", count, wait);
+  if (!entries) return entries.error();
+  if (!*entries) return {};
+  if (auto taken = take_entries((**entries).value()[0][1], batch); !taken) return taken;
+  return ack_deleted(batch);
+}
+
+Result<std::optional<RedisReply>> RedisStreamSource::read(std::string_view from, std::size_t count,
+                                                          Duration wait) {
+  // BLOCK 0 would be for ever, and a block near the reply's timeout would look like a dead server.
+  const Duration bound = std::min(wait, options_.timeouts.reply / 2 - std::chrono::milliseconds(1));
+  const auto block_ms = std::chrono::duration_cast<std::chrono::milliseconds>(bound).count();
+  const std::string count_text = std::to_string(count);
+  const std::string block_text = std::to_string(block_ms);
+  arguments_.assign(
+      {"XREADGROUP", "GROUP", options_.group, options_.consumer, "COUNT", count_text});
+  if (block_ms > 0) arguments_.insert(arguments_.end(), {"BLOCK", block_text});
+  arguments_.insert(arguments_.end(), {"STREAMS", options_.key, from});
+  auto reply = connection_.command(arguments_);
+  if (!reply && reply.error().code == ErrorCode::not_found) {
+    // NOGROUP: the stream or its group was deleted, so whatever is there now was never read.
+    auto created = create_group("0");
+    if (!created) return created.error();
+    warn("the group \"" + options_.group + "\" of the stream \"" + options_.key +
+         "\" was deleted at " + options_.address.shown() +
+         ": made again, from the start of the stream");
+    return std::optional<RedisReply>{};
+  }
+  if (!reply) return reply.error();
+  const RedisValue value = reply->value();
+  if (value.is_nil()) return std::optional<RedisReply>{};
+  if (value.size() != 1 || value[0].size() != 2 || value[0][1].kind() != RedisValue::Kind::array) {
+    return malformed();
+  }
+  const RedisValue entries = value[0][1];
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].size() != 2) return malformed();
+  }
+  return std::optional<RedisReply>(std::move(*reply));
+}
+
+Result<void> RedisStreamSource::take_entries(RedisValue entries, SourceBatch& batch) {
+  std::size_t bytes = 0;
+  batch.messages.reserve(batch.messages.size() + entries.size());
+  deleted_.clear();
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const auto token = parse_id(entries[i][0].text());
+    if (!token) return malformed();
+    const RedisValue fields = entries[i][1];
+    if (fields.is_nil()) {
+      deleted_.push_back(*token);
+      continue;
+    }
+    SourceMessage message;
+    message.token = *token;
+    const bool fits = take_fields(fields, message);
+    bytes += message.payload.size() + message.key.size();
+    if (fits) {
+      batch.messages.push_back(std::move(message));
+    } else {
+      // Left pending, so that it can be looked at and is not taken for done.
+      ++batch.lost;
+      warn("the entry " + id_of(*token) + " of the stream \"" + options_.key +
+           "\" is larger than a message may be (16 MiB): left pending");
+    }
+  }
+  learn_entry_size(entries.size(), bytes);
+  return {};
+}
+
+bool RedisStreamSource::take_fields(RedisValue fields, SourceMessage& message) const {
+  if (options_.field.empty()) message.payload = json_of(fields);
+  for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
+    const std::string_view name = fields[i].text();
+    if (!options_.field.empty() && name == options_.field) message.payload = fields[i + 1].text();
+    if (!options_.key_field.empty() && name == options_.key_field) {
+      message.key = fields[i + 1].text();
+    }
+  }
+  return message.payload.size() <= kMaxPayloadBytes && message.key.size() <= kMaxPayloadBytes;
+}
+
+void RedisStreamSource::learn_entry_size(std::size_t entries, std::size_t bytes) {
+  if (entries == 0) return;
+  const std::size_t average = std::max<std::size_t>(1, bytes / entries);
+  const std::size_t fitting = std::max<std::size_t>(1, kPollTargetBytes / average);
+  // Grows only as what was read shows that it may; shrinks at once.
+  const std::size_t grown = entries >= count_limit_ ? count_limit_ * 2 : count_limit_;
+  count_limit_ = std::min({fitting, grown, kMaxFrameItems});
+}
+
+Result<void> RedisStreamSource::ack_deleted(SourceBatch& batch) {
+  if (deleted_.empty()) return {};
+  if (auto acked = ack_in_batches(deleted_); !acked) return acked;
+  batch.lost += deleted_.size();
+  warn(std::to_string(deleted_.size()) + " pending entries of the stream \"" + options_.key +
+       "\" were deleted before they were done: lost at the source");
+  return {};
+}
+
+Result<void> RedisStreamSource::ack(std::span<const SourceToken> tokens) {
+  return options_.ack_in_batches ? ack_in_batches(tokens) : ack_one_by_one(tokens);
+}
+
+Result<void> RedisStreamSource::ack_in_batches(std::span<const SourceToken> tokens) {
+  id_text_.resize(tokens.size() * kMaxIdBytes);
+  std::size_t commands = 0;
+  for (std::size_t begin = 0; begin < tokens.size(); begin += kAcksPerCommand, ++commands) {
+    const std::size_t end = std::min(tokens.size(), begin + kAcksPerCommand);
+    arguments_.assign({"XACK", options_.key, options_.group});
+    for (std::size_t i = begin; i < end; ++i) {
+      char* const text = id_text_.data() + i * kMaxIdBytes;
+      arguments_.emplace_back(text, write_id(tokens[i], text));
+    }
+    if (auto sent = connection_.append(arguments_); !sent) return sent;
+  }
+  Result<void> outcome;
+  for (; commands > 0; --commands) {
+    auto reply = connection_.next_reply();
+    if (!reply) return reply.error();
+    // A count below the number of ids is no error: those were acked before.
+    if (auto checked = connection_.check(reply->value()); !checked) outcome = checked;
+  }
+  return outcome;
+}
+
+Result<void> RedisStreamSource::ack_one_by_one(std::span<const SourceToken> tokens) {
+  for (const SourceToken& token : tokens) {
+    auto reply = connection_.command({"XACK", options_.key, options_.group, id_of(token)});
+    if (!reply) return reply.error();
+  }
+  return {};
+}
+
+void RedisStreamSource::warn(std::string text) {
+  if (warnings_.size() < kMaxWarnings) warnings_.push_back(std::move(text));
+}
+
+std::vector<std::string> RedisStreamSource::take_warnings() {
+  return std::exchange(warnings_, {});
+}
+
+std::string RedisStreamSource::describe(const SourceToken& token) const {
+  return id_of(token);
+}
+
+}  // namespace tempest::builtin

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tempest/runtime/redis.hpp"
+#include "tempest/source.hpp"
+
+namespace tempest::builtin {
+
+/// A Redis stream, read by a consumer group. What was read stays pending in Redis under this
+/// consumer's name until it is acked, so nothing is lost with the process: after every open() the
+/// consumer's own pending entries are read first, then new ones.
+class RedisStreamSource : public Source {
+ public:
+  struct Options {
+    runtime::RedisAddress address;
+    runtime::RedisTimeouts timeouts;
+    std::string key;
+    std::string group;
+    std::string consumer;
+    std::string field;      ///< Empty: the payload is all fields, as JSON.
+    std::string key_field;  ///< Empty: messages have no key.
+    std::string start = "0";
+    bool ack_in_batches = true;
+  };
+
+  explicit RedisStreamSource(Options options);
+
+  Result<void> open() override;
+  Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override;
+  Result<void> ack(std::span<const SourceToken> tokens) override;
+  std::vector<std::string> take_warnings() override;
+  std::string describe(const SourceToken& token) const override;
+
+ private:
+  /// The entries of one XREADGROUP; nothing if there were none.
+  Result<std::optional<runtime::RedisReply>> read(std::string_view from, std::size_t count,
+                                                  Duration wait);
+  /// True if it did not exist.
+  Result<bool> create_group(std::string_view start);
+  Result<void> warn_if_not_durable();
+  Result<void> take_entries(runtime::RedisValue entries, SourceBatch& batch);
+  /// False: the entry cannot be a message of ours.
+  bool take_fields(runtime::RedisValue fields, SourceMessage& message) const;
+  Result<void> ack_deleted(SourceBatch& batch);
+  Result<void> ack_in_batches(std::span<const SourceToken> tokens);
+  Result<void> ack_one_by_one(std::span<const SourceToken> tokens);
+  void warn(std::string text);
+  void learn_entry_size(std::size_t entries, std::size_t bytes);
+
+  Options options_;
+  runtime::RedisConnection connection_;
+  bool opened_before_ = false;
+  bool durability_checked_ = false;
+  /// Reads its own pending entries after pending_cursor_; after that, new ones.
+  bool reading_pending_ = true;
+  SourceToken pending_cursor_;
+  /// How many entries one read may ask for, so that it stays near kPollTargetBytes.
+  std::size_t count_limit_ = 128;
+  std::vector<SourceToken> deleted_;
+  std::vector<std::string> warnings_;
+  /// Reused by ack().
+  std::string id_text_;
+  std::vector<std::string_view> arguments_;
+};
+
+}  // namespace tempest::builtin

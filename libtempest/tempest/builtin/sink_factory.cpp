@@ -1,0 +1,58 @@
+#include "tempest/builtin/sink_factory.hpp"
+
+#include <array>
+
+#include "tempest/builtin/lines_sink.hpp"
+#include "tempest/builtin/redis_stream_sink.hpp"
+#include "tempest/builtin/unknown_name.hpp"
+
+namespace tempest::builtin {
+namespace {
+
+Error wrong(std::string message) {
+  return Error{ErrorCode::configuration, std::move(message)};
+}
+
+class NullSink : public Sink {
+ public:
+  Result<void> open() override { return {}; }
+  Result<void> write(std::span<const Message> /*messages*/) override { return {}; }
+};
+
+Result<std::unique_ptr<Sink>> create_lines(const Settings& settings) {
+  std::string path = settings.text("path");
+  if (path.empty()) return wrong("a lines sink needs a path (\"-\" for standard output)");
+  return std::unique_ptr<Sink>(
+      std::make_unique<LinesSink>(std::move(path), settings.boolean("append", true)));
+}
+
+Result<std::unique_ptr<Sink>> create_redis_stream(const Settings& settings) {
+  auto address = runtime::parse_redis_uri(settings.text("uri", "redis://127.0.0.1:6379/0"));
+  if (!address) return address.error();
+  RedisStreamSink::Options options;
+  options.address = *address;
+  options.key = settings.text("key");
+  options.field = settings.text("field", options.field);
+  const std::int64_t max_length = settings.integer("max_length", 0);
+  if (options.key.empty()) return wrong("a redis_stream sink needs the stream's key");
+  if (options.field.empty()) return wrong("a redis_stream sink's field must not be empty");
+  if (max_length < 0) return wrong("a redis_stream sink's max_length must not be negative");
+  options.max_length = static_cast<std::uint64_t>(max_length);
+  return std::unique_ptr<Sink>(std::make_unique<RedisStreamSink>(std::move(options)));
+}
+
+}  // namespace
+
+std::span<const std::string> sink_types() {
+  static const std::array<std::string, 3> kTypes = {"lines", "redis_stream", "null"};
+  return kTypes;
+}
+
+Result<std::unique_ptr<Sink>> create_sink(const Endpoint& endpoint) {
+  if (endpoint.type == "lines") return create_lines(endpoint.settings);
+  if (endpoint.type == "redis_stream") return create_redis_stream(endpoint.settings);
+  if (endpoint.type == "null") return std::unique_ptr<Sink>(std::make_unique<NullSink>());
+  return unknown_name("sink type", endpoint.type, sink_types());
+}
+
+}  // namespace tempest::builtin

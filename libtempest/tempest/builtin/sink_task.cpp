@@ -1,0 +1,52 @@
+#include "tempest/builtin/sink_task.hpp"
+
+#include "tempest/builtin/sink_factory.hpp"
+
+namespace tempest::builtin {
+namespace {
+
+constexpr Duration kUnavailableRetry = std::chrono::milliseconds(500);
+
+Result<void> as_task_error(const Error& error) {
+  return TaskError{TaskError::Kind::retry, "sink: " + error.message,
+                   error.code == ErrorCode::unavailable ? kUnavailableRetry : Duration::zero()};
+}
+
+}  // namespace
+
+Result<void> SinkTask::open(const Settings& config) {
+  if (sink_ == nullptr) {
+    auto sink = create_sink({config.text("type"), config});
+    if (!sink) return sink.error();
+    sink_ = std::move(*sink);
+  }
+  auto opened = sink_->open();
+  if (!opened && opened.error().code != ErrorCode::unavailable) return opened;
+  is_open_ = opened.ok();
+  return {};
+}
+
+Result<void> SinkTask::write(std::span<const Message> messages) {
+  if (!is_open_) {
+    if (auto opened = sink_->open(); !opened) return opened;
+    is_open_ = true;
+  }
+  auto written = sink_->write(messages);
+  if (!written && written.error().code == ErrorCode::unavailable) is_open_ = false;
+  return written;
+}
+
+Result<void> SinkTask::handle(const Message& message, Context& /*context*/) {
+  auto written = write({&message, 1});
+  if (!written) return as_task_error(written.error());
+  return {};
+}
+
+std::vector<Result<void>> SinkTask::handle_batch(std::span<const Message> messages,
+                                                 std::span<Context* const> /*contexts*/) {
+  auto written = write(messages);
+  if (written) return std::vector<Result<void>>(messages.size());
+  return std::vector<Result<void>>(messages.size(), as_task_error(written.error()));
+}
+
+}  // namespace tempest::builtin

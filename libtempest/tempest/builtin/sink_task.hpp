@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+
+#include "tempest/sink.hpp"
+#include "tempest/task.hpp"
+
+namespace tempest::builtin {
+
+/// Writes each message to a sink. A message is done only when the sink has confirmed it.
+class SinkTask : public Task {
+ public:
+  SinkTask() = default;
+  /// Around a sink of one's own; open() then leaves `config` alone.
+  explicit SinkTask(std::unique_ptr<Sink> sink) : sink_(std::move(sink)) {}
+
+  /// A sink that is away now is no error here: messages wait for it.
+  Result<void> open(const Settings& config) override;
+  Result<void> handle(const Message& message, Context& context) override;
+
+  bool batches() const override { return true; }
+  /// A write that fails fails all of them: some may be there twice in the end. An `unavailable`
+  /// sink costs no attempts.
+  std::vector<Result<void>> handle_batch(std::span<const Message> messages,
+                                         std::span<Context* const> contexts) override;
+
+ private:
+  Result<void> write(std::span<const Message> messages);
+
+  std::unique_ptr<Sink> sink_;
+  bool is_open_ = false;
+};
+
+}  // namespace tempest::builtin

@@ -1,0 +1,78 @@
+#include "tempest/builtin/source_factory.hpp"
+
+#include <array>
+
+#include "tempest/base/limits.hpp"
+#include "tempest/builtin/generator_source.hpp"
+#include "tempest/builtin/lines_source.hpp"
+#include "tempest/builtin/redis_stream_source.hpp"
+#include "tempest/builtin/unknown_name.hpp"
+
+namespace tempest::builtin {
+namespace {
+
+Error wrong(std::string message) {
+  return Error{ErrorCode::configuration, std::move(message)};
+}
+
+Result<std::unique_ptr<Source>> create_generator(const Settings& settings) {
+  GeneratorSource::Options options;
+  if (settings.has("count")) {
+    const std::int64_t count = settings.integer("count");
+    if (count < 0) return wrong("the generator's count must not be negative");
+    options.count = static_cast<std::uint64_t>(count);
+  }
+  options.size_bytes = settings.size_bytes("size", options.size_bytes);
+  if (options.size_bytes > kMaxPayloadBytes) {
+    return wrong("the generator's size must not be above 16 MiB");
+  }
+  options.rate = settings.number("rate", 0);
+  if (options.rate < 0) return wrong("the generator's rate must not be negative");
+  return std::unique_ptr<Source>(std::make_unique<GeneratorSource>(options));
+}
+
+Result<std::unique_ptr<Source>> create_lines(const Settings& settings) {
+  std::string path = settings.text("path");
+  if (path.empty()) return wrong("a lines source needs a path (\"-\" for standard input)");
+  return std::unique_ptr<Source>(std::make_unique<LinesSource>(std::move(path)));
+}
+
+Result<std::unique_ptr<Source>> create_redis_stream(const SourceDefinition& definition,
+                                                    const std::string& topology,
+                                                    const std::string& consumer) {
+  const Settings& settings = definition.endpoint.settings;
+  auto address = runtime::parse_redis_uri(settings.text("uri", "redis://127.0.0.1:6379/0"));
+  if (!address) return address.error();
+  RedisStreamSource::Options options;
+  options.address = *address;
+  options.key = settings.text("key");
+  options.group = settings.text("group", topology);
+  options.consumer = settings.text("consumer", consumer);
+  options.field = settings.text("field");
+  options.key_field = settings.text("key_field");
+  options.start = settings.text("start", "0");
+  options.ack_in_batches = definition.ack_in_batches;
+  if (options.key.empty()) return wrong("a redis_stream source needs the stream's key");
+  if (options.group.empty()) return wrong("a redis_stream source needs a group");
+  if (options.consumer.empty()) return wrong("a redis_stream source needs a consumer");
+  return std::unique_ptr<Source>(std::make_unique<RedisStreamSource>(std::move(options)));
+}
+
+}  // namespace
+
+std::span<const std::string> source_types() {
+  static const std::array<std::string, 3> kTypes = {"generator", "lines", "redis_stream"};
+  return kTypes;
+}
+
+Result<std::unique_ptr<Source>> create_source(const SourceDefinition& definition,
+                                              const std::string& topology,
+                                              const std::string& consumer) {
+  const std::string& type = definition.endpoint.type;
+  if (type == "generator") return create_generator(definition.endpoint.settings);
+  if (type == "lines") return create_lines(definition.endpoint.settings);
+  if (type == "redis_stream") return create_redis_stream(definition, topology, consumer);
+  return unknown_name("source type", type, source_types());
+}
+
+}  // namespace tempest::builtin

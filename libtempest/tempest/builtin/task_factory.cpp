@@ -1,0 +1,59 @@
+#include "tempest/builtin/task_factory.hpp"
+
+#include <array>
+#include <exception>
+
+#include "tempest/builtin/passing_tasks.hpp"
+#include "tempest/builtin/sink_task.hpp"
+#include "tempest/builtin/unknown_name.hpp"
+
+namespace tempest::builtin {
+namespace {
+
+Result<std::unique_ptr<Task>> instantiate(const std::string& uses,
+                                          const runtime::TaskLibraries& libraries) {
+  if (uses.find(':') != std::string::npos) return libraries.create(uses);
+  if (uses == "identity") return std::unique_ptr<Task>(std::make_unique<IdentityTask>());
+  if (uses == "drop") return std::unique_ptr<Task>(std::make_unique<DropTask>());
+  if (uses == "sleep") return std::unique_ptr<Task>(std::make_unique<SleepTask>());
+  if (uses == "fail") return std::unique_ptr<Task>(std::make_unique<FailTask>());
+  if (uses == "sink") return std::unique_ptr<Task>(std::make_unique<SinkTask>());
+  return unknown_name("built-in task", uses, task_names());
+}
+
+Result<void> open(Task& task, const Settings& config) {
+  try {
+    return task.open(config);
+  } catch (const std::exception& exception) {
+    return Error{ErrorCode::configuration, std::string("open() threw: ") + exception.what()};
+  } catch (...) {
+    return Error{ErrorCode::configuration, "open() threw something unknown"};
+  }
+}
+
+Error in_task(const TaskDefinition& definition, Error error) {
+  error.message = "task \"" + definition.name + "\": " + error.message;
+  return error;
+}
+
+}  // namespace
+
+std::span<const std::string> task_names() {
+  static const std::array<std::string, 5> kNames = {"identity", "drop", "sleep", "fail", "sink"};
+  return kNames;
+}
+
+Result<std::unique_ptr<Task>> create_task(const TaskDefinition& definition,
+                                          const runtime::TaskLibraries& libraries) {
+  auto task = instantiate(definition.uses, libraries);
+  if (!task) return in_task(definition, task.error());
+  if (*task == nullptr) {
+    return in_task(definition, Error{ErrorCode::configuration, "its factory gave nothing"});
+  }
+  if (auto opened = open(**task, definition.config); !opened) {
+    return in_task(definition, opened.error());
+  }
+  return task;
+}
+
+}  // namespace tempest::builtin

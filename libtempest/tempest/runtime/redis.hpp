@@ -1,0 +1,131 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tempest/base/result.hpp"
+#include "tempest/base/time.hpp"
+
+/// A small client for one Redis server.
+namespace tempest::runtime {
+
+/// Where a Redis is, and who one is there.
+struct RedisAddress {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 6379;
+  std::string unix_path;  ///< In place of host and port, if not empty.
+  std::string user;
+  std::string password;
+  std::uint32_t database = 0;
+
+  /// For people: no user, no password.
+  std::string shown() const;
+};
+
+/// "redis://[[user]:password@]host[:port][/database]", an IPv6 host in brackets, %xx in user and
+/// password; or "unix://[[user]:password@]/path[?db=number]". An error never repeats the password.
+Result<RedisAddress> parse_redis_uri(std::string_view uri);
+
+/// A reply, or a part of one. A view: good as long as the RedisReply it came from.
+class RedisValue {
+ public:
+  enum class Kind { nil, integer, text, status, error, array };
+
+  explicit RedisValue(const void* reply) : reply_(reply) {}
+
+  Kind kind() const;
+  bool is_nil() const { return kind() == Kind::nil; }
+  /// Of a text, status or error; empty for any other.
+  std::string_view text() const;
+  /// Of an integer; 0 for any other.
+  std::int64_t integer() const;
+  /// How many elements an array has; 0 for any other.
+  std::size_t size() const;
+  /// index < size().
+  RedisValue operator[](std::size_t index) const;
+
+ private:
+  const void* reply_;
+};
+
+/// Owns a reply.
+class RedisReply {
+ public:
+  explicit RedisReply(void* reply) : reply_(reply) {}
+
+  RedisValue value() const { return RedisValue(reply_.get()); }
+
+ private:
+  struct Free {
+    void operator()(void* reply) const;
+  };
+  std::unique_ptr<void, Free> reply_;
+};
+
+struct RedisTimeouts {
+  Duration connect = std::chrono::seconds(3);
+  /// For a reply to begin, once its command is sent.
+  Duration reply = std::chrono::seconds(10);
+};
+
+/// One connection, for one thread. Every call blocks, no longer than the timeouts say. After an
+/// `unavailable` that came from the connection (not from an error reply) it is closed, and every
+/// call fails until connect() has succeeded again.
+///
+/// The errors: `unavailable` (no connection, a reply too late, a server that loads or is short of
+/// memory: a retry may help), `not_found` (NOGROUP), `configuration` (a password, a right or a type
+/// is wrong, a cluster: a retry does not help), `protocol` (no valid Redis reply).
+class RedisConnection {
+ public:
+  explicit RedisConnection(RedisAddress address, RedisTimeouts timeouts = {});
+  ~RedisConnection();
+  RedisConnection(const RedisConnection&) = delete;
+  RedisConnection& operator=(const RedisConnection&) = delete;
+
+  /// Closes what is open, connects, authenticates and selects the database.
+  Result<void> connect();
+  bool connected() const { return context_ != nullptr; }
+  void close() { context_.reset(); }
+  const RedisAddress& address() const { return address_; }
+
+  /// Sends one command, and returns its reply. An error reply is an Error.
+  Result<RedisReply> command(std::span<const std::string_view> arguments);
+  Result<RedisReply> command(std::initializer_list<std::string_view> arguments) {
+    return command(std::span(arguments.begin(), arguments.size()));
+  }
+  /// The same, but an error reply is a reply.
+  Result<RedisReply> exchange(std::initializer_list<std::string_view> arguments);
+
+  /// Pipelining: send any number (no more than the server's output buffer and one's own patience
+  /// hold), then take as many replies, in order. An error reply is a reply here; see check().
+  Result<void> append(std::span<const std::string_view> arguments);
+  Result<void> append(std::initializer_list<std::string_view> arguments) {
+    return append(std::span(arguments.begin(), arguments.size()));
+  }
+  Result<RedisReply> next_reply();
+
+  /// Makes an error reply an Error.
+  Result<void> check(RedisValue reply) const;
+
+ private:
+  struct Close {
+    void operator()(void* context) const;
+  };
+
+  Error lost(std::string_view during);
+  Result<void> greet();
+
+  RedisAddress address_;
+  RedisTimeouts timeouts_;
+  std::unique_ptr<void, Close> context_;
+  std::vector<const char*> argument_data_;
+  std::vector<std::size_t> argument_sizes_;
+};
+
+}  // namespace tempest::runtime
