@@ -22,6 +22,8 @@ inline constexpr std::size_t kMaxReasonBytes = 4'096;
 inline constexpr std::size_t kMaxNodes = 4'096;
 /// The largest topology definition.
 inline constexpr std::size_t kMaxTopologyBytes = 1ULL << 20;
+/// The most deliveries of one tree that may be unfinished at once; a tree that grows beyond fails.
+inline constexpr std::size_t kMaxTreeDeliveries = 1'000'000;
 /// Into how many slots keys are hashed; slots, not keys, belong to workers.
 inline constexpr std::size_t kKeySlots = 256;
 

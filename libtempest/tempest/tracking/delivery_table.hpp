@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+
+#include "tempest/base/ids.hpp"
+#include "tempest/base/slab.hpp"
+#include "tempest/base/time.hpp"
+#include "tempest/tracking/payload.hpp"
+
+namespace tempest::tracking {
+
+/// No place: the end of a list.
+inline constexpr std::uint32_t kNowhere = 0xffffffff;
+
+/// Where a delivery is. It is in at most one list, that of its state.
+enum class DeliveryState : std::uint8_t {
+  detached,   ///< In no list: being moved from one to another.
+  ready,      ///< Waits for a worker, in a queue of the scheduler.
+  in_flight,  ///< At a worker, in that worker's list.
+  held,       ///< Gathered: waits until all ancestors of its task are done with the tree.
+  delayed,    ///< Waits for its next attempt.
+  member,     ///< Part of another delivery, with gather = "all".
+  orphan,     ///< At a worker, but its tree is over: only the worker's credit is still counted.
+};
+
+/// One message on its way to one task.
+struct Delivery {
+  std::uint32_t tree = kNowhere;
+  /// Neighbours in the list of its state.
+  std::uint32_t previous = kNowhere;
+  std::uint32_t next = kNowhere;
+  /// Neighbours in its tree's list of deliveries.
+  std::uint32_t tree_previous = kNowhere;
+  std::uint32_t tree_next = kNowhere;
+  /// With gather = "all": the first of the deliveries that go in the same call, after this.
+  std::uint32_t members = kNowhere;
+  /// In flight: at which worker.
+  std::uint32_t worker = kNowhere;
+  TaskId task{};
+  EdgeId edge = kNoEdge;
+  std::uint16_t attempt = 1;
+  DeliveryState state = DeliveryState::detached;
+  std::uint8_t key_slot = 0;
+  /// In flight: when it was sent.
+  TimePoint since{};
+  Payload payload;
+};
+
+/// A list of deliveries, threaded through their records.
+struct DeliveryList {
+  std::uint32_t head = kNowhere;
+  std::uint32_t tail = kNowhere;
+  std::uint32_t size = 0;
+
+  bool empty() const { return size == 0; }
+};
+
+/// Every delivery of a coordinator, and the moving of them from list to list. Moving costs no
+/// allocation.
+class DeliveryTable {
+ public:
+  DeliveryId create(Delivery delivery) { return slab_.create(std::move(delivery)); }
+  void release(std::uint32_t slot) { slab_.release(slot); }
+
+  Delivery* find(DeliveryId id) { return slab_.find(id); }
+  Delivery& at(std::uint32_t slot) { return slab_.at(slot); }
+  DeliveryId id_of(std::uint32_t slot) const { return slab_.id_of(slot); }
+  /// A new attempt: whatever comes back under the old id matches nothing.
+  void renew(std::uint32_t slot) { slab_.renew(slot); }
+  std::size_t size() const { return slab_.size(); }
+  std::size_t memory_bytes() const { return slab_.memory_bytes(); }
+
+  void push_back(DeliveryList& list, std::uint32_t slot, DeliveryState state);
+  void push_front(DeliveryList& list, std::uint32_t slot, DeliveryState state);
+  /// Takes it out of the list it is in, which must be this one.
+  void remove(DeliveryList& list, std::uint32_t slot);
+
+ private:
+  Slab<Delivery, DeliveryId> slab_;
+};
+
+}  // namespace tempest::tracking

@@ -1,0 +1,253 @@
+#include "tempest/tracking/scheduler.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace tempest::tracking {
+
+Scheduler::Scheduler(const dag::Graph& graph, DeliveryTable& table, const QueueLimits& limits)
+    : graph_(graph), table_(table), limits_(limits), tasks_(graph.task_count()) {
+  for (const TaskId task : graph.topological_order()) {
+    if (graph.node(task).grouping == dag::Grouping::key) {
+      tasks_[index(task)].keyed = std::make_unique<KeyedQueues>();
+    }
+  }
+}
+
+void Scheduler::enqueue(std::uint32_t delivery) {
+  put(delivery, false);
+}
+void Scheduler::enqueue_front(std::uint32_t delivery) {
+  put(delivery, true);
+}
+
+void Scheduler::put(std::uint32_t delivery, bool front) {
+  const Delivery& record = table_.at(delivery);
+  TaskQueue& task = tasks_[index(record.task)];
+  ++queued_;
+  queued_bytes_ += size_bytes(record);
+  if (task.keyed) {
+    task.keyed->push(table_, delivery, front);
+  } else if (front) {
+    table_.push_front(task.shuffle, delivery, DeliveryState::ready);
+  } else {
+    table_.push_back(task.shuffle, delivery, DeliveryState::ready);
+  }
+}
+
+void Scheduler::withdraw(std::uint32_t delivery) {
+  const Delivery& record = table_.at(delivery);
+  assert(record.state == DeliveryState::ready);
+  TaskQueue& task = tasks_[index(record.task)];
+  --queued_;
+  queued_bytes_ -= size_bytes(record);
+  if (task.keyed) {
+    task.keyed->remove(table_, delivery);
+  } else {
+    table_.remove(task.shuffle, delivery);
+  }
+}
+
+std::size_t Scheduler::size_bytes(const Delivery& delivery) const {
+  std::size_t bytes = delivery.payload.size_bytes();
+  for (std::uint32_t member = delivery.members; member != kNowhere;
+       member = table_.at(member).members) {
+    bytes += table_.at(member).payload.size_bytes();
+  }
+  return bytes;
+}
+
+std::uint32_t Scheduler::add_worker(std::string name, std::span<const TaskId> tasks,
+                                    Window window) {
+  std::uint32_t number = 0;
+  while (number < workers_.size() && workers_[number].live) ++number;
+  if (number == workers_.size()) workers_.emplace_back();
+  Worker& worker = workers_[number];
+  worker.live = true;
+  worker.name = std::move(name);
+  worker.serves.assign(graph_.task_count(), false);
+  for (const TaskId task : tasks) {
+    if (index(task) < worker.serves.size()) worker.serves[index(task)] = true;
+  }
+  worker.window = window;
+  ++worker_count_;
+  for (std::size_t i = 0; i < tasks_.size(); ++i) {
+    if (tasks_[i].keyed && worker.serves[i]) tasks_[i].keyed->attach(worker.name, number);
+  }
+  return number;
+}
+
+void Scheduler::set_window(std::uint32_t worker, Window window) {
+  workers_[worker].window = window;
+}
+
+std::vector<std::uint32_t> Scheduler::remove_worker(std::uint32_t number) {
+  Worker& worker = workers_[number];
+  std::vector<std::uint32_t> deliveries;
+  deliveries.reserve(worker.in_flight.size);
+  while (!worker.in_flight.empty()) {
+    const std::uint32_t slot = worker.in_flight.head;
+    const bool is_orphan = table_.at(slot).state == DeliveryState::orphan;
+    settle(slot);
+    if (is_orphan) table_.at(slot).state = DeliveryState::orphan;
+    deliveries.push_back(slot);
+  }
+  for (TaskQueue& task : tasks_) {
+    if (!task.keyed) continue;
+    for (std::size_t i = 0; i < kKeySlots; ++i) {
+      if (task.keyed->slot(i).owner == number) task.keyed->slot(i).owner = kNowhere;
+    }
+  }
+  worker = Worker{};
+  --worker_count_;
+  return deliveries;
+}
+
+void Scheduler::set_directory(std::span<const DirectoryWorker> workers,
+                              std::uint64_t slots_revision) {
+  slots_revision_ = slots_revision;
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < tasks_.size(); ++i) {
+    if (!tasks_[i].keyed) continue;
+    names.clear();
+    for (const DirectoryWorker& worker : workers) {
+      const TaskId task{static_cast<std::uint16_t>(i)};
+      if (std::find(worker.tasks.begin(), worker.tasks.end(), task) != worker.tasks.end()) {
+        names.push_back(worker.name);
+      }
+    }
+    tasks_[i].keyed->assign(names, slots_revision);
+    for (std::uint32_t number = 0; number < workers_.size(); ++number) {
+      const Worker& worker = workers_[number];
+      if (worker.live && worker.serves[i]) tasks_[i].keyed->attach(worker.name, number);
+    }
+  }
+}
+
+std::uint64_t Scheduler::settled_here() const {
+  const bool settled = std::all_of(tasks_.begin(), tasks_.end(), [](const TaskQueue& task) {
+    return !task.keyed || task.keyed->settled();
+  });
+  return settled ? slots_revision_ : std::min(settled_revision_, slots_revision_);
+}
+
+bool Scheduler::over_limits() const {
+  return queued_ > limits_.messages || queued_bytes_ > limits_.bytes;
+}
+
+bool Scheduler::may_feed(TaskId task) const {
+  if (graph_.is_terminal(task) || !over_limits()) return true;
+  for (std::size_t i = 0; i < tasks_.size(); ++i) {
+    const TaskId other{static_cast<std::uint16_t>(i)};
+    if (graph_.is_ancestor(task, other) && queued(other) > 0) return false;
+  }
+  return true;
+}
+
+bool Scheduler::has_room(const Worker& worker) const {
+  return worker.in_flight.size < worker.window.messages &&
+         (worker.in_flight_bytes < worker.window.bytes || worker.in_flight.empty());
+}
+
+void Scheduler::dispatch(TimePoint now, const std::vector<bool>& blocked,
+                         std::vector<Assignment>& assignments) {
+  if (queued_ == 0) return;
+  const auto order = graph_.topological_order();
+  for (auto task = order.rbegin(); task != order.rend(); ++task) {
+    if (queued(*task) == 0 || !may_feed(*task)) continue;
+    if (tasks_[index(*task)].keyed) {
+      dispatch_keyed(*task, now, blocked, assignments);
+    } else {
+      dispatch_shuffle(*task, now, blocked, assignments);
+    }
+  }
+}
+
+void Scheduler::dispatch_shuffle(TaskId task, TimePoint now, const std::vector<bool>& blocked,
+                                 std::vector<Assignment>& assignments) {
+  DeliveryList& queue = tasks_[index(task)].shuffle;
+  while (!queue.empty()) {
+    candidates_.clear();
+    for (std::uint32_t number = 0; number < workers_.size(); ++number) {
+      const Worker& worker = workers_[number];
+      if (worker.live && worker.serves[index(task)] && has_room(worker) &&
+          !(number < blocked.size() && blocked[number])) {
+        candidates_.push_back(number);
+      }
+    }
+    if (candidates_.empty()) return;
+    // The least busy first, each an even share of what waits.
+    std::stable_sort(candidates_.begin(), candidates_.end(), [this](auto left, auto right) {
+      return workers_[left].in_flight.size < workers_[right].in_flight.size;
+    });
+    const std::size_t share = (queue.size + candidates_.size() - 1) / candidates_.size();
+    for (const std::uint32_t number : candidates_) {
+      for (std::size_t i = 0; i < share && !queue.empty() && has_room(workers_[number]); ++i) {
+        send(queue.head, number, now, assignments);
+      }
+    }
+  }
+}
+
+void Scheduler::dispatch_keyed(TaskId task, TimePoint now, const std::vector<bool>& blocked,
+                               std::vector<Assignment>& assignments) {
+  KeyedQueues& keyed = *tasks_[index(task)].keyed;
+  for (std::size_t i = 0; i < kKeySlots; ++i) {
+    if (!keyed.waiting().test(i)) continue;
+    KeyedQueues::Slot& slot = keyed.slot(i);
+    if (!slot.may_send(settled_revision_)) continue;
+    if (slot.owner < blocked.size() && blocked[slot.owner]) continue;
+    while (!slot.queue.empty() && has_room(workers_[slot.owner])) {
+      send(slot.queue.head, slot.owner, now, assignments);
+    }
+  }
+}
+
+void Scheduler::send(std::uint32_t delivery, std::uint32_t number, TimePoint now,
+                     std::vector<Assignment>& assignments) {
+  withdraw(delivery);
+  Delivery& record = table_.at(delivery);
+  TaskQueue& task = tasks_[index(record.task)];
+  Worker& worker = workers_[number];
+  record.worker = number;
+  record.since = now;
+  worker.in_flight_bytes += size_bytes(record);
+  table_.push_back(worker.in_flight, delivery, DeliveryState::in_flight);
+  ++task.in_flight;
+  if (task.keyed) {
+    KeyedQueues::Slot& slot = task.keyed->slot(record.key_slot);
+    ++slot.in_flight;
+    slot.sent_to = number;
+  }
+  assignments.push_back({number, delivery});
+}
+
+void Scheduler::settle(std::uint32_t delivery) {
+  Delivery& record = table_.at(delivery);
+  assert(record.state == DeliveryState::in_flight || record.state == DeliveryState::orphan);
+  TaskQueue& task = tasks_[index(record.task)];
+  Worker& worker = workers_[record.worker];
+  worker.in_flight_bytes -= size_bytes(record);
+  table_.remove(worker.in_flight, delivery);
+  --task.in_flight;
+  if (task.keyed) --task.keyed->slot(record.key_slot).in_flight;
+  record.worker = kNowhere;
+}
+
+void Scheduler::orphan(std::uint32_t delivery) {
+  assert(table_.at(delivery).state == DeliveryState::in_flight);
+  table_.at(delivery).state = DeliveryState::orphan;
+}
+
+std::size_t Scheduler::queued(TaskId task) const {
+  const TaskQueue& queue = tasks_[index(task)];
+  return queue.keyed ? queue.keyed->queued() : queue.shuffle.size;
+}
+
+std::size_t Scheduler::workers_of(TaskId task) const {
+  return static_cast<std::size_t>(std::count_if(
+      workers_.begin(), workers_.end(),
+      [task](const Worker& worker) { return worker.live && worker.serves[index(task)]; }));
+}
+
+}  // namespace tempest::tracking

@@ -1,0 +1,152 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tempest/base/ids.hpp"
+#include "tempest/dag/graph.hpp"
+#include "tempest/tracking/delivery_table.hpp"
+#include "tempest/tracking/key_slots.hpp"
+
+namespace tempest::tracking {
+
+/// How much may wait at a coordinator before it stops feeding tasks that make more.
+struct QueueLimits {
+  std::size_t messages = 200'000;
+  std::size_t bytes = 256ULL << 20;
+};
+
+/// Decides which worker gets which delivery. Knows workers by a number it gives them, and their
+/// credit: the deliveries and bytes each may have out at once.
+///
+/// Deeper tasks go first, so that what has been begun is finished. While more waits than
+/// QueueLimits allow, a task is given work only if nothing waits at any of its descendants: then
+/// what waits can only shrink, and something can always go on.
+class Scheduler {
+ public:
+  Scheduler(const dag::Graph& graph, DeliveryTable& table, const QueueLimits& limits = {});
+
+  // --- What waits ---
+
+  /// A detached delivery becomes ready, behind what waits already.
+  void enqueue(std::uint32_t delivery);
+  /// The same, before what waits already: for what was out before.
+  void enqueue_front(std::uint32_t delivery);
+  /// A ready delivery becomes detached.
+  void withdraw(std::uint32_t delivery);
+
+  // --- Workers ---
+
+  struct Window {
+    std::uint64_t messages = 0;
+    std::uint64_t bytes = 0;
+  };
+  /// Its number is good until remove_worker, and used again after that.
+  std::uint32_t add_worker(std::string name, std::span<const TaskId> tasks, Window window);
+  void set_window(std::uint32_t worker, Window window);
+  /// Everything it had in flight, orphans too, in the order it was sent; detached, except that
+  /// orphans stay marked as such.
+  std::vector<std::uint32_t> remove_worker(std::uint32_t worker);
+  const std::string& worker_name(std::uint32_t worker) const { return workers_[worker].name; }
+  std::size_t worker_count() const { return worker_count_; }
+  std::size_t in_flight_at(std::uint32_t worker) const { return workers_[worker].in_flight.size; }
+
+  // --- Key slots ---
+
+  struct DirectoryWorker {
+    std::string name;
+    std::vector<TaskId> tasks;
+  };
+  /// The live workers, as the directory lists them at this revision.
+  void set_directory(std::span<const DirectoryWorker> workers, std::uint64_t slots_revision);
+  /// Every coordinator has let go of what moved up to this revision.
+  void set_settled(std::uint64_t slots_revision) { settled_revision_ = slots_revision; }
+  /// The revision up to which nothing that moved is in flight here.
+  std::uint64_t settled_here() const;
+
+  // --- Handing out ---
+
+  struct Assignment {
+    std::uint32_t worker;
+    std::uint32_t delivery;
+  };
+  /// Appends who gets what now; those deliveries are then in flight. A worker for which
+  /// `blocked[worker]` is set gets nothing.
+  void dispatch(TimePoint now, const std::vector<bool>& blocked,
+                std::vector<Assignment>& assignments);
+
+  /// A delivery in flight (or orphaned) is over or given up: detached, its worker's credit back.
+  void settle(std::uint32_t delivery);
+  /// A delivery in flight whose tree is over: its worker's credit stays taken.
+  void orphan(std::uint32_t delivery);
+
+  /// Calls visit(delivery) for those in flight since before `cutoff`, the oldest of each worker
+  /// first. visit may settle or orphan what it is given.
+  template <typename Visit>
+  void for_each_in_flight_since(TimePoint cutoff, Visit visit) {
+    for (const Worker& worker : workers_) {
+      std::uint32_t slot = worker.in_flight.head;
+      while (slot != kNowhere && table_.at(slot).since <= cutoff) {
+        const std::uint32_t next = table_.at(slot).next;
+        if (table_.at(slot).state == DeliveryState::in_flight) visit(slot);
+        slot = next;
+      }
+    }
+  }
+
+  // --- Gauges ---
+
+  std::size_t queued(TaskId task) const;
+  std::size_t in_flight(TaskId task) const { return tasks_[index(task)].in_flight; }
+  std::size_t queued() const { return queued_; }
+  std::size_t queued_bytes() const { return queued_bytes_; }
+  /// Live workers that serve the task.
+  std::size_t workers_of(TaskId task) const;
+
+ private:
+  struct Worker {
+    bool live = false;
+    std::string name;
+    std::vector<bool> serves;  ///< By task.
+    Window window;
+    DeliveryList in_flight;
+    std::uint64_t in_flight_bytes = 0;
+  };
+  struct TaskQueue {
+    DeliveryList shuffle;
+    std::unique_ptr<KeyedQueues> keyed;  ///< Null unless grouped by key.
+    std::size_t in_flight = 0;
+  };
+
+  static std::size_t index(TaskId task) { return static_cast<std::size_t>(task); }
+  void put(std::uint32_t delivery, bool front);
+  /// Adds the sizes of a delivery's members.
+  std::size_t size_bytes(const Delivery& delivery) const;
+  bool over_limits() const;
+  bool may_feed(TaskId task) const;
+  bool has_room(const Worker& worker) const;
+  void send(std::uint32_t delivery, std::uint32_t worker, TimePoint now,
+            std::vector<Assignment>& assignments);
+  void dispatch_shuffle(TaskId task, TimePoint now, const std::vector<bool>& blocked,
+                        std::vector<Assignment>& assignments);
+  void dispatch_keyed(TaskId task, TimePoint now, const std::vector<bool>& blocked,
+                      std::vector<Assignment>& assignments);
+
+  const dag::Graph& graph_;
+  DeliveryTable& table_;
+  QueueLimits limits_;
+  std::vector<Worker> workers_;
+  std::size_t worker_count_ = 0;
+  std::vector<TaskQueue> tasks_;
+  std::size_t queued_ = 0;
+  std::size_t queued_bytes_ = 0;
+  std::uint64_t slots_revision_ = 0;
+  std::uint64_t settled_revision_ = 0;
+  std::vector<std::uint32_t> candidates_;  ///< Of dispatch_shuffle; kept for its capacity.
+};
+
+}  // namespace tempest::tracking

@@ -1,0 +1,298 @@
+#include "tempest/tracking/tracker.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+
+#include "tempest/base/limits.hpp"
+
+namespace tempest::tracking {
+
+Tracker::Tracker(const dag::Graph& graph, DeliveryTable& table, Scheduler& scheduler,
+                 FailureRules rules, std::uint64_t seed)
+    : graph_(graph),
+      table_(table),
+      scheduler_(scheduler),
+      rules_(std::move(rules)),
+      random_(seed),
+      aggregate_(graph),
+      counters_(graph.task_count()) {
+  for (const Duration timeout : rules_.task_timeouts) {
+    if (timeout == Duration::zero()) continue;
+    shortest_task_timeout_ = shortest_task_timeout_ == Duration::zero()
+                                 ? timeout
+                                 : std::min(shortest_task_timeout_, timeout);
+  }
+}
+
+// --- Trees -------------------------------------------------------------------------------------
+
+void Tracker::begin(PeerId owner, MessageId message, const Payload& payload, TimePoint now) {
+  Tree tree;
+  tree.owner = owner;
+  tree.message = message;
+  tree.started = now;
+  tree.older = newest_;
+  const std::uint32_t slot = trees_.create(tree).slot;
+  (newest_ == kNowhere ? oldest_ : trees_.at(newest_).newer) = slot;
+  newest_ = slot;
+  aggregate_.open(slot);
+  ++trees_started_;
+  for (const TaskId root : graph_.roots()) add_delivery(slot, root, kNoEdge, payload);
+}
+
+void Tracker::forget_owner(PeerId owner) {
+  trees_.for_each([&](TreeId id, const Tree& tree) {
+    if (tree.owner != owner) return;
+    ++trees_forgotten_;
+    end_tree(id.slot);
+  });
+}
+
+void Tracker::complete_tree(std::uint32_t slot, TimePoint now) {
+  const Tree& tree = trees_.at(slot);
+  const auto tolerated = tolerated_.find(slot);
+  if (tolerated != tolerated_.end()) {
+    FailedMessage failed = std::move(tolerated->second);
+    fail_tree(slot, std::move(failed));
+    return;
+  }
+  acked_.push_back({tree.owner, tree.message});
+  tree_durations_.record(now - tree.started);
+  ++trees_completed_;
+  end_tree(slot);
+}
+
+void Tracker::fail_tree(std::uint32_t slot, FailedMessage failed) {
+  const Tree& tree = trees_.at(slot);
+  failed.owner = tree.owner;
+  failed.message = tree.message;
+  failed.retries = tree.retries;
+  failed_.push_back(std::move(failed));
+  ++trees_failed_;
+  end_tree(slot);
+}
+
+void Tracker::end_tree(std::uint32_t slot) {
+  while (trees_.at(slot).deliveries != kNowhere) {
+    const std::uint32_t delivery = trees_.at(slot).deliveries;
+    unlink_from_tree(delivery);
+    switch (table_.at(delivery).state) {
+      case DeliveryState::ready:
+        scheduler_.withdraw(delivery);
+        release_delivery(delivery);
+        break;
+      case DeliveryState::in_flight:
+        scheduler_.orphan(delivery);
+        break;
+      case DeliveryState::held:
+        aggregate_.let_go(table_, slot, delivery);
+        release_delivery(delivery);
+        break;
+      case DeliveryState::delayed:
+      case DeliveryState::detached:
+        // In no list; its entry in delayed_, if any, then leads to nothing.
+        release_delivery(delivery);
+        break;
+      case DeliveryState::member:
+      case DeliveryState::orphan:
+        assert(false && "not in a tree's list");
+        break;
+    }
+  }
+  const Tree& tree = trees_.at(slot);
+  (tree.older == kNowhere ? oldest_ : trees_.at(tree.older).newer) = tree.newer;
+  (tree.newer == kNowhere ? newest_ : trees_.at(tree.newer).older) = tree.older;
+  tolerated_.erase(slot);
+  trees_.release(slot);
+}
+
+// --- Deliveries ----------------------------------------------------------------------------------
+
+void Tracker::add_delivery(std::uint32_t tree, TaskId task, EdgeId edge, const Payload& payload) {
+  Delivery delivery;
+  delivery.task = task;
+  delivery.edge = edge;
+  delivery.payload = payload;
+  if (graph_.node(task).grouping == dag::Grouping::key) {
+    delivery.key_slot = key_slot_of(payload.key(), payload.bytes());
+  }
+  const std::uint32_t slot = table_.create(std::move(delivery)).slot;
+  link_to_tree(tree, slot);
+  ++trees_.at(tree).unfinished;
+  if (aggregate_.active()) aggregate_.add(tree, task);
+  if (aggregate_.holds(edge)) {
+    aggregate_.hold(table_, tree, slot);
+  } else {
+    scheduler_.enqueue(slot);
+  }
+}
+
+void Tracker::link_to_tree(std::uint32_t tree, std::uint32_t slot) {
+  Delivery& delivery = table_.at(slot);
+  std::uint32_t& first = trees_.at(tree).deliveries;
+  delivery.tree = tree;
+  delivery.tree_previous = kNowhere;
+  delivery.tree_next = first;
+  if (first != kNowhere) table_.at(first).tree_previous = slot;
+  first = slot;
+}
+
+void Tracker::unlink_from_tree(std::uint32_t slot) {
+  Delivery& delivery = table_.at(slot);
+  Tree& tree = trees_.at(delivery.tree);
+  (delivery.tree_previous == kNowhere ? tree.deliveries
+                                      : table_.at(delivery.tree_previous).tree_next) =
+      delivery.tree_next;
+  if (delivery.tree_next != kNowhere) {
+    table_.at(delivery.tree_next).tree_previous = delivery.tree_previous;
+  }
+  delivery.tree = kNowhere;
+}
+
+void Tracker::release_delivery(std::uint32_t slot) {
+  std::uint32_t member = table_.at(slot).members;
+  table_.release(slot);
+  while (member != kNowhere) {
+    const std::uint32_t next = table_.at(member).members;
+    table_.release(member);
+    member = next;
+  }
+}
+
+void Tracker::finish_delivery(std::uint32_t slot, TimePoint now) {
+  const std::uint32_t tree = table_.at(slot).tree;
+  if (aggregate_.active()) aggregate_.subtract(tree, table_.at(slot).task);
+  unlink_from_tree(slot);
+  release_delivery(slot);
+  --trees_.at(tree).unfinished;
+  release_gathered(tree);
+  if (trees_.at(tree).unfinished == 0) complete_tree(tree, now);
+}
+
+void Tracker::release_gathered(std::uint32_t tree) {
+  if (!aggregate_.active()) return;
+  while (const auto task = aggregate_.ready_task(tree)) {
+    const auto deliveries = aggregate_.release(table_, tree, *task);
+    if (graph_.node(*task).gather == dag::Gather::all) {
+      join_members(tree, deliveries);
+    } else {
+      for (const std::uint32_t delivery : deliveries) scheduler_.enqueue(delivery);
+    }
+  }
+}
+
+void Tracker::join_members(std::uint32_t tree, const std::vector<std::uint32_t>& deliveries) {
+  const std::uint32_t leader = deliveries.front();
+  std::uint32_t last = leader;
+  for (std::size_t i = 1; i < deliveries.size(); ++i) {
+    unlink_from_tree(deliveries[i]);
+    table_.at(deliveries[i]).state = DeliveryState::member;
+    table_.at(last).members = deliveries[i];
+    last = deliveries[i];
+  }
+  // They are one delivery from here on.
+  const auto joined = static_cast<std::uint32_t>(deliveries.size() - 1);
+  trees_.at(tree).unfinished -= joined;
+  aggregate_.subtract(tree, table_.at(leader).task, joined);
+  scheduler_.enqueue(leader);
+}
+
+// --- Results -------------------------------------------------------------------------------------
+
+Delivery* Tracker::find_in_flight(DeliveryId id, std::uint32_t worker) {
+  Delivery* delivery = table_.find(id);
+  if (delivery != nullptr && delivery->state == DeliveryState::in_flight &&
+      delivery->worker == worker) {
+    return delivery;
+  }
+  settle_orphan(id, worker);
+  ++stale_results_;
+  return nullptr;
+}
+
+bool Tracker::settle_orphan(DeliveryId id, std::uint32_t worker) {
+  const Delivery* delivery = table_.find(id);
+  if (delivery == nullptr || delivery->state != DeliveryState::orphan ||
+      delivery->worker != worker) {
+    return false;
+  }
+  scheduler_.settle(id.slot);
+  release_delivery(id.slot);
+  return true;
+}
+
+bool Tracker::acknowledge(DeliveryId id, std::uint32_t worker, std::span<const Output> outputs,
+                          TimePoint now) {
+  const Delivery* delivery = find_in_flight(id, worker);
+  if (delivery == nullptr) return false;
+  const std::uint32_t tree = delivery->tree;
+  const TaskId task = delivery->task;
+  scheduler_.settle(id.slot);
+  ++count(task).acknowledged;
+  count(task).outputs += outputs.size();
+  // Children first: the tree's count must not touch zero while there is more to come.
+  for (const Output& output : outputs) {
+    edges_.clear();
+    if (output.output.empty()) {
+      const auto plain = graph_.plain_edges(task);
+      edges_.assign(plain.begin(), plain.end());
+    } else {
+      graph_.named_edges(task, output.output, edges_);
+    }
+    if (edges_.empty()) ++count(task).outputs_dropped;
+    for (const EdgeId edge : edges_) {
+      add_delivery(tree, graph_.edge(edge).to, edge, output.payload);
+    }
+  }
+  if (trees_.at(tree).unfinished > kMaxTreeDeliveries) {
+    fail_tree(tree, {{},
+                     {},
+                     wire::FailureKind::error,
+                     task,
+                     1,
+                     scheduler_.worker_name(worker),
+                     "more than " + std::to_string(kMaxTreeDeliveries) +
+                         " deliveries of one message are unfinished",
+                     {},
+                     0});
+    return true;
+  }
+  finish_delivery(id.slot, now);
+  return true;
+}
+
+bool Tracker::fail(DeliveryId id, std::uint32_t worker, const Failure& failure, TimePoint now) {
+  const Delivery* delivery = find_in_flight(id, worker);
+  if (delivery == nullptr) return false;
+  ++count(delivery->task).failed;
+  scheduler_.settle(id.slot);
+  retry_or_give_up(id.slot, wire::FailureKind::error, scheduler_.worker_name(worker), failure, now);
+  return true;
+}
+
+bool Tracker::give_back(DeliveryId id, std::uint32_t worker) {
+  const Delivery* delivery = find_in_flight(id, worker);
+  if (delivery == nullptr) return false;
+  ++count(delivery->task).returned;
+  scheduler_.settle(id.slot);
+  table_.renew(id.slot);
+  scheduler_.enqueue_front(id.slot);
+  return true;
+}
+
+void Tracker::worker_lost(std::span<const std::uint32_t> deliveries) {
+  // From the last sent to the first, so that they stand in the queue as they were sent.
+  for (auto slot = deliveries.rbegin(); slot != deliveries.rend(); ++slot) {
+    Delivery& delivery = table_.at(*slot);
+    if (delivery.state == DeliveryState::orphan) {
+      release_delivery(*slot);
+      continue;
+    }
+    ++count(delivery.task).returned;
+    table_.renew(*slot);
+    scheduler_.enqueue_front(*slot);
+  }
+}
+
+}  // namespace tempest::tracking

@@ -1,0 +1,217 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tempest/base/histogram.hpp"
+#include "tempest/base/ids.hpp"
+#include "tempest/base/random.hpp"
+#include "tempest/base/slab.hpp"
+#include "tempest/base/time.hpp"
+#include "tempest/dag/graph.hpp"
+#include "tempest/topology.hpp"
+#include "tempest/tracking/aggregate.hpp"
+#include "tempest/tracking/delivery_table.hpp"
+#include "tempest/tracking/scheduler.hpp"
+#include "tempest/wire/frames.hpp"
+
+namespace tempest::tracking {
+
+/// What a coordinator does about failures; from the topology.
+struct FailureRules {
+  FailurePolicy policy = FailurePolicy::retry;
+  Duration tree_timeout{0};  ///< Zero: none.
+  std::uint32_t max_attempts = 5;
+  Backoff backoff;
+  std::vector<Duration> task_timeouts;  ///< By task; zero: none.
+};
+
+FailureRules failure_rules_of(const Topology& topology);
+
+/// The wait before this attempt (2 for the first retry): initial x factor^(attempt - 2), at most
+/// max, less a random part of the jitter share.
+Duration backoff_wait(const Backoff& backoff, std::uint32_t attempt, Random& random);
+
+/// A source's message that is done.
+struct AckedMessage {
+  PeerId owner;
+  MessageId message;
+};
+
+/// A source's message that is done for, with the delivery that was its end.
+struct FailedMessage {
+  PeerId owner;
+  MessageId message;
+  wire::FailureKind kind{};
+  TaskId task = kNoTask;
+  std::uint32_t attempts = 0;
+  std::string worker;
+  std::string reason;
+  Payload payload;            ///< The failing delivery's.
+  std::uint32_t retries = 0;  ///< Of all the tree's deliveries.
+};
+
+/// Follows every source message through the graph: a **tree** counts its unfinished deliveries,
+/// and when the count comes to zero the message is acked. A result counts only for the attempt it
+/// answers: ids are renewed with each attempt, and what matches nothing is stale.
+///
+/// A delivery ends in one of these ways, whatever came before:
+///
+///     acknowledge (with or without outputs) -> its outputs are deliveries of the same tree
+///     fail, task timeout -> another attempt after a wait, or the tree's end, as the rules say
+///     give_back, worker_lost -> ready again, with no attempt used up
+///     the tree ends (failed, timed out, its source lost) -> withdrawn wherever it is
+///
+/// When a tree ends nothing of it stays behind, but for deliveries at workers: those become
+/// orphans, so that their workers' credit stays counted until they answer or are lost.
+class Tracker {
+ public:
+  Tracker(const dag::Graph& graph, DeliveryTable& table, Scheduler& scheduler, FailureRules rules,
+          std::uint64_t seed);
+
+  // --- Trees ---
+
+  /// A message has come from this owner. Its deliveries to the graph's roots become ready.
+  void begin(PeerId owner, MessageId message, const Payload& payload, TimePoint now);
+  /// A source is lost: its trees end without a word, it or its successor will send them again.
+  void forget_owner(PeerId owner);
+
+  // --- Results. False: stale, and nothing has changed. ---
+
+  struct Output {
+    std::string_view output;  ///< Its name; empty for the plain edges.
+    Payload payload;
+  };
+  /// The delivery is done; `outputs` may be empty.
+  bool acknowledge(DeliveryId id, std::uint32_t worker, std::span<const Output> outputs,
+                   TimePoint now);
+
+  struct Failure {
+    bool permanent = false;  ///< No other attempt would help.
+    std::string_view reason;
+    Duration retry_after{0};  ///< Above zero: this wait, and no attempt is used up.
+  };
+  bool fail(DeliveryId id, std::uint32_t worker, const Failure& failure, TimePoint now);
+  /// The worker has not begun with it.
+  bool give_back(DeliveryId id, std::uint32_t worker);
+  /// What Scheduler::remove_worker gave back.
+  void worker_lost(std::span<const std::uint32_t> deliveries);
+
+  // --- Time ---
+
+  /// Timeouts, and attempts that are due.
+  void turn(TimePoint now);
+  TimePoint next_turn() const;
+
+  // --- What has come of it; emptied by the caller ---
+
+  std::vector<AckedMessage>& acked() { return acked_; }
+  std::vector<FailedMessage>& failed() { return failed_; }
+
+  // --- Numbers ---
+
+  struct TaskCounters {
+    std::uint64_t acknowledged = 0;
+    std::uint64_t failed = 0;  ///< Attempts that failed, timeouts included.
+    std::uint64_t retried = 0;
+    std::uint64_t timed_out = 0;
+    std::uint64_t returned = 0;
+    std::uint64_t outputs = 0;
+    std::uint64_t outputs_dropped = 0;  ///< Of a terminal task, or by a name that no edge has.
+  };
+  const TaskCounters& counters(TaskId task) const {
+    return counters_[static_cast<std::size_t>(task)];
+  }
+  std::uint64_t trees_started() const { return trees_started_; }
+  std::uint64_t trees_completed() const { return trees_completed_; }
+  std::uint64_t trees_failed() const { return trees_failed_; }
+  std::uint64_t trees_forgotten() const { return trees_forgotten_; }
+  std::uint64_t stale_results() const { return stale_results_; }
+  const Histogram& tree_durations() const { return tree_durations_; }
+  std::size_t trees_in_flight() const { return trees_.size(); }
+  std::size_t delayed() const { return delayed_.size(); }
+  /// When the oldest tree began; kNever if there is none.
+  TimePoint oldest_tree() const;
+  /// Bytes held for trees and deliveries, without payloads.
+  std::size_t memory_bytes() const { return trees_.memory_bytes() + table_.memory_bytes(); }
+
+ private:
+  struct Tree {
+    PeerId owner;
+    MessageId message;
+    TimePoint started{};
+    std::uint32_t unfinished = 0;
+    std::uint32_t deliveries = kNowhere;  ///< The first of its list.
+    std::uint32_t older = kNowhere;
+    std::uint32_t newer = kNowhere;
+    std::uint32_t retries = 0;
+  };
+
+  TaskCounters& count(TaskId task) { return counters_[static_cast<std::size_t>(task)]; }
+  Delivery* find_in_flight(DeliveryId id, std::uint32_t worker);
+  /// The answer to an orphan: its credit returns, and the place is free. True if it was one.
+  bool settle_orphan(DeliveryId id, std::uint32_t worker);
+
+  void add_delivery(std::uint32_t tree, TaskId task, EdgeId edge, const Payload& payload);
+  void link_to_tree(std::uint32_t tree, std::uint32_t delivery);
+  void unlink_from_tree(std::uint32_t delivery);
+  void release_gathered(std::uint32_t tree);
+  void join_members(std::uint32_t tree, const std::vector<std::uint32_t>& deliveries);
+  void release_delivery(std::uint32_t delivery);
+  /// A detached delivery is over; so may its tree be.
+  void finish_delivery(std::uint32_t delivery, TimePoint now);
+
+  /// A detached delivery has failed once more.
+  void retry_or_give_up(std::uint32_t delivery, wire::FailureKind kind, std::string worker,
+                        const Failure& failure, TimePoint now);
+  void give_up(std::uint32_t delivery, wire::FailureKind kind, std::string worker,
+               std::string_view reason, TimePoint now);
+  void delay(std::uint32_t delivery, TimePoint until);
+  void time_out_trees(TimePoint now);
+  void time_out_deliveries(TimePoint now);
+  void time_out_delivery(std::uint32_t delivery, TimePoint now);
+  /// A copy that takes its place in the tree; the original becomes an orphan at its worker.
+  std::uint32_t replace_in_flight(std::uint32_t delivery);
+  std::string describe_wait(std::uint32_t tree) const;
+
+  void complete_tree(std::uint32_t tree, TimePoint now);
+  void fail_tree(std::uint32_t tree, FailedMessage failed);
+  void end_tree(std::uint32_t tree);
+
+  const dag::Graph& graph_;
+  DeliveryTable& table_;
+  Scheduler& scheduler_;
+  FailureRules rules_;
+  Duration shortest_task_timeout_{0};
+  Random random_;
+
+  Slab<Tree, TreeId> trees_;
+  std::uint32_t oldest_ = kNowhere;
+  std::uint32_t newest_ = kNowhere;
+  Aggregate aggregate_;
+  /// With policy best_effort: what failed in a tree that goes on.
+  std::map<std::uint32_t, FailedMessage> tolerated_;
+  /// By when they are due, and in the order of their failing.
+  std::map<std::pair<TimePoint, std::uint64_t>, DeliveryId> delayed_;
+  std::uint64_t delays_ = 0;
+  TimePoint look_at_deliveries_{};
+
+  std::vector<AckedMessage> acked_;
+  std::vector<FailedMessage> failed_;
+
+  std::vector<TaskCounters> counters_;
+  std::uint64_t trees_started_ = 0;
+  std::uint64_t trees_completed_ = 0;
+  std::uint64_t trees_failed_ = 0;
+  std::uint64_t trees_forgotten_ = 0;
+  std::uint64_t stale_results_ = 0;
+  Histogram tree_durations_;
+  std::vector<EdgeId> edges_;  ///< Of acknowledge(); kept for its capacity.
+};
+
+}  // namespace tempest::tracking

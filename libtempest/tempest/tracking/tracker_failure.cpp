@@ -1,0 +1,201 @@
+// What the tracker does when something fails or takes too long.
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <limits>
+
+#include "tempest/base/limits.hpp"
+#include "tempest/base/quantity.hpp"
+#include "tempest/tracking/tracker.hpp"
+
+namespace tempest::tracking {
+
+namespace {
+// Deliveries' timeouts are looked at this often: they may end this much late.
+constexpr Duration kDeliveryTimeoutStep = std::chrono::milliseconds(20);
+}  // namespace
+
+FailureRules failure_rules_of(const Topology& topology) {
+  FailureRules rules;
+  rules.policy = topology.failure.policy;
+  rules.tree_timeout = topology.failure.timeout;
+  rules.max_attempts = topology.failure.max_attempts;
+  rules.backoff = topology.failure.backoff;
+  for (const TaskDefinition& task : topology.tasks) rules.task_timeouts.push_back(task.timeout);
+  return rules;
+}
+
+Duration backoff_wait(const Backoff& backoff, std::uint32_t attempt, Random& random) {
+  const double exponent = attempt < 2 ? 0.0 : static_cast<double>(attempt - 2);
+  const double longest = static_cast<double>(backoff.max.count());
+  const double grown =
+      static_cast<double>(backoff.initial.count()) * std::pow(backoff.factor, exponent);
+  const double wait = std::min(grown, longest) * (1.0 - backoff.jitter * random.fraction());
+  return Duration(static_cast<Duration::rep>(wait));
+}
+
+void Tracker::retry_or_give_up(std::uint32_t slot, wire::FailureKind kind, std::string worker,
+                               const Failure& failure, TimePoint now) {
+  Delivery& delivery = table_.at(slot);
+  const bool may_retry = rules_.policy == FailurePolicy::retry && !failure.permanent;
+  if (may_retry && failure.retry_after > Duration::zero()) {
+    // The task asked for a pause: not an attempt.
+    delay(slot, now + failure.retry_after);
+    return;
+  }
+  if (may_retry && delivery.attempt < rules_.max_attempts) {
+    ++delivery.attempt;
+    delay(slot, now + backoff_wait(rules_.backoff, delivery.attempt, random_));
+    return;
+  }
+  give_up(slot, kind, std::move(worker), failure.reason, now);
+}
+
+void Tracker::delay(std::uint32_t slot, TimePoint until) {
+  Delivery& delivery = table_.at(slot);
+  assert(delivery.state == DeliveryState::detached);
+  delivery.state = DeliveryState::delayed;
+  ++trees_.at(delivery.tree).retries;
+  ++count(delivery.task).retried;
+  table_.renew(slot);
+  delayed_.emplace(std::pair(until, delays_++), table_.id_of(slot));
+}
+
+void Tracker::give_up(std::uint32_t slot, wire::FailureKind kind, std::string worker,
+                      std::string_view reason, TimePoint now) {
+  const Delivery& delivery = table_.at(slot);
+  FailedMessage failed{{},
+                       {},
+                       kind,
+                       delivery.task,
+                       delivery.attempt,
+                       std::move(worker),
+                       std::string(reason.substr(0, kMaxReasonBytes)),
+                       delivery.payload,
+                       0};
+  const std::uint32_t tree = delivery.tree;
+  if (rules_.policy == FailurePolicy::best_effort) {
+    // The rest of the tree goes on; the first failure is what is told at its end.
+    tolerated_.emplace(tree, std::move(failed));
+    finish_delivery(slot, now);
+    return;
+  }
+  fail_tree(tree, std::move(failed));
+}
+
+void Tracker::turn(TimePoint now) {
+  time_out_trees(now);
+  time_out_deliveries(now);
+  while (!delayed_.empty() && delayed_.begin()->first.first <= now) {
+    const DeliveryId id = delayed_.begin()->second;
+    delayed_.erase(delayed_.begin());
+    Delivery* delivery = table_.find(id);
+    if (delivery == nullptr) continue;  // Its tree has ended meanwhile.
+    delivery->state = DeliveryState::detached;
+    scheduler_.enqueue(id.slot);
+  }
+}
+
+TimePoint Tracker::next_turn() const {
+  TimePoint next = kNever;
+  if (!delayed_.empty()) next = delayed_.begin()->first.first;
+  if (oldest_ == kNowhere) return next;
+  if (rules_.tree_timeout > Duration::zero()) {
+    next = std::min(next, trees_.at(oldest_).started + rules_.tree_timeout);
+  }
+  if (shortest_task_timeout_ > Duration::zero()) next = std::min(next, look_at_deliveries_);
+  return next;
+}
+
+TimePoint Tracker::oldest_tree() const {
+  return oldest_ == kNowhere ? kNever : trees_.at(oldest_).started;
+}
+
+void Tracker::time_out_trees(TimePoint now) {
+  if (rules_.tree_timeout == Duration::zero()) return;
+  while (oldest_ != kNowhere && trees_.at(oldest_).started + rules_.tree_timeout <= now) {
+    const std::uint32_t tree = oldest_;
+    const Delivery& waiting = table_.at(trees_.at(tree).deliveries);
+    FailedMessage failed;
+    failed.kind = wire::FailureKind::timeout;
+    failed.task = waiting.task;
+    failed.attempts = waiting.attempt;
+    failed.payload = waiting.payload;
+    failed.reason = describe_wait(tree);
+    if (waiting.state == DeliveryState::in_flight) {
+      failed.worker = scheduler_.worker_name(waiting.worker);
+    }
+    ++count(waiting.task).timed_out;
+    fail_tree(tree, std::move(failed));
+  }
+}
+
+std::string Tracker::describe_wait(std::uint32_t tree) const {
+  const Delivery& waiting = table_.at(trees_.at(tree).deliveries);
+  std::string text = "not done within " + format_duration(rules_.tree_timeout) + ": ";
+  switch (waiting.state) {
+    case DeliveryState::ready:
+      return text + (scheduler_.workers_of(waiting.task) == 0 ? "no worker serves the task"
+                                                              : "no worker of the task is free");
+    case DeliveryState::in_flight:
+      return text + "the task is at work on it";
+    case DeliveryState::delayed:
+      return text + "waiting for its next attempt";
+    case DeliveryState::held:
+      return text + "held until its ancestors are done";
+    case DeliveryState::detached:
+    case DeliveryState::member:
+    case DeliveryState::orphan:
+      break;
+  }
+  return text + "under way";
+}
+
+void Tracker::time_out_deliveries(TimePoint now) {
+  if (shortest_task_timeout_ == Duration::zero() || now < look_at_deliveries_) return;
+  look_at_deliveries_ = now + kDeliveryTimeoutStep;
+  scheduler_.for_each_in_flight_since(now - shortest_task_timeout_, [&](std::uint32_t slot) {
+    const Delivery& delivery = table_.at(slot);
+    const Duration timeout = rules_.task_timeouts[static_cast<std::size_t>(delivery.task)];
+    if (timeout == Duration::zero() || delivery.since + timeout > now) return;
+    time_out_delivery(slot, now);
+  });
+}
+
+void Tracker::time_out_delivery(std::uint32_t slot, TimePoint now) {
+  const TaskId task = table_.at(slot).task;
+  ++count(task).failed;
+  ++count(task).timed_out;
+  std::string worker = scheduler_.worker_name(table_.at(slot).worker);
+  const std::string reason =
+      "no result within " + format_duration(rules_.task_timeouts[static_cast<std::size_t>(task)]);
+  const std::uint32_t successor = replace_in_flight(slot);
+  retry_or_give_up(successor, wire::FailureKind::task_timeout, std::move(worker),
+                   {false, reason, Duration::zero()}, now);
+}
+
+std::uint32_t Tracker::replace_in_flight(std::uint32_t slot) {
+  const std::uint32_t tree = table_.at(slot).tree;
+  std::uint32_t successor = kNowhere;
+  std::uint32_t last = kNowhere;
+  for (std::uint32_t from = slot; from != kNowhere; from = table_.at(from).members) {
+    const Delivery& original = table_.at(from);
+    Delivery copy;
+    copy.task = original.task;
+    copy.edge = original.edge;
+    copy.attempt = original.attempt;
+    copy.key_slot = original.key_slot;
+    copy.payload = original.payload;
+    copy.state = last == kNowhere ? DeliveryState::detached : DeliveryState::member;
+    const std::uint32_t made = table_.create(std::move(copy)).slot;
+    (last == kNowhere ? successor : table_.at(last).members) = made;
+    last = made;
+  }
+  unlink_from_tree(slot);
+  scheduler_.orphan(slot);
+  link_to_tree(tree, successor);
+  return successor;
+}
+
+}  // namespace tempest::tracking
