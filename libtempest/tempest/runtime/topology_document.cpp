@@ -1,0 +1,142 @@
+#include "tempest/runtime/topology_document.hpp"
+
+#define TOML_EXCEPTIONS 0
+#define TOML_MAX_NESTED_VALUES 64
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "tempest/base/limits.hpp"
+#include "tempest/base/quantity.hpp"
+#include "tempest/runtime/topology_lexis.hpp"
+
+namespace tempest::runtime {
+namespace {
+
+// The parser bounds how deep values nest (above), but not dotted keys, and it recurses over both.
+constexpr std::size_t kMaxKeyParts = 32;
+constexpr int kMaxDepth = 64;
+
+Position position_of(const toml::source_region& region) {
+  // Tables that only a dotted key implies have no place of their own.
+  return {std::max(1, static_cast<int>(region.begin.line)),
+          std::max(1, static_cast<int>(region.begin.column))};
+}
+
+// Copies a parsed tree; keeps where it first got too deep.
+class Conversion {
+ public:
+  DocumentTable table(const toml::table& from, int depth) {
+    DocumentTable result;
+    for (const auto& [key, value] : from) {
+      result.entries.push_back(
+          {std::string(key.str()), position_of(key.source()), convert(value, depth + 1)});
+    }
+    std::stable_sort(
+        result.entries.begin(), result.entries.end(),
+        [](const auto& left, const auto& right) { return left.position < right.position; });
+    return result;
+  }
+
+  const std::optional<Position>& too_deep() const { return too_deep_; }
+
+ private:
+  DocumentValue convert(const toml::node& node, int depth) {
+    DocumentValue result{position_of(node.source()), DocumentMoment{}};
+    if (depth > kMaxDepth) {
+      if (!too_deep_) too_deep_ = result.position;
+    } else if (const auto* text = node.as_string()) {
+      result.data = text->get();
+    } else if (const auto* integer = node.as_integer()) {
+      result.data = integer->get();
+    } else if (const auto* number = node.as_floating_point()) {
+      result.data = number->get();
+    } else if (const auto* boolean = node.as_boolean()) {
+      result.data = boolean->get();
+    } else if (const auto* inner = node.as_table()) {
+      result.data = table(*inner, depth);
+    } else if (const auto* array = node.as_array()) {
+      DocumentList list;
+      for (const toml::node& item : *array) list.push_back(convert(item, depth + 1));
+      result.data = std::move(list);
+    }
+    return result;
+  }
+
+  std::optional<Position> too_deep_;
+};
+
+// "Error while parsing string: ..." as "syntax error in string: ...".
+std::string syntax_error(std::string_view description) {
+  constexpr std::string_view opening = "Error while parsing ";
+  if (!description.starts_with(opening)) return "syntax error: " + std::string(description);
+  return "syntax error in " + std::string(description.substr(opening.size()));
+}
+
+Position position_at(std::string_view text, std::size_t offset) {
+  Position position;
+  for (const char c : text.substr(0, offset)) {
+    if (c == '\n') {
+      ++position.line;
+      position.column = 1;
+    } else if ((static_cast<unsigned char>(c) & 0xc0) != 0x80) {
+      ++position.column;
+    }
+  }
+  return position;
+}
+
+// The offset of a key with too many parts, or npos.
+std::size_t find_deep_key(std::string_view text) {
+  std::size_t parts = 0;
+  for (const TomlPiece& piece : split_toml(text)) {
+    if (piece.kind != TomlPiece::Kind::bare) continue;
+    for (std::size_t i = piece.begin; i < piece.end; ++i) {
+      if (text[i] == '.' && ++parts >= kMaxKeyParts) return i;
+      if (std::string_view("=,[]{}\n").find(text[i]) != std::string_view::npos) parts = 0;
+    }
+  }
+  return std::string_view::npos;
+}
+
+}  // namespace
+
+std::string Diagnostic::text() const {
+  return file + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " + message;
+}
+
+const DocumentTable::Entry* DocumentTable::find(std::string_view key) const {
+  for (const Entry& entry : entries) {
+    if (entry.key == key) return &entry;
+  }
+  return nullptr;
+}
+
+bool parse_document(std::string_view text, const std::string& file, DocumentTable& document,
+                    std::vector<Diagnostic>& diagnostics) {
+  const auto refuse = [&](Position at, std::string message) {
+    diagnostics.push_back({file, at.line, at.column, std::move(message)});
+    return false;
+  };
+  if (text.size() > kMaxTopologyBytes) {
+    return refuse({}, "too large: " + format_size_bytes(text.size()) + ", at most " +
+                          format_size_bytes(kMaxTopologyBytes));
+  }
+  if (const std::size_t deep = find_deep_key(text); deep != std::string_view::npos) {
+    return refuse(position_at(text, deep),
+                  "syntax error: a key of more than " + std::to_string(kMaxKeyParts) + " parts");
+  }
+  const toml::parse_result parsed = toml::parse(text);
+  if (!parsed) {
+    const toml::parse_error& error = parsed.error();
+    return refuse(position_of(error.source()), "syntax error: " + std::string(error.description()));
+  }
+  Conversion conversion;
+  document = conversion.table(parsed.table(), 0);
+  if (conversion.too_deep()) return refuse(*conversion.too_deep(), "values nest too deeply");
+  return true;
+}
+
+}  // namespace tempest::runtime

@@ -1,0 +1,443 @@
+#include "tempest/runtime/topology_file.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <utility>
+
+#include "tempest/base/hash.hpp"
+#include "tempest/base/limits.hpp"
+#include "tempest/base/quantity.hpp"
+#include "tempest/runtime/topology_check.hpp"
+#include "tempest/runtime/topology_schema.hpp"
+#include "tempest/runtime/topology_variables.hpp"
+
+namespace tempest::runtime {
+namespace {
+
+// The name that stands for the source where the origin of a message is told.
+constexpr const char* kSourceName = "source";
+
+std::vector<std::string> texts(const Settings::List& list) {
+  std::vector<std::string> result;
+  for (const Settings::Value& item : list) {
+    if (const auto* text = std::get_if<std::string>(&item.data)) result.push_back(*text);
+  }
+  return result;
+}
+
+Endpoint make_endpoint(const Settings& settings, const std::vector<VariantSchema>& variants) {
+  Endpoint endpoint;
+  endpoint.type = settings.text("type");
+  for (const VariantSchema& variant : variants) {
+    if (variant.type != endpoint.type) continue;
+    for (const KeySchema& key : variant.keys) {
+      const auto value = settings.values().find(key.name);
+      if (value != settings.values().end()) endpoint.settings.set(key.name, value->second);
+    }
+  }
+  return endpoint;
+}
+
+SourceDefinition make_source(const Settings& settings, const std::string& topology_name) {
+  SourceDefinition source;
+  source.endpoint = make_endpoint(settings, source_schema().variants);
+  if (source.endpoint.type == "redis_stream" && !source.endpoint.settings.has("group")) {
+    source.endpoint.settings.set("group", {topology_name});
+  }
+  source.max_pending = static_cast<std::uint64_t>(settings.integer("max_pending"));
+  source.max_pending_bytes = settings.size_bytes("max_pending_bytes");
+  source.poll_interval = settings.duration("poll_interval");
+  source.max_backoff = settings.duration("max_backoff");
+  source.read_count = static_cast<std::uint64_t>(settings.integer("read_count"));
+  source.ack_in_batches = settings.text("ack") == "batch";
+  return source;
+}
+
+FailureDefinition make_failure(const Settings& settings) {
+  FailureDefinition failure;
+  const std::string policy = settings.text("policy");
+  failure.policy = policy == "none"          ? FailurePolicy::none
+                   : policy == "best_effort" ? FailurePolicy::best_effort
+                                             : FailurePolicy::retry;
+  failure.timeout = settings.duration("timeout", failure.timeout);
+  failure.max_attempts =
+      static_cast<std::uint32_t>(settings.integer("max_attempts", failure.max_attempts));
+  const Settings& backoff = settings.table("backoff");
+  failure.backoff.initial = backoff.duration("initial", failure.backoff.initial);
+  failure.backoff.factor = backoff.number("factor", failure.backoff.factor);
+  failure.backoff.max = backoff.duration("max", failure.backoff.max);
+  failure.backoff.jitter = backoff.number("jitter", failure.backoff.jitter);
+  if (settings.has("dead_letter")) {
+    failure.dead_letter = make_endpoint(settings.table("dead_letter"), sink_schema().variants);
+  }
+  return failure;
+}
+
+TaskDefinition make_task(const Settings& settings) {
+  TaskDefinition task;
+  task.name = settings.text("name");
+  task.uses = settings.text("uses");
+  for (const std::string& input : texts(settings.list("after"))) {
+    const std::size_t colon = input.find(':');
+    const bool has_output = colon != std::string::npos;
+    task.after.push_back({input.substr(0, colon), has_output ? input.substr(colon + 1) : ""});
+  }
+  if (settings.text("grouping") == "key") task.grouping = dag::Grouping::key;
+  const std::string gather = settings.text("gather");
+  if (gather == "each") task.gather = dag::Gather::each;
+  if (gather == "all") task.gather = dag::Gather::all;
+  task.timeout = settings.duration("timeout");
+  const BuiltinTask* builtin = find_builtin_task(task.uses);
+  task.config = settings.table(builtin ? builtin->name : "config");
+  return task;
+}
+
+bool is_task_reference(const std::string& uses) {
+  const auto is_word = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  };
+  const std::size_t colon = uses.find(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == uses.size()) return false;
+  const std::string_view library = std::string_view(uses).substr(0, colon);
+  const std::string_view task = std::string_view(uses).substr(colon + 1);
+  return std::all_of(library.begin(), library.end(), is_word) &&
+         std::all_of(task.begin(), task.end(), [&](char c) { return c == ':' || is_word(c); });
+}
+
+// Reads one text: what the schema cannot say is checked here.
+class Reading {
+ public:
+  Reading(const std::string& file, std::vector<Diagnostic>& diagnostics,
+          TopologyReferences& references)
+      : check_(file, diagnostics), references_(references) {}
+
+  Topology read(const DocumentTable& document) {
+    const Settings settings = check_.check(document, {}, topology_schema(), "");
+    Topology topology;
+    topology.name = settings.text("name");
+    topology.libraries = texts(settings.list("libraries"));
+    topology.source = make_source(settings.table("source"), topology.name);
+    topology.failure = make_failure(settings.table("failure"));
+    read_libraries(document);
+    read_tasks(document, settings, topology);
+    check_waits(document, topology);
+    return topology;
+  }
+
+ private:
+  // One `after` entry, with its place.
+  struct Input {
+    std::string task;
+    std::string from;
+    Position position;
+    bool reported = false;
+  };
+
+  static const DocumentValue* find(const DocumentValue* in, std::string_view key) {
+    const auto* table = in ? in->as<DocumentTable>() : nullptr;
+    const auto* entry = table ? table->find(key) : nullptr;
+    return entry ? &entry->value : nullptr;
+  }
+
+  void read_libraries(const DocumentTable& document) {
+    const auto* entry = document.find("libraries");
+    const auto* list = entry ? entry->value.as<DocumentList>() : nullptr;
+    if (!list) return;
+    for (const DocumentValue& item : *list) {
+      const auto* text = item.as<std::string>();
+      if (text && !text->empty()) references_.libraries.push_back({*text, item.position});
+    }
+  }
+
+  void read_tasks(const DocumentTable& document, const Settings& settings, Topology& topology) {
+    const auto* entry = document.find("task");
+    const auto* list = entry ? entry->value.as<DocumentList>() : nullptr;
+    const Settings::List& checked = settings.list("task");
+    if (!list || list->size() != checked.size()) return;
+    if (list->empty()) check_.report(entry->value.position, "at least one [[task]] is needed");
+
+    std::vector<dag::Node> nodes;
+    std::vector<dag::EdgeByName> edges;
+    for (std::size_t i = 0; i < list->size(); ++i) {
+      const auto* table = std::get_if<Settings>(&checked[i].data);
+      topology.tasks.push_back(make_task(*table));
+      TaskDefinition& task = topology.tasks.back();
+      read_uses((*list)[i], task);
+      if (task.name.empty() || !take_name((*list)[i], task.name)) continue;
+      nodes.push_back({task.name, task.grouping, task.gather});
+      read_inputs((*list)[i], task, edges);
+    }
+    if (nodes.empty()) return;
+    std::vector<dag::Fault> faults;
+    topology.graph = dag::Graph::build(std::move(nodes), edges, faults);
+    for (const dag::Fault& fault : faults) report(fault);
+  }
+
+  // False: the name is taken, and the task no part of the graph.
+  bool take_name(const DocumentValue& table, const std::string& name) {
+    const Position at = find(&table, "name")->position;
+    if (name == kSourceName) {
+      check_.report(at, "no task may be called 'source': that is where the messages come from");
+      return false;
+    }
+    const auto [first, is_new] = names_.emplace(name, at);
+    if (is_new) return true;
+    check_.report(at, "duplicate task '" + name + "'; the first is in line " +
+                          std::to_string(first->second.line));
+    return false;
+  }
+
+  void read_uses(const DocumentValue& table, TaskDefinition& task) {
+    const DocumentValue* uses = find(&table, "uses");
+    const bool is_written = uses && !task.uses.empty();
+    const BuiltinTask* builtin = find_builtin_task(task.uses);
+    if (is_written && !builtin && is_task_reference(task.uses)) {
+      references_.tasks.push_back({task.uses, uses->position});
+    } else if (is_written && !builtin) {
+      report_uses(uses->position, task.uses);
+    }
+    if (is_written) check_tables(table, task.uses, builtin);
+    if (builtin && builtin->table && !builtin->table_required && !find(&table, builtin->name)) {
+      task.config = check_.check({}, table.position, *builtin->table, builtin->name);
+    }
+  }
+
+  void report_uses(Position at, const std::string& uses) {
+    std::vector<std::string> names;
+    for (const BuiltinTask& builtin : builtin_tasks()) names.push_back(builtin.name);
+    const bool has_colon = uses.find(':') != std::string::npos;
+    const std::string near = has_colon ? "" : did_you_mean(uses, names, '"');
+    if (has_colon) {
+      check_.report(at,
+                    "'uses' in [[task]]: " + quoted(uses) + " is not of the form \"library:Task\"");
+    } else {
+      check_.report(at, "unknown built-in task " + quoted(uses) +
+                            (near.empty() ? "; there are " + listed(names) +
+                                                ", and \"library:Task\" for a library's"
+                                          : near));
+    }
+  }
+
+  // Which of the tables that set a task up may be there.
+  void check_tables(const DocumentValue& table, const std::string& uses,
+                    const BuiltinTask* builtin) {
+    for (const BuiltinTask& other : builtin_tasks()) {
+      const auto* entry = table.as<DocumentTable>()->find(other.name);
+      if (!other.table || &other == builtin || !entry) continue;
+      check_.report(entry->position, "'" + other.name + "' in [[task]] is only for uses = \"" +
+                                         other.name + "\", not " + quoted(uses));
+    }
+    const auto* config = table.as<DocumentTable>()->find("config");
+    if (builtin && config) {
+      const std::string instead = builtin->table ? "; set it up with '" + builtin->name + "'" : "";
+      check_.report(config->position, "'config' in [[task]] is only for a library's task, not " +
+                                          quoted(uses) + instead);
+    }
+    if (builtin && builtin->table_required && !find(&table, builtin->name)) {
+      check_.report(table.position, "missing key '" + builtin->name + "' in [[task]]: uses = \"" +
+                                        builtin->name + "\" needs it");
+    }
+  }
+
+  void read_inputs(const DocumentValue& table, const TaskDefinition& task,
+                   std::vector<dag::EdgeByName>& edges) {
+    const DocumentValue* after = find(&table, "after");
+    const auto* list = after ? after->as<DocumentList>() : nullptr;
+    if (!list) return;
+    for (const DocumentValue& item : *list) {
+      const auto* text = item.as<std::string>();
+      if (!text || text->empty()) continue;
+      const std::size_t colon = text->find(':');
+      const std::string from = text->substr(0, colon);
+      const std::string output = colon == std::string::npos ? "" : text->substr(colon + 1);
+      if (!is_name(from) || (colon != std::string::npos && !is_name(output))) {
+        check_.report(item.position, "'after' in [[task]]: " + quoted(*text) +
+                                         " is not of the form \"task\" or \"task:output\"");
+        continue;
+      }
+      edges.push_back({from, task.name, output});
+      inputs_.push_back({task.name, from, item.position});
+    }
+  }
+
+  // The place of the `after` entry that a fault is about: the first such not reported yet.
+  Position input_position(const dag::Fault& fault, bool last) {
+    Input* found = nullptr;
+    for (Input& input : inputs_) {
+      if (input.reported || input.task != fault.task || input.from != fault.other) continue;
+      found = &input;
+      if (!last) break;
+    }
+    if (!found) return names_[fault.task];
+    found->reported = true;
+    return found->position;
+  }
+
+  void report(const dag::Fault& fault) {
+    using Kind = dag::Fault::Kind;
+    switch (fault.kind) {
+      case Kind::unknown_task: {
+        std::vector<std::string> names;
+        for (const auto& [name, position] : names_) {
+          if (name != fault.task) names.push_back(name);
+        }
+        check_.report(input_position(fault, false), "unknown task '" + fault.other +
+                                                        "' in 'after' of task '" + fault.task +
+                                                        "'" + did_you_mean(fault.other, names));
+        return;
+      }
+      case Kind::duplicate_edge:
+        check_.report(input_position(fault, true),
+                      "task '" + fault.task + "' comes after '" + fault.other + "' twice");
+        return;
+      case Kind::cycle: {
+        std::string path;
+        for (const std::string& name : fault.path) path += (path.empty() ? "" : " -> ") + name;
+        check_.report(names_[fault.task], "tasks form a cycle: " + path);
+        return;
+      }
+      case Kind::unreachable_task:
+        check_.report(names_[fault.task], "no source reaches task '" + fault.task + "'");
+        return;
+      case Kind::too_many:
+        check_.report({}, "too many tasks: at most " + std::to_string(dag::kMaxTasks) + ", and " +
+                              std::to_string(dag::kMaxEdges) + " edges");
+        return;
+      case Kind::duplicate_task:
+      case Kind::no_task:
+        return;  // Seen before the graph was built.
+    }
+  }
+
+  // `longest` must not be below `first`; either may have been left out.
+  void check_order(const DocumentValue* table, const std::string& name, const char* first,
+                   const char* longest, Duration first_wait, Duration longest_wait) {
+    const auto is_sound = [](const DocumentValue* value) {
+      const auto* text = value ? value->as<std::string>() : nullptr;
+      return !value || (text && parse_duration(*text));
+    };
+    const DocumentValue* first_value = find(table, first);
+    const DocumentValue* longest_value = find(table, longest);
+    if (!is_sound(first_value) || !is_sound(longest_value) || longest_wait >= first_wait) return;
+    const DocumentValue* at = longest_value ? longest_value : first_value;
+    if (!at) return;
+    check_.report(at->position, std::string("'") + longest + "' in [" + name +
+                                    "]: " + format_duration(longest_wait) + " is below '" + first +
+                                    "', " + format_duration(first_wait));
+  }
+
+  void check_waits(const DocumentTable& document, const Topology& topology) {
+    const auto* source = document.find("source");
+    check_order(source ? &source->value : nullptr, "source", "poll_interval", "max_backoff",
+                topology.source.poll_interval, topology.source.max_backoff);
+    const auto* failure = document.find("failure");
+    const Backoff& waits = topology.failure.backoff;
+    check_order(find(failure ? &failure->value : nullptr, "backoff"), "failure.backoff", "initial",
+                "max", waits.initial, waits.max);
+  }
+
+  DocumentCheck check_;
+  TopologyReferences& references_;
+  std::map<std::string, Position> names_;
+  std::vector<Input> inputs_;
+};
+
+std::string version_of(const std::string& text) {
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%016llx",
+                static_cast<unsigned long long>(hash_bytes(text)));
+  return digits;
+}
+
+// The file's bytes, or why not. One byte more than a topology may have is enough to refuse it.
+std::optional<std::string> read_file(const std::string& path, std::string& error) {
+  errno = 0;
+  std::ifstream stream(path, std::ios::binary);
+  std::string text(kMaxTopologyBytes + 1, '\0');
+  if (stream) stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!stream.is_open() || stream.bad() || (stream.fail() && !stream.eof())) {
+    error = errno != 0 ? std::strerror(errno) : "read error";
+    return std::nullopt;
+  }
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  return text;
+}
+
+}  // namespace
+
+std::optional<Topology> parse_topology(const std::string& text, const std::string& file,
+                                       std::vector<Diagnostic>& diagnostics,
+                                       TopologyReferences* references) {
+  const std::size_t before = diagnostics.size();
+  DocumentTable document;
+  if (!parse_document(text, file, document, diagnostics)) return std::nullopt;
+
+  TopologyReferences unasked;
+  Reading reading(file, diagnostics, references ? *references : unasked);
+  Topology topology = reading.read(document);
+  if (diagnostics.size() != before) {
+    std::stable_sort(diagnostics.begin() + static_cast<std::ptrdiff_t>(before), diagnostics.end(),
+                     [](const Diagnostic& left, const Diagnostic& right) {
+                       return std::pair(left.line, left.column) <
+                              std::pair(right.line, right.column);
+                     });
+    return std::nullopt;
+  }
+  topology.version = version_of(text);
+  topology.text = text;
+  return topology;
+}
+
+std::optional<Topology> load_topology(const std::string& path, std::vector<Diagnostic>& diagnostics,
+                                      TopologyReferences* references) {
+  std::string error;
+  const auto text = read_file(path, error);
+  if (!text) {
+    diagnostics.push_back({path, 1, 1, "cannot read the file: " + error});
+    return std::nullopt;
+  }
+  const auto environment = [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    return value ? std::optional<std::string>(value) : std::nullopt;
+  };
+  // Variables that cannot be filled in stay as they are: then the rest is still checked.
+  const std::size_t before = diagnostics.size();
+  VariableFilling filling;
+  const bool is_filled = filling.fill(*text, path, environment, diagnostics);
+  const std::size_t parsed_from = diagnostics.size();
+  TopologyReferences unasked;
+  TopologyReferences& found = references ? *references : unasked;
+  auto topology = parse_topology(filling.text(), path, diagnostics, &found);
+
+  for (std::size_t i = parsed_from; i < diagnostics.size(); ++i) {
+    const Position at = filling.original({diagnostics[i].line, diagnostics[i].column});
+    diagnostics[i].line = at.line;
+    diagnostics[i].column = at.column;
+  }
+  for (auto* list : {&found.libraries, &found.tasks}) {
+    for (auto& reference : *list) reference.position = filling.original(reference.position);
+  }
+  std::stable_sort(diagnostics.begin() + static_cast<std::ptrdiff_t>(before), diagnostics.end(),
+                   [](const Diagnostic& left, const Diagnostic& right) {
+                     return std::pair(left.line, left.column) < std::pair(right.line, right.column);
+                   });
+  if (!is_filled) return std::nullopt;
+  return topology;
+}
+
+std::string joined(const std::vector<Diagnostic>& diagnostics) {
+  std::string text;
+  for (const Diagnostic& diagnostic : diagnostics) {
+    if (!text.empty()) text += '\n';
+    text += diagnostic.text();
+  }
+  return text;
+}
+
+}  // namespace tempest::runtime

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tempest/runtime/topology_document.hpp"
+#include "tempest/topology.hpp"
+
+/// Topology files: Topology.toml, or its text as it came from the registry.
+namespace tempest::runtime {
+
+/// Names of a topology's file that only whoever has the libraries can check, with their places.
+/// Filled as far as the file can be read, even where it has faults.
+struct TopologyReferences {
+  struct Reference {
+    std::string text;
+    Position position;
+  };
+  std::vector<Reference> libraries;
+  /// Each `uses` of the form "library:Task".
+  std::vector<Reference> tasks;
+};
+
+/// The topology that a text says, or nothing and at least one more diagnostic: every fault there
+/// is, in the order of their places. `file` is only for the diagnostics. Variables are not filled
+/// in: that is load_topology()'s, since the text may be another machine's.
+std::optional<Topology> parse_topology(const std::string& text, const std::string& file,
+                                       std::vector<Diagnostic>& diagnostics,
+                                       TopologyReferences* references = nullptr);
+
+/// Reads a file, fills in ${VARIABLE} and ${VARIABLE:default} within its strings from the
+/// environment, and parses it.
+std::optional<Topology> load_topology(const std::string& path, std::vector<Diagnostic>& diagnostics,
+                                      TopologyReferences* references = nullptr);
+
+/// All of them, a line each, for one Error's message.
+std::string joined(const std::vector<Diagnostic>& diagnostics);
+
+}  // namespace tempest::runtime
