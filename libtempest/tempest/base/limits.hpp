@@ -14,6 +14,8 @@ inline constexpr std::size_t kMaxFrameBytes = 64ULL << 20;
 inline constexpr std::size_t kFrameTargetBytes = 256ULL << 10;
 /// The most messages, deliveries, results or ids in one frame.
 inline constexpr std::size_t kMaxFrameItems = 65'536;
+/// The most parts of deliveries, or outputs of results, in one frame.
+inline constexpr std::size_t kMaxFrameParts = 1'048'576;
 /// The longest name of a node, topology, task or output.
 inline constexpr std::size_t kMaxNameBytes = 255;
 /// The longest reason that is carried with an error; longer ones are cut.

@@ -18,8 +18,8 @@
 /// goodbye, the layer above gets exactly one `lost`, and gives the session's work back.
 ///
 ///     opener (link::Client, DEALER)                accepter (link::Server, ROUTER)
-///     HELLO(session s) ... every 100 ms ... ->
-///                                             <-   WELCOME(s)          event: up
+///     HELLO(h) ... every 100 ms ...           ->
+///                                             <-   WELCOME(h, session s)     event: up
 ///     event: up
 ///     DATA(s, sequence 1, ack 0, body)        ->
 ///                                             <-   DATA(s, 1, ack 1, body)
@@ -27,7 +27,13 @@
 ///     (silence beyond the lease)                   event: lost(lease)
 ///     DATA(s, 2, ...)                         ->
 ///                                             <-   RESET(s)
-///     event: lost(reset); HELLO(session t)    ->
+///     event: lost(reset); HELLO(i)            ->
+///
+/// A HELLO's number is drawn anew for each session wanted, and the session's number is made of it
+/// and the accepter's incarnation: so a session never outlives either of its incarnations, whatever
+/// is still on its way. Frames of a session that the receiver does not know are answered with
+/// RESET (but for RESET and BYE themselves, and for an opener that is still waiting to be
+/// welcomed), and count for nothing.
 namespace tempest::link {
 
 struct Settings {
@@ -43,7 +49,7 @@ struct Settings {
   /// and so on up to the maximum.
   Duration resend_initial = std::chrono::milliseconds(300);
   Duration resend_max = std::chrono::milliseconds(2000);
-  /// The most frames, and bytes, sent but not confirmed. can_send() is false beyond.
+  /// The most frames, and bytes, sent but not confirmed: can_send() is false from there on.
   std::size_t max_unacked_frames = 512;
   std::size_t max_unacked_bytes = 64ULL << 20;
 };
@@ -98,7 +104,9 @@ struct Counters {
   std::uint64_t frames_sent = 0;
   std::uint64_t frames_received = 0;
   std::uint64_t frames_resent = 0;
-  std::uint64_t malformed = 0;     ///< Not a frame of this protocol.
+  std::uint64_t oversize = 0;      ///< Were to be sent, but are beyond kMaxFrameBytes.
+  std::uint64_t malformed = 0;     ///< Not a frame of this protocol, or not one for this end.
+  std::uint64_t refused = 0;       ///< HELLOs turned down (by a Client's peer, or by a Server).
   std::uint64_t stale = 0;         ///< Of a session that is over.
   std::uint64_t duplicate = 0;     ///< Arrived already.
   std::uint64_t out_of_order = 0;  ///< Something before it is missing; it will come again.

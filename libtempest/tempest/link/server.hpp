@@ -1,10 +1,13 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "tempest/base/slab.hpp"
 #include "tempest/link/link.hpp"
@@ -13,7 +16,7 @@
 namespace tempest::link {
 
 /// The end of many links that accepts them, on one ROUTER: a session for each name, always that of
-/// its newest HELLO. Sessions are bounded in number (kMaxNodes); beyond, HELLOs go unanswered.
+/// its newest HELLO. Sessions are bounded in number (kMaxNodes); beyond, HELLOs are turned down.
 class Server {
  public:
   Server(Identity self, const Settings& settings);
@@ -21,12 +24,18 @@ class Server {
   /// Null once it is lost.
   const Identity* peer(PeerId peer) const;
   bool can_send(PeerId peer) const;
+  /// Nothing that was sent to it is still unconfirmed.
+  bool all_confirmed(PeerId peer) const;
+  /// Nothing that was sent to anybody is still unconfirmed: closing now loses nothing.
+  bool all_confirmed() const;
   /// As Client::send.
   void send(PeerId peer, wire::BodyKind kind, std::string frame, TimePoint now, Output& output);
 
   void receive(std::string_view routing_id, std::string_view frame, TimePoint now, Output& output);
+  /// Timers. To be called at least at next_turn(); costs nothing before.
   void turn(TimePoint now, Output& output);
-  TimePoint next_turn() const;
+  /// Not later than the first timer of any session; may be earlier.
+  TimePoint next_turn() const { return next_turn_; }
 
   /// Says goodbye to all, and accepts nobody any more.
   void close(std::string_view reason, TimePoint now, Output& output);
@@ -36,23 +45,46 @@ class Server {
 
  private:
   struct Peer {
-    Identity identity;
+    std::shared_ptr<const Identity> identity;
     std::string routing_id;
+    std::uint64_t hello = 0;
     std::optional<Session> session;
   };
 
+  void receive_hello(std::string_view routing_id, std::string_view frame, TimePoint now,
+                     Output& output);
+  void receive_data(std::string_view routing_id, std::string_view frame, TimePoint now,
+                    Output& output);
+  void receive_heartbeat(std::string_view routing_id, std::string_view frame, TimePoint now,
+                         Output& output);
+  void receive_reset(std::string_view routing_id, std::string_view frame, Output& output);
+  void receive_bye(std::string_view routing_id, std::string_view frame, Output& output);
+
   void accept(std::string_view routing_id, const wire::Hello& hello, TimePoint now, Output& output);
+  void welcome(const Peer& peer, Output& output);
+  void refuse(std::string_view routing_id, const wire::Hello& hello, std::string_view reason,
+              Output& output);
+  /// The number of the session that this HELLO opens.
+  std::uint64_t session_number(std::uint64_t hello) const;
+  /// The peer of this session, if it is this peer's; else null.
+  Peer* find(std::string_view routing_id, std::uint64_t session);
+  /// A frame of a session that is not known, or not this sender's.
+  void disown(std::string_view routing_id, std::uint64_t session, Output& output);
   void lose(PeerId peer, LostReason reason, Output& output);
+  void put(std::string_view routing_id, SharedBytes frame, Output& output);
+  void heed_timers_of(const Session& session);
 
   Identity self_;
   Settings settings_;
   Slab<Peer, PeerId> peers_;
   /// By role and name: which session is that node's.
-  std::map<std::pair<Role, std::string>, PeerId, std::less<>> by_name_;
-  /// By session id: which peer a frame belongs to. The routing id must match as well.
+  std::map<std::pair<Role, std::string>, PeerId> by_name_;
+  /// By session number: which peer a frame belongs to. The routing id must match as well.
   std::map<std::uint64_t, PeerId> by_session_;
+  TimePoint next_turn_ = kNever;
   bool closed_ = false;
   Counters counters_;
+  std::vector<SharedBytes> due_;  ///< Reused.
 };
 
 }  // namespace tempest::link

@@ -13,6 +13,9 @@
 
 namespace tempest::link {
 
+/// A peer's lease as it was told, made to lie between 1 ms and an hour.
+Duration lease_from_ms(std::uint64_t lease_ms);
+
 /// One established session as either end sees it: numbers what goes out and keeps it until it is
 /// confirmed, puts what comes in into order (go-back-N: what is out of order is dropped and asked
 /// for again), and watches the lease. Knows no addresses: it hands finished frames back.
@@ -27,7 +30,7 @@ class Session {
   bool can_send() const;
 
   /// Numbers a frame that wire::begin_data started and whose body is complete, and keeps it until
-  /// it is confirmed. The returned frame goes out now.
+  /// it is confirmed. The returned frame goes out now. At most kMaxFrameBytes.
   SharedBytes send(wire::BodyKind kind, std::string frame, TimePoint now);
 
   enum class Arrival { in_order, duplicate, out_of_order };
@@ -41,7 +44,8 @@ class Session {
   /// Nothing was heard for longer than the peer's lease.
   bool lease_over(TimePoint now) const { return now - last_heard_ > peer_lease_; }
 
-  /// Timers: appends whatever is due (heartbeat, confirmation, resends) to `frames`.
+  /// Timers: appends whatever is due (resends, confirmation, heartbeat) to `frames`. The lease is
+  /// for the caller to look at.
   void turn(TimePoint now, std::vector<SharedBytes>& frames, Counters& counters);
   /// When turn() will next have something to do, the end of the lease included.
   TimePoint next_turn() const;
@@ -50,28 +54,29 @@ class Session {
   std::size_t unacked_bytes() const { return unacked_bytes_; }
 
  private:
-  struct Unacked {
-    std::uint64_t sequence;
-    SharedBytes frame;
-  };
-
   void confirm(std::uint64_t ack, TimePoint now);
+  /// Something has gone out that tells the peer all that has arrived.
+  void told(TimePoint now);
 
   std::uint64_t id_;
   Settings settings_;
   Duration peer_lease_;
 
   std::uint64_t last_sent_ = 0;
-  std::deque<Unacked> unacked_;
+  /// The last of them is numbered last_sent_.
+  std::deque<SharedBytes> unacked_;
   std::size_t unacked_bytes_ = 0;
   Duration resend_wait_;
   TimePoint resend_at_ = kNever;
-  bool resend_now_ = false;
+  /// When the peer says that something is missing, not before this: it will say so more than once
+  /// before what was sent again can have arrived.
+  TimePoint resend_not_before_ = TimePoint::min();
 
   std::uint64_t last_received_ = 0;  ///< In order.
   std::uint64_t last_acked_ = 0;     ///< What the peer was told.
   TimePoint ack_at_ = kNever;
   bool report_missing_ = false;
+  TimePoint report_not_before_ = TimePoint::min();
 
   TimePoint last_heard_;
   TimePoint heartbeat_at_;

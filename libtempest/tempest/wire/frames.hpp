@@ -28,12 +28,13 @@ enum class FrameType : std::uint8_t {
   data = 3,       ///< A numbered frame with a body.
   heartbeat = 4,  ///< Says "alive" and what has arrived.
   reset = 5,      ///< "I know of no such session": the other side gives the session up.
-  bye = 6,        ///< An orderly end.
+  bye = 6,        ///< An orderly end, or a HELLO turned down.
+  stats = 7,      ///< On the stats bus, never on a link.
 };
 
 struct Hello {
   std::uint64_t protocol = kProtocolVersion;
-  std::uint64_t session = 0;  ///< Drawn by the opener; names this session in every later frame.
+  std::uint64_t hello = 0;  ///< Drawn by the opener for each session it wants.
   Role role = Role::operator_;
   std::string_view name;
   Incarnation incarnation;
@@ -43,6 +44,9 @@ struct Hello {
 
 struct Welcome {
   std::uint64_t protocol = kProtocolVersion;
+  std::uint64_t hello = 0;  ///< The HELLO's, whose answer this is.
+  /// Names the session in every later frame, of either side. Made from the HELLO's number and the
+  /// accepter's incarnation, so that no two incarnations ever share one.
   std::uint64_t session = 0;
   Role role = Role::broker;
   std::string_view name;
@@ -57,11 +61,11 @@ struct Heartbeat {
 };
 
 struct Reset {
-  std::uint64_t session = 0;
+  std::uint64_t session = 0;  ///< Or the number of a HELLO that must be drawn anew.
 };
 
 struct Bye {
-  std::uint64_t session = 0;
+  std::uint64_t session = 0;  ///< Or the number of a HELLO that is turned down.
   std::string_view reason;
 };
 

@@ -1,0 +1,274 @@
+#include "tempest/link/server.hpp"
+
+#include <algorithm>
+
+#include "tempest/base/random.hpp"
+#include "tempest/link/header_frame.hpp"
+
+namespace tempest::link {
+
+Server::Server(Identity self, const Settings& settings)
+    : self_(std::move(self)), settings_(settings) {}
+
+const Identity* Server::peer(PeerId peer) const {
+  const Peer* found = peers_.find(peer);
+  return found ? found->identity.get() : nullptr;
+}
+
+bool Server::can_send(PeerId peer) const {
+  const Peer* found = peers_.find(peer);
+  return found && found->session->can_send();
+}
+
+bool Server::all_confirmed(PeerId peer) const {
+  const Peer* found = peers_.find(peer);
+  return !found || found->session->unacked_frames() == 0;
+}
+
+bool Server::all_confirmed() const {
+  return std::all_of(by_session_.begin(), by_session_.end(),
+                     [this](const auto& entry) { return all_confirmed(entry.second); });
+}
+
+void Server::send(PeerId peer, wire::BodyKind kind, std::string frame, TimePoint now,
+                  Output& output) {
+  Peer* found = peers_.find(peer);
+  if (!found) return;
+  if (frame.size() > kMaxFrameBytes) {
+    ++counters_.oversize;
+    return;
+  }
+  put(found->routing_id, found->session->send(kind, std::move(frame), now), output);
+  heed_timers_of(*found->session);
+}
+
+void Server::receive(std::string_view routing_id, std::string_view frame, TimePoint now,
+                     Output& output) {
+  if (closed_) return;
+  ++counters_.frames_received;
+  const Result<wire::FrameType> type = wire::peek_type(frame);
+  if (!type) {
+    ++counters_.malformed;
+    return;
+  }
+  switch (*type) {
+    case wire::FrameType::hello:
+      return receive_hello(routing_id, frame, now, output);
+    case wire::FrameType::data:
+      return receive_data(routing_id, frame, now, output);
+    case wire::FrameType::heartbeat:
+      return receive_heartbeat(routing_id, frame, now, output);
+    case wire::FrameType::reset:
+      return receive_reset(routing_id, frame, output);
+    case wire::FrameType::bye:
+      return receive_bye(routing_id, frame, output);
+    case wire::FrameType::welcome:  // For an opener.
+    case wire::FrameType::stats:
+      break;
+  }
+  ++counters_.malformed;
+}
+
+void Server::receive_hello(std::string_view routing_id, std::string_view frame, TimePoint now,
+                           Output& output) {
+  wire::Hello hello;
+  if (!wire::decode(frame, hello) || hello.name.empty()) {
+    ++counters_.malformed;
+    return;
+  }
+  if (hello.protocol != wire::kProtocolVersion) {
+    return refuse(routing_id, hello, "protocol version", output);
+  }
+  const std::uint64_t session = session_number(hello.hello);
+  if (by_session_.contains(session)) {
+    Peer* known = find(routing_id, session);
+    const bool same = known && known->identity->role == hello.role &&
+                      known->identity->name == hello.name &&
+                      known->identity->incarnation == hello.incarnation;
+    // Somebody else's number, or one that came by another way than its session's: anew, please.
+    if (!same) return disown(routing_id, hello.hello, output);
+    // Not welcomed yet, as far as it knows.
+    known->session->touch(now);
+    return welcome(*known, output);
+  }
+  accept(routing_id, hello, now, output);
+}
+
+void Server::accept(std::string_view routing_id, const wire::Hello& hello, TimePoint now,
+                    Output& output) {
+  const std::pair<Role, std::string> key(hello.role, hello.name);
+  if (const auto former = by_name_.find(key); former != by_name_.end()) {
+    const bool restarted = peers_.find(former->second)->identity->incarnation != hello.incarnation;
+    lose(former->second, restarted ? LostReason::incarnation : LostReason::reset, output);
+  }
+  if (peers_.size() >= kMaxNodes) return refuse(routing_id, hello, "too many nodes", output);
+
+  Peer peer;
+  peer.identity = std::make_shared<const Identity>(Identity{
+      hello.role, std::string(hello.name), hello.incarnation, std::string(hello.topology)});
+  peer.routing_id = routing_id;
+  peer.hello = hello.hello;
+  peer.session.emplace(session_number(hello.hello), settings_, lease_from_ms(hello.lease_ms), now);
+  const PeerId id = peers_.create(std::move(peer));
+  const Peer& created = peers_.at(id.slot);
+  by_name_.emplace(key, id);
+  by_session_.emplace(created.session->id(), id);
+  heed_timers_of(*created.session);
+  welcome(created, output);
+
+  Event& event = output.events.emplace_back();
+  event.kind = Event::Kind::up;
+  event.peer = id;
+  event.identity = created.identity;
+}
+
+void Server::receive_data(std::string_view routing_id, std::string_view frame, TimePoint now,
+                          Output& output) {
+  wire::DataHeader header;
+  std::string_view body;
+  if (!wire::decode(frame, header, body)) {
+    ++counters_.malformed;
+    return;
+  }
+  Peer* peer = find(routing_id, header.session);
+  if (!peer) return disown(routing_id, header.session, output);
+  switch (peer->session->receive_data(header, now)) {
+    case Session::Arrival::in_order: {
+      Event& event = output.events.emplace_back();
+      event.kind = Event::Kind::body;
+      event.peer = by_session_.find(header.session)->second;
+      event.body_kind = header.kind;
+      event.body = body;
+      break;
+    }
+    case Session::Arrival::duplicate:
+      ++counters_.duplicate;
+      break;
+    case Session::Arrival::out_of_order:
+      ++counters_.out_of_order;
+      break;
+  }
+  heed_timers_of(*peer->session);
+}
+
+void Server::receive_heartbeat(std::string_view routing_id, std::string_view frame, TimePoint now,
+                               Output& output) {
+  wire::Heartbeat heartbeat;
+  if (!wire::decode(frame, heartbeat)) {
+    ++counters_.malformed;
+    return;
+  }
+  Peer* peer = find(routing_id, heartbeat.session);
+  if (!peer) return disown(routing_id, heartbeat.session, output);
+  peer->session->receive_heartbeat(heartbeat, now);
+  heed_timers_of(*peer->session);
+}
+
+void Server::receive_reset(std::string_view routing_id, std::string_view frame, Output& output) {
+  wire::Reset reset;
+  if (!wire::decode(frame, reset)) {
+    ++counters_.malformed;
+    return;
+  }
+  if (!find(routing_id, reset.session)) {
+    ++counters_.stale;
+    return;
+  }
+  lose(by_session_.find(reset.session)->second, LostReason::reset, output);
+}
+
+void Server::receive_bye(std::string_view routing_id, std::string_view frame, Output& output) {
+  wire::Bye bye;
+  if (!wire::decode(frame, bye)) {
+    ++counters_.malformed;
+    return;
+  }
+  if (!find(routing_id, bye.session)) {
+    ++counters_.stale;
+    return;
+  }
+  lose(by_session_.find(bye.session)->second, LostReason::left, output);
+}
+
+void Server::turn(TimePoint now, Output& output) {
+  if (now < next_turn_) return;
+  next_turn_ = kNever;
+  peers_.for_each([&](PeerId id, Peer& peer) {
+    if (peer.session->lease_over(now)) {
+      ++counters_.leases_lost;
+      lose(id, LostReason::lease, output);
+      return;
+    }
+    peer.session->turn(now, due_, counters_);
+    for (SharedBytes& frame : due_) put(peer.routing_id, std::move(frame), output);
+    due_.clear();
+    heed_timers_of(*peer.session);
+  });
+}
+
+void Server::close(std::string_view reason, TimePoint /*now*/, Output& output) {
+  if (closed_) return;
+  peers_.for_each([&](PeerId id, Peer& peer) {
+    put(peer.routing_id, header_frame(wire::Bye{peer.session->id(), reason}), output);
+    lose(id, LostReason::closed, output);
+  });
+  closed_ = true;
+  next_turn_ = kNever;
+}
+
+void Server::welcome(const Peer& peer, Output& output) {
+  wire::Welcome welcome;
+  welcome.hello = peer.hello;
+  welcome.session = peer.session->id();
+  welcome.role = self_.role;
+  welcome.name = self_.name;
+  welcome.incarnation = self_.incarnation;
+  welcome.lease_ms = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(settings_.lease).count());
+  put(peer.routing_id, header_frame(welcome), output);
+}
+
+void Server::refuse(std::string_view routing_id, const wire::Hello& hello, std::string_view reason,
+                    Output& output) {
+  ++counters_.refused;
+  put(routing_id, header_frame(wire::Bye{hello.hello, reason}), output);
+}
+
+std::uint64_t Server::session_number(std::uint64_t hello) const {
+  return Random(hello ^ self_.incarnation.high).next() ^ self_.incarnation.low;
+}
+
+Server::Peer* Server::find(std::string_view routing_id, std::uint64_t session) {
+  const auto found = by_session_.find(session);
+  if (found == by_session_.end()) return nullptr;
+  Peer& peer = peers_.at(found->second.slot);
+  return peer.routing_id == routing_id ? &peer : nullptr;
+}
+
+void Server::disown(std::string_view routing_id, std::uint64_t session, Output& output) {
+  ++counters_.stale;
+  put(routing_id, header_frame(wire::Reset{session}), output);
+}
+
+void Server::lose(PeerId peer, LostReason reason, Output& output) {
+  Peer& lost = peers_.at(peer.slot);
+  Event& event = output.events.emplace_back();
+  event.kind = Event::Kind::lost;
+  event.peer = peer;
+  event.identity = std::move(lost.identity);
+  event.reason = reason;
+  by_session_.erase(lost.session->id());
+  by_name_.erase({event.identity->role, event.identity->name});
+  peers_.release(peer.slot);
+}
+
+void Server::put(std::string_view routing_id, SharedBytes frame, Output& output) {
+  ++counters_.frames_sent;
+  output.frames.push_back({std::string(routing_id), std::move(frame)});
+}
+
+void Server::heed_timers_of(const Session& session) {
+  next_turn_ = std::min(next_turn_, session.next_turn());
+}
+
+}  // namespace tempest::link

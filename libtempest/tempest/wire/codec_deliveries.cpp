@@ -1,0 +1,216 @@
+#include <cassert>
+
+#include "tempest/base/limits.hpp"
+#include "tempest/wire/codec.hpp"
+#include "tempest/wire/id_sequence.hpp"
+#include "tempest/wire/reader.hpp"
+#include "tempest/wire/writer.hpp"
+
+/// The bodies between a coordinator and a worker.
+namespace tempest::wire {
+namespace {
+
+/// What an item, part or output of any kind takes beyond its texts and payload, at the most.
+constexpr std::size_t kItemHeadBytes = 32;
+
+void put(const Deliveries::Part& part, Writer& writer) {
+  const bool has_edge = part.edge != kNoEdge;
+  const bool has_key = !part.key.empty();
+  writer.array(has_key ? 3 : has_edge ? 2 : 1);
+  writer.bytes(part.payload);
+  if (has_edge) {
+    writer.integer(static_cast<std::uint64_t>(part.edge));
+  } else if (has_key) {
+    writer.nil();
+  }
+  if (has_key) writer.bytes(part.key);
+}
+
+void read(Reader& reader, Deliveries::Part& part) {
+  const std::size_t fields = reader.record(1);
+  part.payload = reader.bytes(kMaxPayloadBytes);
+  if (fields < 2) return;
+  if (!reader.take_nil()) part.edge = static_cast<EdgeId>(reader.integer(UINT16_MAX));
+  if (fields < 3) return;
+  part.key = reader.bytes(kMaxPayloadBytes);
+  reader.skip(fields - 3);
+}
+
+void put(const Results::Output& output, Writer& writer) {
+  const bool has_name = !output.output.empty();
+  const bool has_key = !output.key.empty();
+  writer.array(has_name ? 3 : has_key ? 2 : 1);
+  writer.bytes(output.payload);
+  if (has_key || has_name) writer.bytes(output.key);
+  if (has_name) writer.text(output.output);
+}
+
+void read(Reader& reader, Results::Output& output) {
+  const std::size_t fields = reader.record(1);
+  output.payload = reader.bytes(kMaxPayloadBytes);
+  if (fields < 2) return;
+  output.key = reader.bytes(kMaxPayloadBytes);
+  if (fields < 3) return;
+  output.output = reader.bytes(kMaxNameBytes);
+  reader.skip(fields - 3);
+}
+
+/// Nothing but that it is done (or returned): what most are, and what goes into runs.
+bool is_plain(const Results::Item& item) {
+  return item.output_count == 0 && item.reason.empty() && item.retry_after_ms == 0;
+}
+
+/// How many results from this one on go into one entry.
+std::size_t run_length(const std::vector<Results::Item>& items, std::size_t first) {
+  std::size_t end = first + 1;
+  if (!is_plain(items[first])) return 1;
+  while (end < items.size() && items[end].status == items[first].status && is_plain(items[end]) &&
+         items[end].id.packed() == items[end - 1].id.packed() + 1) {
+    ++end;
+  }
+  return end - first;
+}
+
+void put_entry(const Results& results, std::size_t first, std::size_t length, IdWriter& ids,
+               Writer& writer) {
+  const Results::Item& item = results.items[first];
+  const bool has_reason = !item.reason.empty() || item.retry_after_ms != 0;
+  writer.array(has_reason ? 6 : item.output_count > 0 ? 4 : length > 1 ? 3 : 2);
+  ids.put(item.id.packed());
+  ids.advance(length);
+  writer.integer(static_cast<std::uint64_t>(item.status));
+  if (!has_reason && item.output_count == 0 && length == 1) return;
+  writer.integer(length);
+  if (!has_reason && item.output_count == 0) return;
+  assert(item.first_output + item.output_count <= results.outputs.size());
+  writer.array(item.output_count);
+  for (std::uint32_t i = 0; i < item.output_count; ++i) {
+    put(results.outputs[item.first_output + i], writer);
+  }
+  if (!has_reason) return;
+  writer.text_cut(item.reason, kMaxReasonBytes);
+  writer.integer(item.retry_after_ms);
+}
+
+void read_outputs(Reader& reader, Results::Item& item, Results& results) {
+  const std::size_t count = reader.array(kMaxFrameParts - results.outputs.size());
+  item.first_output = static_cast<std::uint32_t>(results.outputs.size());
+  item.output_count = static_cast<std::uint32_t>(count);
+  for (std::size_t i = 0; i < count && reader.ok(); ++i) {
+    read(reader, results.outputs.emplace_back());
+  }
+}
+
+void read_entry(Reader& reader, IdReader& ids, Results& results) {
+  const std::size_t fields = reader.record(2);
+  Results::Item item;
+  const std::uint64_t first = ids.take();
+  item.status = static_cast<Results::Status>(
+      reader.integer(static_cast<std::uint64_t>(Results::Status::returned)));
+  std::uint64_t length = 1;
+  item.first_output = static_cast<std::uint32_t>(results.outputs.size());
+  if (fields > 2) length = reader.integer(kMaxFrameItems);
+  if (fields > 3) read_outputs(reader, item, results);
+  if (fields > 4) item.reason = reader.bytes(kMaxReasonBytes);
+  if (fields > 5) item.retry_after_ms = reader.integer();
+  if (fields > 6) reader.skip(fields - 6);
+  if (length > kMaxFrameItems - results.items.size()) reader.fail("more results than allowed");
+  // Outputs belong to one delivery.
+  if (length == 0 || (length > 1 && item.output_count > 0)) reader.fail("a run that cannot be");
+  if (!reader.ok()) return;
+  ids.advance(length);
+  for (std::uint64_t k = 0; k < length; ++k) {
+    item.id = DeliveryId::unpack(first + k);
+    results.items.push_back(item);
+  }
+}
+
+}  // namespace
+
+void encode(const Deliveries& deliveries, std::string& frame) {
+  std::size_t room = kItemHeadBytes * (1 + deliveries.items.size());
+  for (const Deliveries::Part& part : deliveries.parts) {
+    room += kItemHeadBytes + part.key.size() + part.payload.size();
+  }
+  frame.reserve(frame.size() + room);
+
+  Writer writer(frame);
+  IdWriter ids(writer);
+  writer.array(1);
+  writer.array(deliveries.items.size());
+  for (const Deliveries::Item& item : deliveries.items) {
+    assert(item.first_part + item.part_count <= deliveries.parts.size());
+    writer.array(4);
+    ids.put(item.id.packed());
+    writer.integer(static_cast<std::uint64_t>(item.task));
+    writer.integer(item.attempt);
+    writer.array(item.part_count);
+    for (std::uint32_t i = 0; i < item.part_count; ++i) {
+      put(deliveries.parts[item.first_part + i], writer);
+    }
+  }
+}
+
+Result<void> decode(std::string_view body, Deliveries& deliveries) {
+  Reader reader(body);
+  IdReader ids(reader);
+  const std::size_t fields = reader.record(1);
+  const std::size_t count = reader.array(kMaxFrameItems);
+  deliveries.items.clear();
+  deliveries.parts.clear();
+  deliveries.items.reserve(count);
+  deliveries.parts.reserve(count);
+  for (std::size_t i = 0; i < count && reader.ok(); ++i) {
+    const std::size_t item_fields = reader.record(4);
+    Deliveries::Item& item = deliveries.items.emplace_back();
+    item.id = DeliveryId::unpack(ids.take());
+    item.task = static_cast<TaskId>(reader.integer(UINT16_MAX));
+    item.attempt = static_cast<std::uint32_t>(reader.integer(UINT32_MAX));
+    item.first_part = static_cast<std::uint32_t>(deliveries.parts.size());
+    const std::size_t parts = reader.array(kMaxFrameParts - deliveries.parts.size());
+    item.part_count = static_cast<std::uint32_t>(parts);
+    for (std::size_t k = 0; k < parts && reader.ok(); ++k) {
+      read(reader, deliveries.parts.emplace_back());
+    }
+    reader.skip(item_fields - 4);
+  }
+  reader.skip(fields - 1);
+  return reader.finish();
+}
+
+void encode(const Results& results, std::string& frame) {
+  std::size_t room = kItemHeadBytes * (1 + results.items.size());
+  for (const Results::Output& output : results.outputs) {
+    room += kItemHeadBytes + output.output.size() + output.key.size() + output.payload.size();
+  }
+  frame.reserve(frame.size() + room);
+
+  std::size_t entries = 0;
+  for (std::size_t at = 0; at < results.items.size(); at += run_length(results.items, at)) {
+    ++entries;
+  }
+  Writer writer(frame);
+  IdWriter ids(writer);
+  writer.array(1);
+  writer.array(entries);
+  for (std::size_t at = 0; at < results.items.size();) {
+    const std::size_t length = run_length(results.items, at);
+    put_entry(results, at, length, ids, writer);
+    at += length;
+  }
+}
+
+Result<void> decode(std::string_view body, Results& results) {
+  Reader reader(body);
+  IdReader ids(reader);
+  const std::size_t fields = reader.record(1);
+  const std::size_t count = reader.array(kMaxFrameItems);
+  results.items.clear();
+  results.outputs.clear();
+  results.items.reserve(count);
+  for (std::size_t i = 0; i < count && reader.ok(); ++i) read_entry(reader, ids, results);
+  reader.skip(fields - 1);
+  return reader.finish();
+}
+
+}  // namespace tempest::wire

@@ -1,0 +1,188 @@
+#include <cassert>
+
+#include "tempest/wire/codec.hpp"
+#include "tempest/wire/reader.hpp"
+#include "tempest/wire/writer.hpp"
+
+namespace tempest::wire {
+namespace {
+
+/// Starts a frame: the head of its record, and its type.
+Writer start(FrameType type, std::size_t fields, std::string& frame) {
+  frame.clear();
+  Writer writer(frame);
+  writer.array(fields);
+  writer.integer(static_cast<std::uint64_t>(type));
+  return writer;
+}
+
+/// The head of a frame's record and its type, which must be this one. Returns as Reader::record.
+std::size_t expect(FrameType type, std::size_t fields, Reader& reader) {
+  const std::size_t count = reader.record(fields);
+  if (reader.integer() != static_cast<std::uint64_t>(type)) reader.fail("a frame of another type");
+  return count;
+}
+
+Role read_role(Reader& reader) {
+  return static_cast<Role>(reader.integer(static_cast<std::uint64_t>(Role::operator_)));
+}
+
+bool is_body_kind(std::uint64_t value) {
+  switch (static_cast<BodyKind>(value)) {
+    case BodyKind::registration:
+    case BodyKind::directory:
+    case BodyKind::slot_settlement:
+    case BodyKind::query:
+    case BodyKind::snapshot:
+    case BodyKind::attach:
+    case BodyKind::window:
+    case BodyKind::messages:
+    case BodyKind::outcomes:
+    case BodyKind::deliveries:
+    case BodyKind::results:
+      return true;
+  }
+  return false;
+}
+
+void put_fixed(std::uint64_t value, char* to) {
+  to[0] = '\xcf';
+  for (int i = 0; i < 8; ++i) to[1 + i] = static_cast<char>(value >> (56 - 8 * i));
+}
+
+}  // namespace
+
+void encode(const Hello& hello, std::string& frame) {
+  Writer writer = start(FrameType::hello, 8, frame);
+  writer.integer(hello.protocol);
+  writer.integer(hello.hello);
+  writer.integer(static_cast<std::uint64_t>(hello.role));
+  writer.text(hello.name);
+  writer.incarnation(hello.incarnation);
+  writer.text(hello.topology);
+  writer.integer(hello.lease_ms);
+}
+
+Result<void> decode(std::string_view frame, Hello& hello) {
+  Reader reader(frame);
+  const std::size_t fields = expect(FrameType::hello, 8, reader);
+  hello.protocol = reader.integer();
+  hello.hello = reader.integer();
+  hello.role = read_role(reader);
+  hello.name = reader.bytes(kMaxNameBytes);
+  hello.incarnation = reader.incarnation();
+  hello.topology = reader.bytes(kMaxNameBytes);
+  hello.lease_ms = reader.integer();
+  reader.skip(fields - 8);
+  return reader.finish();
+}
+
+void encode(const Welcome& welcome, std::string& frame) {
+  Writer writer = start(FrameType::welcome, 8, frame);
+  writer.integer(welcome.protocol);
+  writer.integer(welcome.hello);
+  writer.integer(welcome.session);
+  writer.integer(static_cast<std::uint64_t>(welcome.role));
+  writer.text(welcome.name);
+  writer.incarnation(welcome.incarnation);
+  writer.integer(welcome.lease_ms);
+}
+
+Result<void> decode(std::string_view frame, Welcome& welcome) {
+  Reader reader(frame);
+  const std::size_t fields = expect(FrameType::welcome, 8, reader);
+  welcome.protocol = reader.integer();
+  welcome.hello = reader.integer();
+  welcome.session = reader.integer();
+  welcome.role = read_role(reader);
+  welcome.name = reader.bytes(kMaxNameBytes);
+  welcome.incarnation = reader.incarnation();
+  welcome.lease_ms = reader.integer();
+  reader.skip(fields - 8);
+  return reader.finish();
+}
+
+void encode(const Heartbeat& heartbeat, std::string& frame) {
+  Writer writer = start(FrameType::heartbeat, 4, frame);
+  writer.integer(heartbeat.session);
+  writer.integer(heartbeat.ack);
+  writer.boolean(heartbeat.missing);
+}
+
+Result<void> decode(std::string_view frame, Heartbeat& heartbeat) {
+  Reader reader(frame);
+  const std::size_t fields = expect(FrameType::heartbeat, 4, reader);
+  heartbeat.session = reader.integer();
+  heartbeat.ack = reader.integer();
+  heartbeat.missing = reader.boolean();
+  reader.skip(fields - 4);
+  return reader.finish();
+}
+
+void encode(const Reset& reset, std::string& frame) {
+  start(FrameType::reset, 2, frame).integer(reset.session);
+}
+
+Result<void> decode(std::string_view frame, Reset& reset) {
+  Reader reader(frame);
+  const std::size_t fields = expect(FrameType::reset, 2, reader);
+  reset.session = reader.integer();
+  reader.skip(fields - 2);
+  return reader.finish();
+}
+
+void encode(const Bye& bye, std::string& frame) {
+  Writer writer = start(FrameType::bye, 3, frame);
+  writer.integer(bye.session);
+  writer.text_cut(bye.reason, kMaxReasonBytes);
+}
+
+Result<void> decode(std::string_view frame, Bye& bye) {
+  Reader reader(frame);
+  const std::size_t fields = expect(FrameType::bye, 3, reader);
+  bye.session = reader.integer();
+  bye.reason = reader.bytes(kMaxReasonBytes);
+  reader.skip(fields - 3);
+  return reader.finish();
+}
+
+Result<FrameType> peek_type(std::string_view frame) {
+  Reader reader(frame);
+  reader.record(1);
+  const std::uint64_t type = reader.integer(static_cast<std::uint64_t>(FrameType::stats));
+  if (type == 0) reader.fail("a frame of no known type");
+  if (!reader.ok()) return reader.result().error();
+  return static_cast<FrameType>(type);
+}
+
+void begin_data(BodyKind kind, std::string& frame) {
+  frame.assign(kDataHeaderBytes, '\0');
+  frame[0] = '\x95';
+  frame[1] = static_cast<char>(FrameType::data);
+  finish_data({0, 0, 0, kind}, frame);
+}
+
+void finish_data(const DataHeader& header, std::string& frame) {
+  assert(frame.size() >= kDataHeaderBytes);
+  put_fixed(header.session, frame.data() + 2);
+  put_fixed(header.sequence, frame.data() + 11);
+  put_fixed(header.ack, frame.data() + 20);
+  frame[29] = static_cast<char>(header.kind);
+}
+
+Result<void> decode(std::string_view frame, DataHeader& header, std::string_view& body) {
+  Reader reader(frame);
+  const std::size_t fields = expect(FrameType::data, 5, reader);
+  header.session = reader.integer();
+  header.sequence = reader.integer();
+  header.ack = reader.integer();
+  const std::uint64_t kind = reader.integer(UINT8_MAX);
+  if (!is_body_kind(kind)) reader.fail("a body of no known kind");
+  header.kind = static_cast<BodyKind>(kind);
+  reader.skip(fields - 5);
+  body = reader.rest();
+  if (body.empty()) reader.fail("a data frame without a body");
+  return reader.result();
+}
+
+}  // namespace tempest::wire

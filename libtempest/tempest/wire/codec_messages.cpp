@@ -1,0 +1,147 @@
+#include "tempest/base/limits.hpp"
+#include "tempest/wire/codec.hpp"
+#include "tempest/wire/id_sequence.hpp"
+#include "tempest/wire/reader.hpp"
+#include "tempest/wire/writer.hpp"
+
+/// The bodies between a source and a coordinator, and those that grant credit.
+namespace tempest::wire {
+namespace {
+
+/// What an item of any kind takes beyond its key and payload, at the most.
+constexpr std::size_t kItemHeadBytes = 24;
+
+void put(const Outcomes::Failed& failed, Writer& writer) {
+  writer.array(8);
+  writer.integer(failed.id.packed());
+  writer.integer(static_cast<std::uint64_t>(failed.kind));
+  writer.text(failed.task);
+  writer.integer(failed.attempts);
+  writer.text(failed.worker);
+  writer.text_cut(failed.reason, kMaxReasonBytes);
+  writer.bytes(failed.payload);
+  writer.integer(failed.retries);
+}
+
+void read(Reader& reader, Outcomes::Failed& failed) {
+  const std::size_t fields = reader.record(8);
+  failed.id = MessageId::unpack(reader.integer());
+  failed.kind =
+      static_cast<FailureKind>(reader.integer(static_cast<std::uint64_t>(FailureKind::unroutable)));
+  failed.task = reader.bytes(kMaxNameBytes);
+  failed.attempts = static_cast<std::uint32_t>(reader.integer(UINT32_MAX));
+  failed.worker = reader.bytes(kMaxNameBytes);
+  failed.reason = reader.bytes(kMaxReasonBytes);
+  failed.payload = reader.bytes(kMaxPayloadBytes);
+  failed.retries = static_cast<std::uint32_t>(reader.integer(UINT32_MAX));
+  reader.skip(fields - 8);
+}
+
+}  // namespace
+
+void encode(const Attach& attach, std::string& frame) {
+  Writer writer(frame);
+  writer.array(4);
+  writer.text(attach.topology_version);
+  writer.array(attach.tasks.size());
+  for (const TaskId task : attach.tasks) writer.integer(static_cast<std::uint64_t>(task));
+  writer.integer(attach.window_messages);
+  writer.integer(attach.window_bytes);
+}
+
+Result<void> decode(std::string_view body, Attach& attach) {
+  Reader reader(body);
+  const std::size_t fields = reader.record(4);
+  attach.topology_version = reader.bytes(kMaxNameBytes);
+  const std::size_t tasks = reader.array(UINT16_MAX);
+  attach.tasks.clear();
+  attach.tasks.reserve(tasks);
+  for (std::size_t i = 0; i < tasks && reader.ok(); ++i) {
+    attach.tasks.push_back(static_cast<TaskId>(reader.integer(UINT16_MAX)));
+  }
+  attach.window_messages = reader.integer();
+  attach.window_bytes = reader.integer();
+  reader.skip(fields - 4);
+  return reader.finish();
+}
+
+void encode(const Window& window, std::string& frame) {
+  Writer writer(frame);
+  writer.array(2);
+  writer.integer(window.messages);
+  writer.integer(window.bytes);
+}
+
+Result<void> decode(std::string_view body, Window& window) {
+  Reader reader(body);
+  const std::size_t fields = reader.record(2);
+  window.messages = reader.integer();
+  window.bytes = reader.integer();
+  reader.skip(fields - 2);
+  return reader.finish();
+}
+
+void encode(const Messages& messages, std::string& frame) {
+  std::size_t room = kItemHeadBytes;
+  for (const Messages::Item& item : messages.items) {
+    room += kItemHeadBytes + item.key.size() + item.payload.size();
+  }
+  frame.reserve(frame.size() + room);
+
+  Writer writer(frame);
+  IdWriter ids(writer);
+  writer.array(1);
+  writer.array(messages.items.size());
+  for (const Messages::Item& item : messages.items) {
+    writer.array(item.key.empty() ? 2 : 3);
+    ids.put(item.id.packed());
+    writer.bytes(item.payload);
+    if (!item.key.empty()) writer.bytes(item.key);
+  }
+}
+
+Result<void> decode(std::string_view body, Messages& messages) {
+  Reader reader(body);
+  IdReader ids(reader);
+  const std::size_t fields = reader.record(1);
+  const std::size_t count = reader.array(kMaxFrameItems);
+  messages.items.clear();
+  messages.items.reserve(count);
+  for (std::size_t i = 0; i < count && reader.ok(); ++i) {
+    const std::size_t item_fields = reader.record(2);
+    Messages::Item& item = messages.items.emplace_back();
+    item.id = MessageId::unpack(ids.take());
+    item.payload = reader.bytes(kMaxPayloadBytes);
+    if (item_fields < 3) continue;
+    item.key = reader.bytes(kMaxPayloadBytes);
+    reader.skip(item_fields - 3);
+  }
+  reader.skip(fields - 1);
+  return reader.finish();
+}
+
+void encode(const Outcomes& outcomes, std::string& frame) {
+  Writer writer(frame);
+  writer.array(3);
+  put_runs(outcomes.acked, writer);
+  writer.array(outcomes.failed.size());
+  for (const Outcomes::Failed& failed : outcomes.failed) put(failed, writer);
+  put_runs(outcomes.returned, writer);
+}
+
+Result<void> decode(std::string_view body, Outcomes& outcomes) {
+  Reader reader(body);
+  const std::size_t fields = reader.record(3);
+  read_runs(reader, outcomes.acked);
+  const std::size_t failed = reader.array(kMaxFrameItems);
+  outcomes.failed.clear();
+  outcomes.failed.reserve(failed);
+  for (std::size_t i = 0; i < failed && reader.ok(); ++i) {
+    read(reader, outcomes.failed.emplace_back());
+  }
+  read_runs(reader, outcomes.returned);
+  reader.skip(fields - 3);
+  return reader.finish();
+}
+
+}  // namespace tempest::wire
