@@ -131,7 +131,7 @@ bool parse_document(std::string_view text, const std::string& file, DocumentTabl
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();
-    return refuse(position_of(error.source()), "syntax error: " + std::string(error.description()));
+    return refuse(position_of(error.source()), syntax_error(error.description()));
   }
   Conversion conversion;
   document = conversion.table(parsed.table(), 0);
