@@ -15,7 +15,7 @@ class RedisStreamSink : public Sink {
     runtime::RedisAddress address;
     runtime::RedisTimeouts timeouts;
     std::string key;
-    std::string field = "payload";
+    std::string field = "value";
     std::uint64_t max_length = 0;  ///< Zero: nothing is dropped.
   };
 

@@ -16,7 +16,7 @@
 ///               when a process first opens it, which is right only where one process writes it.
 ///               A payload with newlines in it is written as it is.
 /// redis_stream  Each payload as an entry of the stream `key` of the Redis at `uri`, in the field
-///               `field` ("payload"). With `max_length` old entries are dropped from about that
+///               `field` ("value"). With `max_length` old entries are dropped from about that
 ///               many on (MAXLEN ~).
 /// null          Takes everything, keeps nothing.
 namespace tempest::builtin {

@@ -17,11 +17,9 @@ Error wrong(std::string message) {
 
 Result<std::unique_ptr<Source>> create_generator(const Settings& settings) {
   GeneratorSource::Options options;
-  if (settings.has("count")) {
-    const std::int64_t count = settings.integer("count");
-    if (count < 0) return wrong("the generator's count must not be negative");
-    options.count = static_cast<std::uint64_t>(count);
-  }
+  const std::int64_t count = settings.integer("count", 0);
+  if (count < 0) return wrong("the generator's count must not be negative");
+  if (count > 0) options.count = static_cast<std::uint64_t>(count);
   options.size_bytes = settings.size_bytes("size", options.size_bytes);
   if (options.size_bytes > kMaxPayloadBytes) {
     return wrong("the generator's size must not be above 16 MiB");

@@ -11,8 +11,8 @@
 /// The built-in sources, and how each is set up in [source]:
 ///
 /// generator     Numbered messages of one size, the same in every run: the message's number from 0,
-///               filled up with dots. `count` (left out: no end), `size` (100: bytes of a payload;
-///               never shorter than its number), `rate` (messages per second; left out: as fast as
+///               filled up with dots. `count` (0: no end), `size` (100: bytes of a payload;
+///               never shorter than its number), `rate` (messages per second; 0: as fast as
 ///               they are taken). The token is the number.
 /// lines         Each line of the file `path` ("-": standard input, read as it comes), without its
 ///               newline, all other bytes as they are; the last line needs no newline. A line
