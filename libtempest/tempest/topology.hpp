@@ -97,7 +97,9 @@ struct Topology {
 ///                         .task("count", "wordcount:Count").after("split").by_key()
 ///                         .build();
 ///
-/// build() writes the same TOML a file would hold and reads it back, so both ways are one.
+/// build() writes the same TOML a file would hold and reads it back, so both ways are one: what a
+/// file may say is what may be said here, and its error (`configuration`) lists every fault. It
+/// needs the library tempest::runtime, as all that runs topologies does.
 class TopologyBuilder {
  public:
   explicit TopologyBuilder(std::string name);
@@ -118,7 +120,13 @@ class TopologyBuilder {
   Result<Topology> build() const;
 
  private:
+  TaskDefinition& last_task();
+
   Topology topology_;
+  bool has_failure_ = false;
+  /// The first call that spoke of a task before there was one.
+  std::string misuse_;
+  TaskDefinition no_task_;
 };
 
 }  // namespace tempest
