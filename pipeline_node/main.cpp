@@ -1,0 +1,40 @@
+#include <iostream>
+#include <vector>
+
+#include "pipeline_node/options.hpp"
+#include "pipeline_node/pipeline_node.hpp"
+#include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/logging.hpp"
+#include "tempest/runtime/node_program.hpp"
+#include "tempest/runtime/topology_file.hpp"
+
+using namespace tempest;
+
+int main(int argc, char** argv) {
+  int exit_code = 0;
+  const auto options = pipeline_node::parse_options(argc, argv, exit_code);
+  if (!options) return exit_code;
+
+  std::vector<runtime::Diagnostic> diagnostics;
+  auto topology = runtime::load_topology(options->topology_file, diagnostics);
+  for (const auto& diagnostic : diagnostics) std::cerr << diagnostic.text() << "\n";
+  if (!topology) return runtime::kExitConfiguration;
+
+  const auto self = runtime::make_identity(Role::pipeline, options->node.name, topology->name);
+  runtime::Transport transport;
+  runtime::NodeLoop loop(transport, runtime::loop_options(options->node, self, options->bind));
+  if (auto bound = loop.bind(); !bound) {
+    std::cerr << "tempest-pipeline: " << bound.error().message << "\n";
+    return runtime::kExitUnavailable;
+  }
+  pipeline_node::PipelineSettings settings;
+  settings.brokers = options->node.brokers;
+  settings.endpoint = pipeline_node::advertised_endpoint(loop.bound_endpoint(), options->advertise);
+  settings.link = options->node.link;
+  settings.drain_timeout = options->node.drain_timeout;
+  runtime::Log(options->node.name)
+      .info("coordinating " + topology->name + " at " + settings.endpoint);
+  pipeline_node::PipelineNode node(self, std::move(settings), std::move(*topology),
+                                   runtime::random_seed());
+  return runtime::run_loop(loop, node);
+}

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "pipeline_node/pipeline_machine.hpp"
+#include "tempest/runtime/node_program.hpp"
+
+namespace tempest::pipeline_node {
+
+struct PipelineOptions {
+  runtime::NodeOptions node;
+  std::string topology_file;
+  std::string bind;
+  std::string advertise;  ///< The host at which others reach this node.
+};
+
+/// From the command line; nothing if the program is to end now, with `exit_code`.
+std::optional<PipelineOptions> parse_options(int argc, const char* const* argv, int& exit_code);
+
+/// The endpoint to tell others: `bound`, with the host replaced by `advertise` if it is tcp.
+std::string advertised_endpoint(const std::string& bound, const std::string& advertise);
+
+}  // namespace tempest::pipeline_node

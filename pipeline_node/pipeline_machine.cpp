@@ -1,0 +1,458 @@
+#include "pipeline_node/pipeline_machine.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "tempest/base/limits.hpp"
+#include "tempest/wire/codec.hpp"
+
+namespace tempest::pipeline_node {
+
+using tracking::kNowhere;
+
+namespace {
+// What an item costs in a frame beyond its payload, roughly: to reserve room and close batches.
+constexpr std::size_t kItemOverheadBytes = 32;
+// A task's wish for a pause is bounded: its message stays in flight meanwhile.
+constexpr std::uint64_t kMaxRetryAfter_ms = 24ULL * 3600 * 1000;
+}  // namespace
+
+PipelineMachine::PipelineMachine(link::Identity self, PipelineSettings settings, Topology topology,
+                                 std::uint64_t seed)
+    : self_(std::move(self)),
+      settings_(std::move(settings)),
+      topology_(std::move(topology)),
+      scheduler_(topology_.graph, table_, settings_.queue_limits),
+      tracker_(topology_.graph, table_, scheduler_, tracking::failure_rules_of(topology_), seed),
+      member_(self_, settings_.brokers, settings_.link, seed + 1),
+      server_(self_, settings_.link) {}
+
+void PipelineMachine::start(TimePoint now, link::Effects& effects) {
+  member_.start(now, effects);
+  registry::Registration registration;
+  registration.endpoint = settings_.endpoint;
+  registration.topology_version = topology_.version;
+  registration.topology_text = topology_.text;
+  member_.set_registration(std::move(registration), now, effects);
+}
+
+void PipelineMachine::receive(const link::FrameReceived& received, TimePoint now,
+                              link::Effects& effects) {
+  if (member_.owns(received.channel)) {
+    if (member_.receive(received.channel, received.frame.view(), now, effects)) {
+      directory_changed(now, effects);
+    }
+    return;
+  }
+  server_.receive(received.routing_id, received.frame.view(), now, output_);
+  carry_out(received.frame, now, effects);
+}
+
+void PipelineMachine::turn(TimePoint now, link::Effects& effects) {
+  if (member_.turn(now, effects)) directory_changed(now, effects);
+  if (closed_) return;
+  server_.turn(now, output_);
+  carry_out({}, now, effects);
+  tracker_.turn(now);
+  hand_out(now);
+  sort_outcomes();
+  for (Peer& peer : peers_) send_outcomes(peer, now);
+  settle_slots(now, effects);
+  carry_out({}, now, effects);
+  if (draining_) finish_if_drained(now, effects);
+}
+
+TimePoint PipelineMachine::next_turn() const {
+  const TimePoint next = std::min({member_.next_turn(), server_.next_turn(), tracker_.next_turn()});
+  return draining_ ? std::min(next, drain_until_) : next;
+}
+
+void PipelineMachine::stop(bool at_once, TimePoint now, link::Effects& effects) {
+  if (closed_) return;
+  if (!draining_) {
+    draining_ = true;
+    registry::Registration registration = member_.registration();
+    registration.state = "draining";
+    member_.set_registration(std::move(registration), now, effects);
+    for (const Peer& peer : peers_) {
+      if (peer.live && peer.role == Role::source) send_window(peer, 0, 0, now);
+    }
+    drain_until_ = now + settings_.drain_timeout;
+  }
+  if (at_once) drain_until_ = now;
+  turn(now, effects);
+}
+
+void PipelineMachine::finish_if_drained(TimePoint now, link::Effects& effects) {
+  const bool drained = tracker_.trees_in_flight() == 0 && server_.all_confirmed();
+  if (!drained && now < drain_until_) return;
+  server_.close("draining", now, output_);
+  carry_out({}, now, effects);
+  member_.close("draining", now, effects);
+  effects.notify(link::Notice::Level::info, "stopped",
+                 {{"left_in_flight", std::to_string(tracker_.trees_in_flight())}});
+  closed_ = true;
+  effects.finished = true;
+}
+
+// --- Peers ---------------------------------------------------------------------------------------
+
+void PipelineMachine::carry_out(const SharedBytes& frame, TimePoint now, link::Effects& effects) {
+  // Handling an event may add frames, never events.
+  for (std::size_t i = 0; i < output_.events.size(); ++i) handle(output_.events[i], frame, now);
+  output_.events.clear();
+  for (link::Outgoing& outgoing : output_.frames) {
+    effects.sends.push_back(
+        {link::kListener, std::move(outgoing.routing_id), std::move(outgoing.frame)});
+  }
+  output_.frames.clear();
+  for (link::Notice& notice : notices_) effects.notices.push_back(std::move(notice));
+  notices_.clear();
+}
+
+void PipelineMachine::handle(const link::Event& event, const SharedBytes& frame, TimePoint now) {
+  switch (event.kind) {
+    case link::Event::Kind::up:
+      peer_up(event);
+      return;
+    case link::Event::Kind::lost:
+      peer_lost(event);
+      return;
+    case link::Event::Kind::body:
+      if (event.peer.slot < peers_.size() && peers_[event.peer.slot].live) {
+        receive_body(peers_[event.peer.slot], event, frame, now);
+      }
+      return;
+  }
+}
+
+void PipelineMachine::peer_up(const link::Event& event) {
+  if (event.peer.slot >= peers_.size()) peers_.resize(event.peer.slot + 1);
+  Peer& peer = peers_[event.peer.slot];
+  peer = Peer{};
+  peer.id = event.peer;
+  peer.live = true;
+  peer.role = event.identity->role;
+  peer.name = event.identity->name;
+}
+
+void PipelineMachine::peer_lost(const link::Event& event) {
+  Peer& peer = peers_[event.peer.slot];
+  std::string given_back = "0";
+  if (peer.worker) {
+    const auto deliveries = scheduler_.remove_worker(*peer.worker);
+    given_back = std::to_string(deliveries.size());
+    tracker_.worker_lost(deliveries);
+  } else if (peer.role == Role::source) {
+    tracker_.forget_owner(peer.id);
+  }
+  const bool expected =
+      event.reason == link::LostReason::left || event.reason == link::LostReason::closed;
+  notices_.push_back({expected ? link::Notice::Level::info : link::Notice::Level::warning,
+                      std::string(to_string(peer.role)) + " lost",
+                      {{"peer", peer.name},
+                       {"reason", link::to_string(event.reason)},
+                       {"deliveries_given_back", given_back}}});
+  peer = Peer{};
+}
+
+void PipelineMachine::receive_body(Peer& peer, const link::Event& event, const SharedBytes& frame,
+                                   TimePoint now) {
+  switch (event.body_kind) {
+    case wire::BodyKind::attach:
+      return attach(peer, event.body, now);
+    case wire::BodyKind::window:
+      return receive_window(peer, event.body);
+    case wire::BodyKind::messages:
+      return receive_messages(peer, event.body, frame, now);
+    case wire::BodyKind::results:
+      return receive_results(peer, event.body, frame, now);
+    default:
+      return malformed(peer, {ErrorCode::protocol, "a body that no coordinator takes"});
+  }
+}
+
+void PipelineMachine::malformed(const Peer& peer, const Error& error) {
+  ++malformed_bodies_;
+  notices_.push_back(
+      {link::Notice::Level::warning, "dropped a frame: " + error.message, {{"peer", peer.name}}});
+}
+
+void PipelineMachine::attach(Peer& peer, std::string_view body, TimePoint now) {
+  wire::Attach attach;
+  if (auto decoded = wire::decode(body, attach); !decoded) return malformed(peer, decoded.error());
+  if (peer.role == Role::source) {
+    send_window(peer, draining_ ? 0 : settings_.source_window_messages,
+                draining_ ? 0 : settings_.source_window_bytes, now);
+    return;
+  }
+  if (peer.role != Role::task || peer.worker) {
+    return malformed(peer, {ErrorCode::protocol, "an unexpected attach"});
+  }
+  if (attach.topology_version != topology_.version) {
+    // It follows another definition, and will attach again once it has followed the directory.
+    notices_.push_back({link::Notice::Level::warning,
+                        "a worker of another topology version gets no work",
+                        {{"peer", peer.name}, {"version", std::string(attach.topology_version)}}});
+    return;
+  }
+  peer.worker =
+      scheduler_.add_worker(peer.name, attach.tasks, {attach.window_messages, attach.window_bytes});
+  if (batches_.size() <= *peer.worker) batches_.resize(*peer.worker + 1);
+  batches_[*peer.worker] = Batch{};
+  batches_[*peer.worker].peer = peer.id;
+  notices_.push_back({link::Notice::Level::info,
+                      "worker attached",
+                      {{"peer", peer.name}, {"tasks", std::to_string(attach.tasks.size())}}});
+}
+
+void PipelineMachine::receive_window(const Peer& peer, std::string_view body) {
+  wire::Window window;
+  if (auto decoded = wire::decode(body, window); !decoded) return malformed(peer, decoded.error());
+  if (peer.worker) scheduler_.set_window(*peer.worker, {window.messages, window.bytes});
+}
+
+void PipelineMachine::receive_messages(Peer& peer, std::string_view body, const SharedBytes& frame,
+                                       TimePoint now) {
+  if (auto decoded = wire::decode(body, messages_); !decoded) {
+    return malformed(peer, decoded.error());
+  }
+  if (peer.role != Role::source) {
+    return malformed(peer, {ErrorCode::protocol, "messages from a node that is no source"});
+  }
+  for (const wire::Messages::Item& item : messages_.items) {
+    if (draining_) {
+      peer.returned.push_back(item.id);
+      ++messages_returned_;
+      continue;
+    }
+    tracker_.begin(peer.id, item.id, tracking::Payload::take(item.key, item.payload, frame), now);
+  }
+}
+
+void PipelineMachine::receive_results(const Peer& peer, std::string_view body,
+                                      const SharedBytes& frame, TimePoint now) {
+  if (auto decoded = wire::decode(body, results_); !decoded) {
+    return malformed(peer, decoded.error());
+  }
+  if (!peer.worker) {
+    return malformed(peer, {ErrorCode::protocol, "results from a node that is no worker"});
+  }
+  const std::uint32_t worker = *peer.worker;
+  for (const wire::Results::Item& item : results_.items) {
+    switch (item.status) {
+      case wire::Results::Status::done:
+        outputs_.clear();
+        for (std::uint32_t i = 0; i < item.output_count; ++i) {
+          const auto& output = results_.outputs[item.first_output + i];
+          outputs_.push_back(
+              {output.output, tracking::Payload::take(output.key, output.payload, frame)});
+        }
+        tracker_.acknowledge(item.id, worker, outputs_, now);
+        break;
+      case wire::Results::Status::retry:
+        tracker_.fail(item.id, worker,
+                      {false, item.reason,
+                       std::chrono::milliseconds(
+                           std::min<std::uint64_t>(item.retry_after_ms, kMaxRetryAfter_ms))},
+                      now);
+        break;
+      case wire::Results::Status::fail:
+        tracker_.fail(item.id, worker, {true, item.reason, Duration::zero()}, now);
+        break;
+      case wire::Results::Status::returned:
+        tracker_.give_back(item.id, worker);
+        break;
+    }
+  }
+  outputs_.clear();
+}
+
+template <typename Body>
+void PipelineMachine::send(PeerId peer, const Body& body, TimePoint now) {
+  std::string frame;
+  wire::begin_data(wire::kKindOf<Body>, frame);
+  wire::encode(body, frame);
+  server_.send(peer, wire::kKindOf<Body>, std::move(frame), now, output_);
+}
+
+void PipelineMachine::send_window(const Peer& peer, std::uint64_t messages, std::uint64_t bytes,
+                                  TimePoint now) {
+  send(peer.id, wire::Window{messages, bytes}, now);
+}
+
+// --- The directory -------------------------------------------------------------------------------
+
+void PipelineMachine::directory_changed(TimePoint now, link::Effects& effects) {
+  const registry::Directory& directory = member_.directory();
+  std::vector<tracking::Scheduler::DirectoryWorker> workers;
+  workers.reserve(directory.workers.size());
+  for (const auto& listed : directory.workers) {
+    tracking::Scheduler::DirectoryWorker worker{listed.name, {}};
+    for (const std::string& name : listed.tasks) {
+      const TaskId task = topology_.graph.find(name);
+      if (task != kNoTask) worker.tasks.push_back(task);
+    }
+    workers.push_back(std::move(worker));
+  }
+  scheduler_.set_directory(workers, directory.slots_revision);
+  scheduler_.set_settled(directory.slots_settled);
+  settle_slots(now, effects);
+}
+
+void PipelineMachine::settle_slots(TimePoint now, link::Effects& effects) {
+  if (settlement_told_ >= member_.directory().slots_revision) return;
+  const std::uint64_t settled = scheduler_.settled_here();
+  if (settled <= settlement_told_) return;
+  settlement_told_ = settled;
+  member_.settle_slots(settled, now, effects);
+}
+
+// --- Handing out ---------------------------------------------------------------------------------
+
+void PipelineMachine::hand_out(TimePoint now) {
+  blocked_.assign(batches_.size(), false);
+  for (const Peer& peer : peers_) {
+    if (peer.worker) blocked_[*peer.worker] = !server_.can_send(peer.id);
+  }
+  assignments_.clear();
+  scheduler_.dispatch(now, blocked_, assignments_);
+  for (const auto& assignment : assignments_) {
+    Batch& batch = batches_[assignment.worker];
+    add_to_batch(batch, assignment.delivery);
+    if (batch.bytes >= kFrameTargetBytes || batch.deliveries.items.size() >= kMaxFrameItems) {
+      send_batch(batch, now);
+    }
+  }
+  for (Batch& batch : batches_) {
+    if (!batch.deliveries.items.empty()) send_batch(batch, now);
+  }
+}
+
+void PipelineMachine::add_to_batch(Batch& batch, std::uint32_t slot) {
+  wire::Deliveries& deliveries = batch.deliveries;
+  const tracking::Delivery& leader = table_.at(slot);
+  wire::Deliveries::Item item;
+  item.id = table_.id_of(slot);
+  item.task = leader.task;
+  item.attempt = leader.attempt;
+  item.first_part = static_cast<std::uint32_t>(deliveries.parts.size());
+  item.part_count = 0;
+  for (std::uint32_t at = slot; at != kNowhere; at = table_.at(at).members) {
+    const tracking::Delivery& part = table_.at(at);
+    deliveries.parts.push_back({part.edge, part.payload.key(), part.payload.bytes()});
+    batch.bytes += part.payload.size_bytes() + kItemOverheadBytes;
+    ++item.part_count;
+  }
+  deliveries.items.push_back(item);
+}
+
+void PipelineMachine::send_batch(Batch& batch, TimePoint now) {
+  std::string frame;
+  frame.reserve(batch.bytes + wire::kDataHeaderBytes + kItemOverheadBytes);
+  wire::begin_data(wire::BodyKind::deliveries, frame);
+  wire::encode(batch.deliveries, frame);
+  server_.send(batch.peer, wire::BodyKind::deliveries, std::move(frame), now, output_);
+  batch.deliveries.items.clear();
+  batch.deliveries.parts.clear();
+  batch.bytes = 0;
+}
+
+// --- Outcomes ------------------------------------------------------------------------------------
+
+void PipelineMachine::sort_outcomes() {
+  for (const tracking::AckedMessage& acked : tracker_.acked()) {
+    peers_[acked.owner.slot].acked.push_back(acked.message);
+  }
+  tracker_.acked().clear();
+  for (tracking::FailedMessage& failed : tracker_.failed()) {
+    peers_[failed.owner.slot].failed.push_back(std::move(failed));
+  }
+  tracker_.failed().clear();
+}
+
+void PipelineMachine::send_outcomes(Peer& peer, TimePoint now) {
+  std::size_t acked = 0;
+  while (acked < peer.acked.size()) {
+    const std::size_t count = std::min(peer.acked.size() - acked, kMaxFrameItems);
+    const auto first = peer.acked.begin() + static_cast<std::ptrdiff_t>(acked);
+    outcomes_.acked.assign(first, first + static_cast<std::ptrdiff_t>(count));
+    send(peer.id, outcomes_, now);
+    acked += count;
+  }
+  outcomes_.acked.clear();
+  peer.acked.clear();
+
+  for (std::size_t i = 0; i < peer.failed.size();) {
+    std::size_t bytes = 0;
+    for (; i < peer.failed.size() && bytes < kFrameTargetBytes; ++i) {
+      const tracking::FailedMessage& failed = peer.failed[i];
+      const std::string_view task =
+          failed.task == kNoTask ? std::string_view() : topology_.graph.node(failed.task).name;
+      outcomes_.failed.push_back({failed.message, failed.kind, task, failed.attempts, failed.worker,
+                                  failed.reason, failed.payload.bytes(), failed.retries});
+      bytes += failed.payload.size_bytes() + failed.reason.size();
+    }
+    send(peer.id, outcomes_, now);
+    outcomes_.failed.clear();
+  }
+  peer.failed.clear();
+
+  if (!peer.returned.empty()) {
+    outcomes_.returned = std::move(peer.returned);
+    send(peer.id, outcomes_, now);
+    outcomes_.returned.clear();
+    peer.returned.clear();
+  }
+}
+
+// --- Statistics ----------------------------------------------------------------------------------
+
+void PipelineMachine::report(TimePoint now, wire::StatsReport& report) const {
+  const auto counter = [&](const char* name, std::uint64_t value) {
+    report.numbers.push_back({name, {}, static_cast<double>(value), true});
+  };
+  const auto gauge = [&](const char* name, double value) {
+    report.numbers.push_back({name, {}, value, false});
+  };
+  counter("tempest_trees_started_total", tracker_.trees_started());
+  counter("tempest_trees_completed_total", tracker_.trees_completed());
+  counter("tempest_trees_failed_total", tracker_.trees_failed());
+  counter("tempest_trees_forgotten_total", tracker_.trees_forgotten());
+  counter("tempest_stale_results_total", tracker_.stale_results());
+  counter("tempest_malformed_bodies_total", malformed_bodies_);
+  counter("tempest_messages_returned_total", messages_returned_);
+  counter("tempest_link_frames_sent_total", server_.counters().frames_sent);
+  counter("tempest_link_frames_received_total", server_.counters().frames_received);
+  counter("tempest_link_frames_resent_total", server_.counters().frames_resent);
+  counter("tempest_link_leases_lost_total", server_.counters().leases_lost);
+  gauge("tempest_trees_in_flight", static_cast<double>(tracker_.trees_in_flight()));
+  gauge("tempest_deliveries_delayed", static_cast<double>(tracker_.delayed()));
+  gauge("tempest_tracking_memory_bytes", static_cast<double>(tracker_.memory_bytes()));
+  gauge("tempest_queued_bytes", static_cast<double>(scheduler_.queued_bytes()));
+  gauge("tempest_workers", static_cast<double>(scheduler_.worker_count()));
+  const TimePoint oldest = tracker_.oldest_tree();
+  gauge("tempest_oldest_tree_age_seconds",
+        oldest == kNever ? 0.0 : std::chrono::duration<double>(now - oldest).count());
+  report.distributions.push_back({"tempest_tree_duration_seconds", {}, tracker_.tree_durations()});
+
+  for (const TaskId task : topology_.graph.topological_order()) {
+    const std::vector<wire::StatsReport::Label> labels = {
+        {"task", topology_.graph.node(task).name}};
+    const auto add = [&](const char* name, double value, bool is_counter) {
+      report.numbers.push_back({name, labels, value, is_counter});
+    };
+    const tracking::Tracker::TaskCounters& counters = tracker_.counters(task);
+    add("tempest_deliveries_total", static_cast<double>(counters.acknowledged), true);
+    add("tempest_deliveries_failed_total", static_cast<double>(counters.failed), true);
+    add("tempest_deliveries_retried_total", static_cast<double>(counters.retried), true);
+    add("tempest_deliveries_timed_out_total", static_cast<double>(counters.timed_out), true);
+    add("tempest_deliveries_returned_total", static_cast<double>(counters.returned), true);
+    add("tempest_outputs_total", static_cast<double>(counters.outputs), true);
+    add("tempest_outputs_dropped_total", static_cast<double>(counters.outputs_dropped), true);
+    add("tempest_deliveries_queued", static_cast<double>(scheduler_.queued(task)), false);
+    add("tempest_deliveries_in_flight", static_cast<double>(scheduler_.in_flight(task)), false);
+  }
+}
+
+}  // namespace tempest::pipeline_node

@@ -1,0 +1,132 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tempest/link/node.hpp"
+#include "tempest/link/server.hpp"
+#include "tempest/registry/member.hpp"
+#include "tempest/topology.hpp"
+#include "tempest/tracking/scheduler.hpp"
+#include "tempest/tracking/tracker.hpp"
+#include "tempest/wire/frames.hpp"
+
+namespace tempest::pipeline_node {
+
+struct PipelineSettings {
+  std::vector<std::string> brokers;
+  std::string endpoint;  ///< At which sources and workers reach this coordinator.
+  link::Settings link;
+  Duration drain_timeout = std::chrono::seconds(8);
+  /// The credit of each source: its messages, and payload, that may be unfinished here.
+  std::uint64_t source_window_messages = 65'536;
+  std::uint64_t source_window_bytes = 64ULL << 20;
+  tracking::QueueLimits queue_limits;
+};
+
+/// The coordinator's decisions. Takes messages from sources, has their deliveries done by workers
+/// (tracking/), and tells each source what became of its messages. Pure: see link/node.hpp for
+/// what drives it.
+///
+/// What comes in is only noted; turn() hands out what waits and sends what was gathered, many
+/// items to a frame. A driver calls turn() after everything that could be read has been.
+class PipelineMachine {
+ public:
+  PipelineMachine(link::Identity self, PipelineSettings settings, Topology topology,
+                  std::uint64_t seed);
+  PipelineMachine(const PipelineMachine&) = delete;
+  PipelineMachine& operator=(const PipelineMachine&) = delete;
+
+  void start(TimePoint now, link::Effects& effects);
+  void receive(const link::FrameReceived& received, TimePoint now, link::Effects& effects);
+  void turn(TimePoint now, link::Effects& effects);
+  TimePoint next_turn() const;
+  /// Takes no more messages, finishes those it has within the drain timeout, says goodbye.
+  void stop(bool at_once, TimePoint now, link::Effects& effects);
+
+  void report(TimePoint now, wire::StatsReport& report) const;
+
+  const tracking::Tracker& tracker() const { return tracker_; }
+  const tracking::Scheduler& scheduler() const { return scheduler_; }
+
+ private:
+  /// What is known of a peer with a live session; by PeerId::slot.
+  struct Peer {
+    PeerId id;
+    bool live = false;
+    Role role{};
+    std::string name;
+    /// A worker's number at the scheduler, once it has attached.
+    std::optional<std::uint32_t> worker;
+    /// What a source is still to be told.
+    std::vector<MessageId> acked;
+    std::vector<tracking::FailedMessage> failed;
+    std::vector<MessageId> returned;
+  };
+  /// Deliveries on their way to one worker; by worker number.
+  struct Batch {
+    PeerId peer;
+    wire::Deliveries deliveries;
+    std::size_t bytes = 0;
+  };
+
+  void handle(const link::Event& event, const SharedBytes& frame, TimePoint now);
+  void peer_up(const link::Event& event);
+  void peer_lost(const link::Event& event);
+  void receive_body(Peer& peer, const link::Event& event, const SharedBytes& frame, TimePoint now);
+  void attach(Peer& peer, std::string_view body, TimePoint now);
+  void receive_window(const Peer& peer, std::string_view body);
+  void receive_messages(Peer& peer, std::string_view body, const SharedBytes& frame, TimePoint now);
+  void receive_results(const Peer& peer, std::string_view body, const SharedBytes& frame,
+                       TimePoint now);
+  void malformed(const Peer& peer, const Error& error);
+  void send_window(const Peer& peer, std::uint64_t messages, std::uint64_t bytes, TimePoint now);
+
+  /// Carries a link's output out: its frames become effects, its events are handled.
+  void carry_out(const SharedBytes& frame, TimePoint now, link::Effects& effects);
+  void directory_changed(TimePoint now, link::Effects& effects);
+  void settle_slots(TimePoint now, link::Effects& effects);
+  void hand_out(TimePoint now);
+  void send_batch(Batch& batch, TimePoint now);
+  void add_to_batch(Batch& batch, std::uint32_t delivery);
+  void sort_outcomes();
+  void send_outcomes(Peer& peer, TimePoint now);
+  void finish_if_drained(TimePoint now, link::Effects& effects);
+
+  template <typename Body>
+  void send(PeerId peer, const Body& body, TimePoint now);
+
+  link::Identity self_;
+  PipelineSettings settings_;
+  Topology topology_;
+  tracking::DeliveryTable table_;
+  tracking::Scheduler scheduler_;
+  tracking::Tracker tracker_;
+  registry::Member member_;
+  link::Server server_;
+  link::Output output_;
+  std::vector<link::Notice> notices_;  ///< Of this step; moved into its effects.
+
+  std::vector<Peer> peers_;
+  std::vector<Batch> batches_;
+  std::vector<bool> blocked_;
+  std::vector<tracking::Scheduler::Assignment> assignments_;
+  std::uint64_t settlement_told_ = 0;
+
+  bool draining_ = false;
+  bool closed_ = false;
+  TimePoint drain_until_ = kNever;
+  std::uint64_t malformed_bodies_ = 0;
+  std::uint64_t messages_returned_ = 0;
+
+  // Decoded bodies and what is made of them; kept for their capacity.
+  wire::Messages messages_;
+  wire::Results results_;
+  wire::Outcomes outcomes_;
+  std::vector<tracking::Tracker::Output> outputs_;
+};
+
+}  // namespace tempest::pipeline_node
