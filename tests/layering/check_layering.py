@@ -39,7 +39,7 @@ THIRD_PARTY = {
     "toml++": {"runtime"},
     "cxxopts": {"runtime"},
     "msgpack": {"wire", "runtime"},
-    "nlohmann": {"runtime", "builtin", "stats_node", "cli"},
+    "nlohmann": {"runtime", "builtin", "source_node", "stats_node", "cli"},
     "httplib": {"stats_node", "cli"},
     "prometheus": {"stats_node"},
     "catch2": set(),
@@ -108,6 +108,8 @@ def check_include(path, is_quoted, include):
     place = place_of(path)
     if is_quoted:
         target = target_of(include)
+        if target is None and place == "tests":
+            return None  # What a few test files share stands beside them.
         if target is None:
             return f'"{include}": write the path from the include root, as in "tempest/dag/graph.hpp"'
         allowed = allowed_targets(path)
@@ -188,6 +190,7 @@ PLANTED = [
     ("broker/c_machine.cpp", '#include "tempest/runtime/exit_code.hpp"', None),
     ("broker/main.cpp", '#include "tempest/runtime/node_program.hpp"', None),
     ("cli/run.cpp", '#include "broker/broker_node.hpp"', None),
+    ("tests/unit/dag/b_test.cpp", '#include "shapes.hpp"', None),
     ("tests/support/wait.cpp", "  std::this_thread::sleep_for(1ms);", None),
     ("examples/wordcount/good.cpp", '#include "tempest/task.hpp"', None),
 ]
