@@ -1,0 +1,108 @@
+#include "task_node/coordinator_link.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "tempest/wire/codec.hpp"
+
+namespace tempest::task_node {
+namespace {
+
+/// A window is told anew at most this often, and if it differs by a quarter or more.
+constexpr Duration kWindowInterval = std::chrono::milliseconds(50);
+constexpr std::uint64_t kWindowShare = 4;
+
+}  // namespace
+
+CoordinatorLink::CoordinatorLink(link::ChannelId channel,
+                                 registry::Directory::Coordinator coordinator, link::Identity self,
+                                 const link::Settings& settings, std::uint64_t seed)
+    : channel_(channel),
+      coordinator_(std::move(coordinator)),
+      client_(std::move(self), settings, seed) {}
+
+void CoordinatorLink::take_events(std::vector<link::Event>& events) {
+  events.clear();
+  std::swap(events, output_.events);
+}
+
+void CoordinatorLink::take_frames(link::Effects& effects) {
+  for (link::Outgoing& outgoing : output_.frames) {
+    effects.sends.push_back({channel_, {}, std::move(outgoing.frame)});
+  }
+  output_.frames.clear();
+}
+
+std::size_t CoordinatorLink::drop_results() {
+  const std::size_t dropped = results_.items.size();
+  results_.items.clear();
+  results_.outputs.clear();
+  results_bytes_ = 0;
+  return dropped;
+}
+
+template <typename Body>
+void CoordinatorLink::send(const Body& body, TimePoint now) {
+  std::string frame;
+  wire::begin_data(wire::kKindOf<Body>, frame);
+  wire::encode(body, frame);
+  client_.send(wire::kKindOf<Body>, std::move(frame), now, output_);
+}
+
+void CoordinatorLink::attach(std::string_view topology_version, const std::vector<TaskId>& tasks,
+                             const wire::Window& window, TimePoint now) {
+  send(wire::Attach{topology_version, tasks, window.messages, window.bytes}, now);
+  told_ = window;
+  told_at_ = now;
+}
+
+void CoordinatorLink::adjust_window(const wire::Window& window, TimePoint now) {
+  if (!is_up() || now - told_at_ < kWindowInterval) return;
+  const auto [less, more] = std::minmax(window.messages, told_.messages);
+  if ((more - less) * kWindowShare < told_.messages || more == less) return;
+  send(window, now);
+  told_ = window;
+  told_at_ = now;
+}
+
+void CoordinatorLink::close_window(TimePoint now) {
+  if (!is_up() || told_.messages == 0) return;
+  told_ = wire::Window{};
+  told_at_ = now;
+  send(told_, now);
+}
+
+void CoordinatorLink::add_result(const Execution& execution, std::size_t delivery, TimePoint now) {
+  const Outcome& outcome = execution.outcomes[delivery];
+  if (!results_.items.empty() && results_.outputs.size() + outcome.output_count > kMaxFrameItems) {
+    flush(now);
+  }
+  const auto first_output = static_cast<std::uint32_t>(results_.outputs.size());
+  for (std::uint32_t i = 0; i < outcome.output_count; ++i) {
+    const wire::Results::Output output =
+        execution.output(execution.outputs[outcome.first_output + i]);
+    results_bytes_ += output.output.size() + output.key.size() + output.payload.size();
+    results_.outputs.push_back(output);
+  }
+  const std::string_view reason = execution.reason(outcome);
+  results_bytes_ += reason.size();
+  results_.items.push_back({execution.deliveries[delivery].item->id, outcome.status, reason,
+                            outcome.retry_after_ms, first_output, outcome.output_count});
+  if (results_bytes_ >= kFrameTargetBytes || results_.items.size() >= kMaxFrameItems) flush(now);
+}
+
+void CoordinatorLink::add_result(DeliveryId id, wire::Results::Status status,
+                                 std::string_view reason, TimePoint now) {
+  results_.items.push_back(
+      {id, status, reason, 0, static_cast<std::uint32_t>(results_.outputs.size()), 0});
+  results_bytes_ += reason.size();
+  if (results_bytes_ >= kFrameTargetBytes || results_.items.size() >= kMaxFrameItems) flush(now);
+}
+
+void CoordinatorLink::flush(TimePoint now) {
+  if (results_.items.empty()) return;
+  send(results_, now);
+  drop_results();
+}
+
+}  // namespace tempest::task_node

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "task_node/execution.hpp"
+#include "task_node/plan.hpp"
+#include "tempest/base/result.hpp"
+#include "tempest/task.hpp"
+
+namespace tempest::task_node {
+
+/// One thread's instances of the served tasks, and the running of what the machine has assigned to
+/// that thread. The boundary to user code: no exception passes it, and what comes out of it keeps
+/// to the protocol's limits.
+class Handler {
+ public:
+  Handler();
+  ~Handler();
+  Handler(const Handler&) = delete;
+  Handler& operator=(const Handler&) = delete;
+
+  /// Makes and opens an instance of each of the plan's tasks, in place of those before. The error
+  /// names the task.
+  Result<void> build(std::shared_ptr<const Plan> plan);
+  /// What build() has made, as the machine needs to know it.
+  std::vector<ServedTask> served() const;
+
+  /// Handles the deliveries, and fills in the rest of the execution.
+  void run(Execution& execution);
+
+  /// The most that one delivery may emit, all outputs together: what fits into one frame.
+  static constexpr std::size_t kMaxOutputBytes = 48ULL << 20;
+
+ private:
+  class DeliveryContext;
+
+  struct Instance {
+    std::unique_ptr<Task> task;
+    const TaskDefinition* definition = nullptr;
+    TaskId id{};
+    bool terminal = false;
+    std::size_t max_batch = 0;  ///< 0: one by one.
+  };
+
+  Result<void> make(TaskId id, Instance& instance);
+  std::string_view origin(const wire::Deliveries::Part& part) const;
+  DeliveryContext& context(std::size_t index);
+  void begin(DeliveryContext& context, Instance& instance, Execution& execution,
+             std::size_t delivery) const;
+
+  void run_singly(Instance& instance, Execution& execution);
+  Result<void> handle(Instance& instance, const Assigned& assigned, DeliveryContext& context);
+  Result<void> gather(Instance& instance, const Assigned& assigned, DeliveryContext& context);
+  void run_in_batches(Instance& instance, Execution& execution);
+  void run_batch(Instance& instance, Execution& execution, std::size_t first, std::size_t count);
+  std::vector<Result<void>> handle_batch(Instance& instance);
+
+  std::shared_ptr<const Plan> plan_;
+  std::vector<Instance> instances_;  ///< By task id; without a task if it is not served.
+  // Reused.
+  std::vector<std::unique_ptr<DeliveryContext>> contexts_;
+  std::vector<Context*> batch_contexts_;
+  std::vector<Message> messages_;
+  std::vector<std::string_view> origins_;
+  std::vector<std::size_t> batch_deliveries_;
+  std::vector<Emitted> kept_;
+};
+
+}  // namespace tempest::task_node

@@ -1,0 +1,188 @@
+#include "task_node/handler_pool.hpp"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+namespace tempest::task_node {
+
+/// What goes back to the node's loop, and how many threads there are to wait for.
+struct HandlerPool::Mailbox {
+  std::function<void()> wake;
+
+  std::mutex mutex;
+  std::condition_variable thread_ended;
+  std::size_t threads_alive = 0;
+  std::vector<std::unique_ptr<Execution>> executions;
+  std::vector<BuildAnswer> answers;
+
+  void post(std::unique_ptr<Execution> execution) {
+    bool was_empty = false;
+    {
+      const std::lock_guard lock(mutex);
+      was_empty = executions.empty();
+      executions.push_back(std::move(execution));
+    }
+    if (was_empty) wake();
+  }
+
+  void post(BuildAnswer answer) {
+    {
+      const std::lock_guard lock(mutex);
+      answers.push_back(std::move(answer));
+    }
+    wake();
+  }
+};
+
+namespace {
+
+/// A build that all threads take part in; the last to finish has the whole answer.
+struct SharedBuild {
+  SharedBuild(std::shared_ptr<const Plan> of, std::size_t threads)
+      : plan(std::move(of)), missing(threads) {}
+
+  std::shared_ptr<const Plan> plan;
+  std::mutex mutex;
+  std::size_t missing;
+  BuildAnswer answer;
+};
+
+}  // namespace
+
+class HandlerPool::Thread {
+ public:
+  Thread(std::size_t number, std::shared_ptr<Mailbox> mailbox)
+      : mailbox_(std::move(mailbox)), thread_([this] { run(); }) {
+    pthread_setname_np(thread_.native_handle(), ("handler-" + std::to_string(number)).c_str());
+  }
+  ~Thread() { thread_.join(); }
+
+  void build(std::shared_ptr<SharedBuild> build) {
+    {
+      const std::lock_guard lock(mutex_);
+      build_ = std::move(build);
+    }
+    changed_.notify_one();
+  }
+
+  void execute(std::unique_ptr<Execution> execution) {
+    {
+      const std::lock_guard lock(mutex_);
+      executions_.push_back(std::move(execution));
+    }
+    changed_.notify_one();
+  }
+
+  void stop() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    changed_.notify_one();
+  }
+
+ private:
+  void run() {
+    {
+      // Instances end with their thread, before the pool is told.
+      Handler handler;
+      while (step(handler)) {
+      }
+    }
+    const std::lock_guard lock(mailbox_->mutex);
+    --mailbox_->threads_alive;
+    mailbox_->thread_ended.notify_all();
+  }
+
+  bool step(Handler& handler) {
+    std::shared_ptr<SharedBuild> build;
+    std::unique_ptr<Execution> execution;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return stopping_ || build_ || !executions_.empty(); });
+      if (stopping_) return false;
+      if (build_) {
+        build = std::move(build_);
+      } else {
+        execution = std::move(executions_.front());
+        executions_.pop_front();
+      }
+    }
+    if (build) {
+      take_part(handler, *build);
+    } else {
+      handler.run(*execution);
+      mailbox_->post(std::move(execution));
+    }
+    return true;
+  }
+
+  void take_part(Handler& handler, SharedBuild& build) {
+    const Result<void> built = handler.build(build.plan);
+    const std::lock_guard lock(build.mutex);
+    if (!built && !build.answer.error) build.answer.error = built.error();
+    if (built) build.answer.tasks = handler.served();
+    if (--build.missing > 0) return;
+    build.answer.version = build.plan->version;
+    mailbox_->post(std::move(build.answer));
+  }
+
+  std::shared_ptr<Mailbox> mailbox_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::shared_ptr<SharedBuild> build_;
+  std::deque<std::unique_ptr<Execution>> executions_;
+  bool stopping_ = false;
+  std::thread thread_;  ///< Last: it uses all of the above.
+};
+
+HandlerPool::HandlerPool(std::size_t threads, std::function<void()> wake)
+    : mailbox_(std::make_shared<Mailbox>()) {
+  mailbox_->wake = std::move(wake);
+  mailbox_->threads_alive = threads;
+  threads_.reserve(threads);
+  for (std::size_t i = 0; i < threads; ++i) {
+    threads_.push_back(std::make_unique<Thread>(i, mailbox_));
+  }
+}
+
+HandlerPool::~HandlerPool() {
+  for (auto& thread : threads_) thread->stop();
+  threads_.clear();
+}
+
+void HandlerPool::build(std::shared_ptr<const Plan> plan) {
+  const auto build = std::make_shared<SharedBuild>(std::move(plan), threads_.size());
+  for (auto& thread : threads_) thread->build(build);
+}
+
+void HandlerPool::execute(std::unique_ptr<Execution> execution) {
+  const std::size_t thread = execution->thread;
+  threads_[thread]->execute(std::move(execution));
+}
+
+void HandlerPool::collect(std::vector<std::unique_ptr<Execution>>& executions,
+                          std::vector<BuildAnswer>& answers) {
+  const std::lock_guard lock(mailbox_->mutex);
+  for (auto& execution : mailbox_->executions) executions.push_back(std::move(execution));
+  mailbox_->executions.clear();
+  for (auto& answer : mailbox_->answers) answers.push_back(std::move(answer));
+  mailbox_->answers.clear();
+}
+
+bool HandlerPool::stop(Duration patience) {
+  for (auto& thread : threads_) thread->stop();
+  std::unique_lock lock(mailbox_->mutex);
+  return mailbox_->thread_ended.wait_for(lock, patience,
+                                         [this] { return mailbox_->threads_alive == 0; });
+}
+
+}  // namespace tempest::task_node

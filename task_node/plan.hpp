@@ -1,0 +1,38 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tempest/base/result.hpp"
+#include "tempest/runtime/task_libraries.hpp"
+#include "tempest/task.hpp"
+#include "tempest/topology.hpp"
+
+namespace tempest::task_node {
+
+/// What handlers make their instances from. Never changes once made; shared by the threads.
+struct Plan {
+  std::string version;  ///< As the registry names it.
+  Topology topology;
+  std::vector<TaskId> tasks;  ///< Those served, in the order of their ids.
+  /// Makes an instance and opens it. Errors name the task. Called from several threads at once.
+  std::function<Result<std::unique_ptr<Task>>(const TaskDefinition&)> create;
+};
+
+/// What a worker serves, and where its tasks come from.
+struct PlanOptions {
+  std::vector<std::string> tasks;          ///< By name; empty: all of the topology.
+  std::vector<std::string> libraries;      ///< To load besides those that the topology names.
+  std::vector<std::string> library_paths;  ///< Where to look for libraries.
+};
+
+/// Reads the definition, finds the tasks to serve, and loads the libraries that they come from.
+/// Of the topology's own libraries only those are loaded that a served task uses and `linked` does
+/// not hold. Errors are `configuration`, and name what is wrong.
+Result<std::shared_ptr<const Plan>> make_plan(const std::string& version, const std::string& text,
+                                              const PlanOptions& options,
+                                              const runtime::TaskLibraries& linked);
+
+}  // namespace tempest::task_node

@@ -1,0 +1,422 @@
+#include "task_node/task_machine.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace tempest::task_node {
+namespace {
+
+using Level = link::Notice::Level;
+using Status = wire::Results::Status;
+
+// As runtime/exit_code.hpp has them, which a machine does not include.
+constexpr int kExitOk = 0;
+constexpr int kExitConfiguration = 78;
+
+}  // namespace
+
+TaskMachine::TaskMachine(link::Identity self, std::vector<std::string> brokers,
+                         const link::Settings& settings, TaskMachineOptions options,
+                         std::uint64_t seed)
+    : self_(self),
+      settings_(settings),
+      options_(options),
+      random_(seed),
+      member_(std::move(self), std::move(brokers), settings, random_.next()),
+      queue_(options.threads),
+      estimate_(options.threads) {}
+
+void TaskMachine::start(TimePoint now, link::Effects& effects) {
+  member_.start(now, effects);
+  register_node(now, effects);
+}
+
+// --- The directory and what follows from it -------------------------------------------------
+
+void TaskMachine::register_node(TimePoint now, link::Effects& effects) {
+  registry::Registration registration;
+  registration.topology_version = version_;
+  if (phase_ == Phase::serving) {
+    for (const ServedTask& task : served_) registration.tasks.push_back(task.name);
+  }
+  switch (phase_) {
+    case Phase::waiting:
+      registration.state = "waiting for a coordinator to bring the topology";
+      break;
+    case Phase::building:
+      registration.state = "building the topology";
+      break;
+    case Phase::serving:
+      registration.state = "running";
+      break;
+    case Phase::switching:
+      registration.state = "changing to another version of the topology";
+      break;
+    case Phase::draining:
+    case Phase::finished:
+      registration.state = "draining";
+      break;
+  }
+  member_.set_registration(std::move(registration), now, effects);
+}
+
+void TaskMachine::heed_directory(TimePoint now, link::Effects& effects) {
+  const registry::Directory& directory = member_.directory();
+  if (directory.topology_version.empty() || directory.topology_text.empty()) return;
+  switch (phase_) {
+    case Phase::waiting:
+      phase_ = Phase::building;
+      build_wanted_ = true;
+      register_node(now, effects);
+      break;
+    case Phase::serving:
+      if (directory.topology_version != version_) {
+        effects.notify(Level::info, "the topology has another version, changing to it",
+                       {{"version", directory.topology_version}});
+        wind_down(Phase::switching, now);
+        register_node(now, effects);
+      } else {
+        match_coordinators(now, effects);
+      }
+      break;
+    case Phase::building:   // What it was built from is compared once it has been.
+    case Phase::switching:  // The newest version is looked up at the end.
+    case Phase::draining:
+    case Phase::finished:
+      break;
+  }
+}
+
+void TaskMachine::match_coordinators(TimePoint now, link::Effects& effects) {
+  for (const auto& coordinator : member_.directory().coordinators) {
+    if (coordinator.topology_version != version_) continue;
+    const bool known = std::any_of(links_.begin(), links_.end(), [&](const auto& entry) {
+      return entry.second->coordinator() == coordinator;
+    });
+    if (!known) open_link(coordinator, effects);
+  }
+  close_unlisted(now, effects);
+}
+
+void TaskMachine::open_link(const registry::Directory::Coordinator& coordinator,
+                            link::Effects& effects) {
+  const link::ChannelId channel{next_channel_++};
+  links_.emplace(channel, std::make_unique<CoordinatorLink>(channel, coordinator, self_, settings_,
+                                                            random_.next()));
+  effects.opens.push_back({channel, coordinator.endpoint});
+}
+
+/// A coordinator that is no longer listed but still there is kept: a registry that has lost sight
+/// of it must not stop the work.
+void TaskMachine::close_unlisted(TimePoint now, link::Effects& effects) {
+  const auto& listed = member_.directory().coordinators;
+  for (auto entry = links_.begin(); entry != links_.end();) {
+    CoordinatorLink& link = *entry->second;
+    if (link.is_up() ||
+        std::find(listed.begin(), listed.end(), link.coordinator()) != listed.end()) {
+      ++entry;
+      continue;
+    }
+    link.close("not listed any more", now);
+    link.take_events(events_);
+    link.take_frames(effects);
+    effects.closes.push_back(link.channel());
+    add(link.counters(), stats_.closed_links);
+    entry = links_.erase(entry);
+  }
+}
+
+void TaskMachine::close_links(std::string_view reason, TimePoint now, link::Effects& effects) {
+  for (auto& [channel, link] : links_) {
+    stats_.late_results += link->drop_results();
+    stats_.dropped_deliveries += queue_.drop(link->session());
+    link->close(reason, now);
+    link->take_events(events_);
+    link->take_frames(effects);
+    effects.closes.push_back(channel);
+    add(link->counters(), stats_.closed_links);
+  }
+  links_.clear();
+}
+
+void TaskMachine::built(BuildAnswer answer, TimePoint now, link::Effects& effects) {
+  if (phase_ != Phase::building) return;
+  if (answer.version != member_.directory().topology_version) {
+    build_wanted_ = true;
+    return;
+  }
+  if (answer.error) {
+    effects.notify(Level::error, "the topology cannot be built here: " + answer.error->message,
+                   {{"version", answer.version}});
+    finish("cannot build the topology", kExitConfiguration, now, effects);
+    return;
+  }
+  version_ = std::move(answer.version);
+  served_ = std::move(answer.tasks);
+  served_ids_.clear();
+  stats_of_.clear();
+  std::string names;
+  for (const ServedTask& task : served_) {
+    served_ids_.push_back(task.id);
+    const auto id = static_cast<std::size_t>(task.id);
+    if (stats_of_.size() <= id) stats_of_.resize(id + 1, nullptr);
+    stats_of_[id] = &stats_.tasks[task.name];
+    names += (names.empty() ? "" : ", ") + task.name;
+  }
+  queue_.serve(served_);
+  phase_ = Phase::serving;
+  effects.notify(
+      Level::info, "serving",
+      {{"version", version_}, {"tasks", names}, {"threads", std::to_string(options_.threads)}});
+  register_node(now, effects);
+  match_coordinators(now, effects);
+}
+
+// --- What the links say ------------------------------------------------------------------------
+
+CoordinatorLink* TaskMachine::find(link::ChannelId channel) {
+  const auto found = links_.find(channel);
+  return found == links_.end() ? nullptr : found->second.get();
+}
+
+void TaskMachine::receive(const link::FrameReceived& received, TimePoint now,
+                          link::Effects& effects) {
+  if (member_.owns(received.channel)) {
+    if (member_.receive(received.channel, received.frame.view(), now, effects)) {
+      heed_directory(now, effects);
+    }
+    return;
+  }
+  CoordinatorLink* link = find(received.channel);
+  if (link == nullptr) return;
+  link->receive(received.frame.view(), now);
+  take_events(*link, received.frame, now, effects);
+}
+
+void TaskMachine::take_events(CoordinatorLink& link, const SharedBytes& frame, TimePoint now,
+                              link::Effects& effects) {
+  link.take_events(events_);
+  for (const link::Event& event : events_) {
+    switch (event.kind) {
+      case link::Event::Kind::up:
+        came_up(link, now, effects);
+        break;
+      case link::Event::Kind::body:
+        take_body(link, event, frame, now, effects);
+        break;
+      case link::Event::Kind::lost:
+        lost(link, event.reason, effects);
+        break;
+    }
+  }
+  link.take_frames(effects);
+}
+
+void TaskMachine::came_up(CoordinatorLink& link, TimePoint now, link::Effects& effects) {
+  link.begin_session();
+  // A coordinator to which this worker has not attached sends it nothing.
+  if (phase_ != Phase::serving) return;
+  link.attach(version_, served_ids_, window(), now);
+  effects.notify(Level::info, "attached to a coordinator",
+                 {{"coordinator", link.coordinator().name}});
+}
+
+void TaskMachine::lost(CoordinatorLink& link, link::LostReason reason, link::Effects& effects) {
+  const std::size_t queued = queue_.drop(link.session());
+  stats_.dropped_deliveries += queued;
+  stats_.late_results += link.drop_results();
+  ++stats_.coordinators_lost;
+  const bool orderly = reason == link::LostReason::left || reason == link::LostReason::closed;
+  effects.notify(orderly ? Level::info : Level::warning, "a coordinator is gone",
+                 {{"coordinator", link.coordinator().name},
+                  {"reason", link::to_string(reason)},
+                  {"dropped", std::to_string(queued)}});
+}
+
+void TaskMachine::take_body(CoordinatorLink& link, const link::Event& event,
+                            const SharedBytes& frame, TimePoint now, link::Effects& effects) {
+  if (event.body_kind != wire::BodyKind::deliveries) {
+    ++stats_.malformed_bodies;
+    effects.notify(Level::warning, "a coordinator sent what a worker has no use for",
+                   {{"coordinator", link.coordinator().name}});
+    return;
+  }
+  refused_.clear();
+  if (auto accepted = queue_.accept(link.session(), frame, event.body, now, refused_); !accepted) {
+    ++stats_.malformed_bodies;
+    effects.notify(Level::warning, "a coordinator sent deliveries that cannot be read",
+                   {{"coordinator", link.coordinator().name}, {"error", accepted.error().message}});
+    return;
+  }
+  if (!refused_.empty()) {
+    stats_.refused_deliveries += refused_.size();
+    for (const auto& refused : refused_) {
+      link.add_result(refused.id, Status::retry, refused.reason, now);
+    }
+    link.flush(now);
+    effects.notify(Level::warning, "a coordinator sent deliveries that are not for this worker",
+                   {{"coordinator", link.coordinator().name}, {"reason", refused_.front().reason}});
+  }
+  if (winding_down()) return_queued(now);
+}
+
+void TaskMachine::completed(std::unique_ptr<Execution> execution, TimePoint now,
+                            link::Effects& effects) {
+  TaskStats::Task& stats = *stats_of_[static_cast<std::size_t>(execution->task)];
+  SessionRef session;
+  CoordinatorLink* link = nullptr;
+  for (std::size_t i = 0; i < execution->deliveries.size(); ++i) {
+    const Assigned& assigned = execution->deliveries[i];
+    stats.count(execution->outcomes[i].status);
+    stats.wait_times.record(execution->started_at - queue_.received_at(assigned));
+    if (i == 0 || queue_.session_of(assigned) != session) {
+      session = queue_.session_of(assigned);
+      link = find(session.channel);
+      if (link != nullptr && !link->is_current(session)) link = nullptr;
+    }
+    if (link == nullptr) {
+      ++stats_.late_results;
+    } else {
+      link->add_result(*execution, i, now);
+    }
+  }
+  if (link != nullptr) link->take_frames(effects);
+  stats.handle_times.merge(execution->handle_times);
+  stats.dropped_outputs += execution->dropped_outputs;
+  estimate_.record(execution->deliveries.size(), execution->handle_time);
+  queue_.finish(*execution);
+  unflushed_.push_back(std::move(execution));
+}
+
+// --- The turn ----------------------------------------------------------------------------------
+
+wire::Window TaskMachine::window() const {
+  return {estimate_.messages(coordinators_up()), options_.window_bytes};
+}
+
+std::size_t TaskMachine::coordinators_up() const {
+  return static_cast<std::size_t>(std::count_if(
+      links_.begin(), links_.end(), [](const auto& entry) { return entry.second->is_up(); }));
+}
+
+void TaskMachine::turn(TimePoint now, link::Effects& effects, Work& work) {
+  if (phase_ == Phase::finished) return;
+  if (member_.turn(now, effects)) heed_directory(now, effects);
+  for (auto& [channel, link] : links_) {
+    link->turn(now);
+    take_events(*link, {}, now, effects);
+  }
+  if (phase_ == Phase::serving) {
+    // First, so that threads are busy while results are put into frames.
+    queue_.assign(work.executions);
+    close_unlisted(now, effects);
+  }
+  flush(now, effects);
+  go_on(now, effects, work);
+}
+
+void TaskMachine::flush(TimePoint now, link::Effects& effects) {
+  const wire::Window current = window();
+  for (auto& [channel, link] : links_) {
+    link->flush(now);
+    if (phase_ == Phase::serving) link->adjust_window(current, now);
+    if (winding_down()) link->close_window(now);
+    link->take_frames(effects);
+  }
+  for (auto& execution : unflushed_) queue_.recycle(std::move(execution));
+  unflushed_.clear();
+}
+
+TimePoint TaskMachine::next_turn() const {
+  TimePoint next = member_.next_turn();
+  for (const auto& [channel, link] : links_) next = std::min(next, link->next_turn());
+  if (winding_down()) next = std::min(next, deadline_);
+  return next;
+}
+
+// --- The way down ------------------------------------------------------------------------------
+
+void TaskMachine::wind_down(Phase phase, TimePoint now) {
+  phase_ = phase;
+  deadline_ = now + options_.drain_timeout;
+  return_queued(now);
+}
+
+void TaskMachine::return_queued(TimePoint now) {
+  waiting_.clear();
+  queue_.take_all(waiting_);
+  for (const DeliveryQueue::Waiting& waiting : waiting_) {
+    CoordinatorLink* link = find(waiting.session.channel);
+    if (link == nullptr || !link->is_current(waiting.session)) continue;
+    stats_of_[static_cast<std::size_t>(waiting.task)]->count(Status::returned);
+    link->add_result(waiting.id, Status::returned, {}, now);
+  }
+}
+
+bool TaskMachine::all_confirmed() const {
+  return std::all_of(links_.begin(), links_.end(),
+                     [](const auto& entry) { return entry.second->unacked_frames() == 0; });
+}
+
+/// Whatever a phase has waited for may have come about.
+void TaskMachine::go_on(TimePoint now, link::Effects& effects, Work& work) {
+  const bool settled = queue_.running() == 0 && all_confirmed();
+  if (phase_ == Phase::draining && (settled || now >= deadline_)) {
+    if (!settled) {
+      effects.notify(Level::warning, "the drain timeout is over before everything was finished",
+                     {{"batches running", std::to_string(queue_.running())}});
+    }
+    finish("stopped", kExitOk, now, effects);
+  }
+  // Instances that run cannot be taken away; results not confirmed by now are another's to redo.
+  if (phase_ == Phase::switching && (settled || (queue_.running() == 0 && now >= deadline_))) {
+    close_links("changing to another version", now, effects);
+    version_.clear();
+    phase_ = Phase::building;
+    build_wanted_ = true;
+    register_node(now, effects);
+  }
+  if (phase_ == Phase::building && build_wanted_) {
+    build_wanted_ = false;
+    work.build =
+        BuildRequest{member_.directory().topology_version, member_.directory().topology_text};
+  }
+}
+
+void TaskMachine::stop(bool at_once, TimePoint now, link::Effects& effects) {
+  if (phase_ == Phase::finished) return;
+  if (at_once) {
+    finish("stopped at once", kExitOk, now, effects);
+    return;
+  }
+  if (phase_ == Phase::draining) return;
+  wind_down(Phase::draining, now);
+  effects.notify(Level::info, "draining", {{"batches running", std::to_string(queue_.running())}});
+  register_node(now, effects);
+}
+
+void TaskMachine::finish(std::string_view reason, int exit_code, TimePoint now,
+                         link::Effects& effects) {
+  phase_ = Phase::finished;
+  close_links(reason, now, effects);
+  member_.close(reason, now, effects);
+  effects.finished = true;
+  effects.exit_code = exit_code;
+}
+
+void TaskMachine::report(wire::StatsReport& report) const {
+  link::Counters open_links;
+  for (const auto& [channel, link] : links_) add(link->counters(), open_links);
+  stats_.report(open_links, report);
+  for (const ServedTask& task : served_) {
+    add_number(report, "tempest_task_queued", static_cast<double>(queue_.queued(task.id)), false,
+               "task", task.name);
+  }
+  add_number(report, "tempest_handler_threads", static_cast<double>(queue_.threads()), false);
+  add_number(report, "tempest_handlers_busy", static_cast<double>(queue_.busy_threads()), false);
+  add_number(report, "tempest_coordinators_up", static_cast<double>(coordinators_up()), false);
+  add_number(report, "tempest_window_messages",
+             static_cast<double>(estimate_.messages(coordinators_up())), false);
+}
+
+}  // namespace tempest::task_node

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "task_node/coordinator_link.hpp"
+#include "task_node/delivery_queue.hpp"
+#include "task_node/execution.hpp"
+#include "task_node/task_stats.hpp"
+#include "task_node/window_estimate.hpp"
+#include "tempest/base/random.hpp"
+#include "tempest/link/node.hpp"
+#include "tempest/registry/member.hpp"
+
+namespace tempest::task_node {
+
+struct TaskMachineOptions {
+  std::size_t threads = 1;
+  /// The longest that a stop waits for what runs, and for its results to be confirmed.
+  Duration drain_timeout = std::chrono::seconds(8);
+  /// The most payload that each coordinator may have out here.
+  std::uint64_t window_bytes = 16ULL << 20;
+};
+
+/// The shell is to read this topology, make an instance of each served task for each thread, and
+/// answer with built().
+struct BuildRequest {
+  std::string version;
+  std::string text;
+};
+
+struct BuildAnswer {
+  std::string version;
+  /// Why it cannot be; then the worker ends.
+  std::optional<Error> error;
+  std::vector<ServedTask> tasks;
+};
+
+/// What a turn wants done besides link::Effects. The shell carries it out and empties it.
+struct Work {
+  std::vector<std::unique_ptr<Execution>> executions;
+  std::optional<BuildRequest> build;
+};
+
+/// The worker, without sockets, clock, threads or user code: which coordinators it has links to,
+/// what waits, what runs where, and what is answered.
+///
+///     waiting --a definition in the directory--> building --built--> serving
+///        ^                                                              | another version
+///        +------------- everything finished or given back <-------- switching
+///
+/// and from each of them, by stop(), draining: what has not been started goes back, what runs is
+/// finished, results are confirmed by the links; then the end.
+class TaskMachine {
+ public:
+  TaskMachine(link::Identity self, std::vector<std::string> brokers, const link::Settings& settings,
+              TaskMachineOptions options, std::uint64_t seed);
+
+  void start(TimePoint now, link::Effects& effects);
+  void receive(const link::FrameReceived& received, TimePoint now, link::Effects& effects);
+  /// A thread has finished what it was given.
+  void completed(std::unique_ptr<Execution> execution, TimePoint now, link::Effects& effects);
+  void built(BuildAnswer answer, TimePoint now, link::Effects& effects);
+  void turn(TimePoint now, link::Effects& effects, Work& work);
+  TimePoint next_turn() const;
+  void stop(bool at_once, TimePoint now, link::Effects& effects);
+
+  void report(wire::StatsReport& report) const;
+
+  /// What it serves; empty while it serves nothing.
+  const std::string& topology_version() const { return version_; }
+  const TaskStats& stats() const { return stats_; }
+  const DeliveryQueue& queue() const { return queue_; }
+  std::size_t coordinators_up() const;
+
+ private:
+  enum class Phase { waiting, building, serving, switching, draining, finished };
+
+  bool winding_down() const { return phase_ == Phase::switching || phase_ == Phase::draining; }
+  CoordinatorLink* find(link::ChannelId channel);
+
+  // The directory and what follows from it.
+  void register_node(TimePoint now, link::Effects& effects);
+  void heed_directory(TimePoint now, link::Effects& effects);
+  void match_coordinators(TimePoint now, link::Effects& effects);
+  void open_link(const registry::Directory::Coordinator& coordinator, link::Effects& effects);
+  void close_unlisted(TimePoint now, link::Effects& effects);
+  void close_links(std::string_view reason, TimePoint now, link::Effects& effects);
+
+  // What the links say.
+  void take_events(CoordinatorLink& link, const SharedBytes& frame, TimePoint now,
+                   link::Effects& effects);
+  void came_up(CoordinatorLink& link, TimePoint now, link::Effects& effects);
+  void lost(CoordinatorLink& link, link::LostReason reason, link::Effects& effects);
+  void take_body(CoordinatorLink& link, const link::Event& event, const SharedBytes& frame,
+                 TimePoint now, link::Effects& effects);
+
+  // The way down.
+  void wind_down(Phase phase, TimePoint now);
+  void return_queued(TimePoint now);
+  void go_on(TimePoint now, link::Effects& effects, Work& work);
+  void finish(std::string_view reason, int exit_code, TimePoint now, link::Effects& effects);
+  bool all_confirmed() const;
+
+  void flush(TimePoint now, link::Effects& effects);
+  wire::Window window() const;
+
+  link::Identity self_;
+  link::Settings settings_;
+  TaskMachineOptions options_;
+  Random random_;
+  registry::Member member_;
+
+  Phase phase_ = Phase::waiting;
+  bool build_wanted_ = false;
+  std::string version_;
+  std::vector<ServedTask> served_;
+  std::vector<TaskId> served_ids_;
+  /// By task id; null if it is not served.
+  std::vector<TaskStats::Task*> stats_of_;
+
+  std::map<link::ChannelId, std::unique_ptr<CoordinatorLink>> links_;
+  std::uint32_t next_channel_ = static_cast<std::uint32_t>(link::kFirstCoordinator);
+  DeliveryQueue queue_;
+  WindowEstimate estimate_;
+  TimePoint deadline_ = kNever;  ///< Of winding down.
+
+  TaskStats stats_;
+
+  /// Finished, but results that are gathered still point into them.
+  std::vector<std::unique_ptr<Execution>> unflushed_;
+  // Reused.
+  std::vector<link::Event> events_;
+  std::vector<DeliveryQueue::Refused> refused_;
+  std::vector<DeliveryQueue::Waiting> waiting_;
+};
+
+}  // namespace tempest::task_node

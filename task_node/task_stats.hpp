@@ -1,0 +1,49 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "tempest/base/histogram.hpp"
+#include "tempest/link/link.hpp"
+#include "tempest/wire/frames.hpp"
+
+namespace tempest::task_node {
+
+/// A worker's counts since its start. By the names of tasks, so that they outlive a change of the
+/// topology.
+struct TaskStats {
+  struct Task {
+    /// By wire::Results::Status.
+    std::array<std::uint64_t, 4> handled{};
+    Histogram handle_times;
+    Histogram wait_times;
+    std::uint64_t dropped_outputs = 0;
+
+    void count(wire::Results::Status status) { ++handled[static_cast<std::size_t>(status)]; }
+  };
+  std::map<std::string, Task, std::less<>> tasks;
+
+  /// Results nobody waits for any more: their coordinator's session is over.
+  std::uint64_t late_results = 0;
+  /// Deliveries that waited when their coordinator's session ended.
+  std::uint64_t dropped_deliveries = 0;
+  /// Bodies that could not be read, or were of a kind that no coordinator sends.
+  std::uint64_t malformed_bodies = 0;
+  std::uint64_t refused_deliveries = 0;
+  std::uint64_t coordinators_lost = 0;
+  /// Of links that are closed.
+  link::Counters closed_links;
+
+  /// Appends what is counted here. What is a matter of the moment is the machine's to add.
+  void report(const link::Counters& open_links, wire::StatsReport& report) const;
+};
+
+void add(const link::Counters& counters, link::Counters& sum);
+void add_number(wire::StatsReport& report, std::string_view name, double value, bool is_counter,
+                std::string_view label = {}, std::string_view label_value = {});
+
+}  // namespace tempest::task_node

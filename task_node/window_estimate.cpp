@@ -1,0 +1,38 @@
+#include "task_node/window_estimate.hpp"
+
+#include <algorithm>
+
+namespace tempest::task_node {
+namespace {
+
+// What is remembered counts half once this many deliveries, or this much time, have been added.
+constexpr double kRememberedDeliveries = 16'384;
+constexpr double kRememberedNs = 1e9;
+
+}  // namespace
+
+void WindowEstimate::record(std::size_t deliveries, Duration handle_time) {
+  deliveries_ += static_cast<double>(deliveries);
+  busy_ns_ += static_cast<double>(handle_time.count());
+  if (deliveries_ > kRememberedDeliveries || busy_ns_ > kRememberedNs) {
+    deliveries_ /= 2;
+    busy_ns_ /= 2;
+  }
+}
+
+std::uint64_t WindowEstimate::messages(std::size_t coordinators) const {
+  const auto threads = static_cast<std::uint64_t>(threads_);
+  const std::uint64_t least = threads * 4;
+  const std::uint64_t most = std::max(kMost, least);
+  std::uint64_t total = threads * 64;
+  if (deliveries_ > 0) {
+    const double mean_ns = std::max(busy_ns_ / deliveries_, 1.0);
+    const double ahead =
+        static_cast<double>(kWorkAhead.count()) * static_cast<double>(threads_) / mean_ns;
+    total = ahead >= static_cast<double>(most) ? most : static_cast<std::uint64_t>(ahead);
+  }
+  total = std::clamp(total, least, most);
+  return std::max(total / std::max<std::uint64_t>(coordinators, 1), threads * 2);
+}
+
+}  // namespace tempest::task_node
