@@ -104,6 +104,7 @@ std::size_t find_deep_key(std::string_view text) {
 }  // namespace
 
 std::string Diagnostic::text() const {
+  if (line == 0) return file + ": " + message;
   return file + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " + message;
 }
 

@@ -19,7 +19,7 @@ struct Position {
 /// A fault of a file, for people.
 struct Diagnostic {
   std::string file;
-  int line = 1;
+  int line = 1;  ///< 0: the fault has no place in the file, or there is no file to read.
   int column = 1;
   std::string message;
 

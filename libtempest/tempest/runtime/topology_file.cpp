@@ -399,7 +399,7 @@ std::optional<Topology> load_topology(const std::string& path, std::vector<Diagn
   std::string error;
   const auto text = read_file(path, error);
   if (!text) {
-    diagnostics.push_back({path, 1, 1, "cannot read the file: " + error});
+    diagnostics.push_back({path, 0, 0, "cannot read the file: " + error});
     return std::nullopt;
   }
   const auto environment = [](const std::string& name) -> std::optional<std::string> {

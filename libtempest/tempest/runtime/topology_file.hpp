@@ -30,7 +30,7 @@ std::optional<Topology> parse_topology(const std::string& text, const std::strin
                                        TopologyReferences* references = nullptr);
 
 /// Reads a file, fills in ${VARIABLE} and ${VARIABLE:default} within its strings from the
-/// environment, and parses it.
+/// environment, and parses it. A file that cannot be read is one diagnostic, of line 0.
 std::optional<Topology> load_topology(const std::string& path, std::vector<Diagnostic>& diagnostics,
                                       TopologyReferences* references = nullptr);
 

@@ -50,8 +50,9 @@ Json kind_json(const KeySchema& key) {
     case ValueKind::duration:
       return {{"type", "string"}, {"pattern", "^[0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h|d)$"}};
     case ValueKind::size:
-      return {{"anyOf", Json::array({number_json(key, "integer"),
-                                     {{"type", "string"}, {"pattern", "^[0-9]+(([KMG]i?)?B)?$"}}})}};
+      return {
+          {"anyOf", Json::array({number_json(key, "integer"),
+                                 {{"type", "string"}, {"pattern", "^[0-9]+(([KMG]i?)?B)?$"}}})}};
     case ValueKind::integer:
       return number_json(key, "integer");
     case ValueKind::number:

@@ -109,6 +109,7 @@ VariantSchema redis_stream_source() {
            optional("field", Kind::text,
                     "The entry's field that is the payload; without it a JSON object of them all"),
            optional("key_field", Kind::text, "The entry's field that is the message's key"),
+           optional("key_field", Kind::text, "The entry's field that is the message's key"),
            with_default("start", Kind::text, value("0"),
                         "Where a group made new begins: an entry's id, \"0\" or \"$\"")}};
 }
