@@ -1,0 +1,21 @@
+#include "source_node/options.hpp"
+#include "source_node/source_node.hpp"
+#include "tempest/runtime/exit_code.hpp"
+
+using namespace tempest;
+
+int main(int argc, char** argv) {
+  runtime::CommandLine line("tempest-source",
+                            "Reads a topology's messages, and acks each when it is done.");
+  source_node::add_options(line);
+  if (const auto exit = line.parse(argc, argv)) return *exit;
+  const source_node::Options options = source_node::read_options(line);
+  if (line.failed()) return runtime::kExitUsage;
+
+  const link::Identity identity =
+      runtime::make_identity(Role::source, options.node.name, options.topology);
+  runtime::Transport transport;
+  runtime::NodeLoop loop(transport, runtime::loop_options(options.node, identity, {}));
+  source_node::SourceNode node(source_node::node_options(options, identity), loop);
+  return runtime::run_loop(loop, node);
+}

@@ -1,0 +1,236 @@
+// What becomes of the messages that coordinators were given: the other half of SourceMachine.
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "source_node/source_machine.hpp"
+#include "tempest/base/quantity.hpp"
+#include "tempest/wire/codec.hpp"
+
+namespace tempest::source_node {
+
+namespace {
+
+using Level = link::Notice::Level;
+
+// A coordinator that gave messages back gets no new ones for this long, lest they go to and fro.
+constexpr Duration kReturnPause = std::chrono::milliseconds(50);
+
+/// True if another tree may do better. The others the coordinator has retried itself, delivery by
+/// delivery, as often as the topology allows.
+bool counts_per_message(wire::FailureKind kind) {
+  switch (kind) {
+    case wire::FailureKind::timeout:
+    case wire::FailureKind::coordinator_lost:
+    case wire::FailureKind::unroutable:
+      return true;
+    case wire::FailureKind::error:
+    case wire::FailureKind::task_timeout:
+    case wire::FailureKind::worker_lost:
+      return false;
+  }
+  return false;
+}
+
+Duration retry_wait(const Backoff& backoff, unsigned attempt, Random& random) {
+  const double grown = static_cast<double>(backoff.initial.count()) *
+                       std::pow(backoff.factor, static_cast<double>(attempt) - 1);
+  const double bounded = std::min(grown, static_cast<double>(backoff.max.count()));
+  const double jittered = bounded * (1.0 - backoff.jitter * random.fraction());
+  return Duration(static_cast<Duration::rep>(std::max(jittered, 0.0)));
+}
+
+}  // namespace
+
+void SourceMachine::take_events(TimePoint now, link::Effects& effects) {
+  for (const CoordinatorEvent& event : events_) {
+    if (event.kind == CoordinatorEvent::Kind::lost) {
+      take_lost(event.channel, effects);
+    } else {
+      take_outcomes(event, now, effects);
+    }
+  }
+  events_.clear();
+}
+
+void SourceMachine::take_lost(link::ChannelId channel, link::Effects& effects) {
+  Coordinator* coordinator = coordinators_.find(channel);
+  if (coordinator == nullptr) return;
+  for (std::uint32_t slot = coordinator->sent.head; slot != kNoSlot; slot = store_.at(slot).next) {
+    store_.at(slot).state = MessageState::queued;
+    store_.renew(slot);
+  }
+  store_.prepend(queue_, coordinator->sent);
+  coordinators_.forget_if_gone(channel, effects);
+  // While stopping nothing is sent any more, so nobody will do them.
+  if (stopping_) let_go_of_unsent();
+}
+
+void SourceMachine::take_outcomes(const CoordinatorEvent& event, TimePoint now,
+                                  link::Effects& effects) {
+  Coordinator* coordinator = coordinators_.find(event.channel);
+  if (coordinator == nullptr) return;
+  if (!wire::decode(event.body, outcomes_)) {
+    ++malformed_;
+    return;
+  }
+  for (const MessageId id : outcomes_.acked) {
+    HeldMessage* message = take_sent(*coordinator, event.channel, id);
+    if (message == nullptr) continue;
+    if (message->attempts > 0) attempts_.take(id.slot);
+    queue_ack(id.slot);
+  }
+  for (const auto& failed : outcomes_.failed) {
+    take_failed(*coordinator, event.channel, failed, now, effects);
+  }
+  if (!outcomes_.returned.empty()) take_returned(*coordinator, event.channel, now);
+  if (stopping_) let_go_of_unsent();
+}
+
+HeldMessage* SourceMachine::take_sent(Coordinator& coordinator, link::ChannelId channel,
+                                      MessageId id) {
+  HeldMessage* message = store_.find(id);
+  if (message == nullptr || message->state != MessageState::sent ||
+      message->coordinator != channel) {
+    ++numbers_.stale_outcomes;
+    return nullptr;
+  }
+  store_.remove(coordinator.sent, id.slot);
+  return message;
+}
+
+void SourceMachine::take_returned(Coordinator& coordinator, link::ChannelId channel,
+                                  TimePoint now) {
+  coordinator.paused_until = now + kReturnPause;
+  // From the back, so that the first of them is the first of the queue.
+  for (auto id = outcomes_.returned.rbegin(); id != outcomes_.returned.rend(); ++id) {
+    HeldMessage* message = take_sent(coordinator, channel, *id);
+    if (message == nullptr) continue;
+    message->state = MessageState::queued;
+    message->sent_before = false;
+    store_.renew(id->slot);
+    store_.push_front(queue_, id->slot);
+  }
+}
+
+void SourceMachine::take_failed(Coordinator& coordinator, link::ChannelId channel,
+                                const wire::Outcomes::Failed& failed, TimePoint now,
+                                link::Effects& effects) {
+  HeldMessage* message = take_sent(coordinator, channel, failed.id);
+  if (message == nullptr) return;
+  const std::uint32_t slot = failed.id.slot;
+  const FailureDefinition& failure = plan_->failure;
+  FailedAttempt attempt{failed.kind,
+                        std::string(failed.task),
+                        std::string(failed.worker),
+                        std::string(failed.reason),
+                        failed.attempts,
+                        now};
+  if (failure.policy == FailurePolicy::retry && counts_per_message(failed.kind)) {
+    if (message->attempts < 0xffff) ++message->attempts;
+    if (message->attempts < failure.max_attempts) {
+      attempts_.add(slot, std::move(attempt));
+      try_later(slot, now);
+      return;
+    }
+  }
+  give_up(slot, std::move(attempt), failed.payload, now, effects);
+}
+
+void SourceMachine::give_up(std::uint32_t slot, FailedAttempt attempt,
+                            std::string_view failing_payload, TimePoint now,
+                            link::Effects& effects) {
+  ++numbers_.failed;
+  if (const std::uint64_t count = failed_notices_.count(now); count > 0) {
+    effects.notify(Level::warning, "messages failed for good; the last: " + attempt.reason,
+                   {{"task", attempt.task},
+                    {"kind", wire::to_string(attempt.kind)},
+                    {"worker", attempt.worker},
+                    {"messages", std::to_string(count)}});
+  }
+  const FailureDefinition& failure = plan_->failure;
+  if (failure.policy == FailurePolicy::best_effort) {
+    attempts_.take(slot);
+    queue_ack(slot);
+    return;
+  }
+  if (failure.policy == FailurePolicy::none || !failure.dead_letter) {
+    leave(slot, now, effects);
+    return;
+  }
+  HeldMessage& message = store_.at(slot);
+  message.state = MessageState::dead;
+  DeadLetter letter;
+  letter.topology = plan_->topology;
+  letter.version = plan_->version;
+  letter.token = message.token;
+  letter.payload = message.payload();
+  letter.key = message.key();
+  letter.failing_payload = failing_payload;
+  letter.read_at = message.read_at;
+  letter.attempts = attempts_.take(slot);
+  letter.attempts.push_back(std::move(attempt));
+  dead_letters_.add(slot, std::move(letter));
+}
+
+void SourceMachine::refuse(std::uint32_t slot, TimePoint now, link::Effects& effects) {
+  FailedAttempt attempt;
+  attempt.reason =
+      "larger than any message may be (" + format_size_bytes(store_.at(slot).bytes.size()) + ")";
+  attempt.at = now;
+  give_up(slot, std::move(attempt), {}, now, effects);
+}
+
+void SourceMachine::queue_ack(std::uint32_t slot) {
+  store_.drop_bytes(slot);
+  store_.at(slot).state = MessageState::to_ack;
+  store_.push_back(to_ack_, slot);
+}
+
+void SourceMachine::leave(std::uint32_t slot, TimePoint now, link::Effects& effects) {
+  ++numbers_.left;
+  attempts_.take(slot);
+  store_.release(slot);
+  if (store_.empty()) pace_.became_idle(now);
+  if (plan_->failure.policy != FailurePolicy::retry) return;
+  if (const std::uint64_t count = left_notices_.count(now); count > 0) {
+    effects.notify(Level::warning,
+                   "failed messages are left unacked at the source: the topology has no "
+                   "[failure] dead_letter",
+                   {{"messages", std::to_string(count)}});
+  }
+}
+
+void SourceMachine::try_later(std::uint32_t slot, TimePoint now) {
+  HeldMessage& message = store_.at(slot);
+  message.state = MessageState::waiting;
+  store_.renew(slot);
+  const Duration wait = retry_wait(plan_->failure.backoff, message.attempts, random_);
+  waiting_.insert({now + wait, waits_made_++, slot});
+}
+
+void SourceMachine::queue_due(TimePoint now) {
+  while (!waiting_.empty() && waiting_.begin()->until <= now) {
+    const std::uint32_t slot = waiting_.begin()->slot;
+    waiting_.erase(waiting_.begin());
+    store_.at(slot).state = MessageState::queued;
+    store_.push_back(queue_, slot);
+  }
+}
+
+void SourceMachine::let_go_of_unsent() {
+  while (!queue_.empty()) {
+    const std::uint32_t slot = queue_.head;
+    store_.remove(queue_, slot);
+    attempts_.take(slot);
+    store_.release(slot);
+  }
+  for (const Wait& wait : waiting_) {
+    attempts_.take(wait.slot);
+    store_.release(wait.slot);
+  }
+  waiting_.clear();
+}
+
+}  // namespace tempest::source_node

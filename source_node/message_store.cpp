@@ -1,0 +1,69 @@
+#include "source_node/message_store.hpp"
+
+#include <utility>
+
+namespace tempest::source_node {
+
+std::uint32_t MessageStore::add(SourceMessage&& message, TimePoint now) {
+  HeldMessage held;
+  held.bytes = std::move(message.payload);
+  held.bytes += message.key;
+  held.key_bytes = static_cast<std::uint32_t>(message.key.size());
+  held.token = message.token;
+  held.read_at = now;
+  bytes_ += held.bytes.size();
+  return messages_.create(std::move(held)).slot;
+}
+
+void MessageStore::push_back(MessageList& list, std::uint32_t slot) {
+  HeldMessage& message = messages_.at(slot);
+  message.previous = list.tail;
+  message.next = kNoSlot;
+  (list.tail == kNoSlot ? list.head : messages_.at(list.tail).next) = slot;
+  list.tail = slot;
+  ++list.count;
+  list.bytes += message.bytes.size();
+}
+
+void MessageStore::push_front(MessageList& list, std::uint32_t slot) {
+  HeldMessage& message = messages_.at(slot);
+  message.previous = kNoSlot;
+  message.next = list.head;
+  (list.head == kNoSlot ? list.tail : messages_.at(list.head).previous) = slot;
+  list.head = slot;
+  ++list.count;
+  list.bytes += message.bytes.size();
+}
+
+void MessageStore::remove(MessageList& list, std::uint32_t slot) {
+  const HeldMessage& message = messages_.at(slot);
+  (message.previous == kNoSlot ? list.head : messages_.at(message.previous).next) = message.next;
+  (message.next == kNoSlot ? list.tail : messages_.at(message.next).previous) = message.previous;
+  --list.count;
+  list.bytes -= message.bytes.size();
+}
+
+void MessageStore::prepend(MessageList& list, MessageList& from) {
+  if (from.empty()) return;
+  messages_.at(from.tail).next = list.head;
+  (list.head == kNoSlot ? list.tail : messages_.at(list.head).previous) = from.tail;
+  list.head = from.head;
+  list.count += from.count;
+  list.bytes += from.bytes;
+  from = {};
+}
+
+void MessageStore::drop_bytes(std::uint32_t slot) {
+  HeldMessage& message = messages_.at(slot);
+  bytes_ -= message.bytes.size();
+  // Assigning an empty string would keep the memory.
+  std::string().swap(message.bytes);
+  message.key_bytes = 0;
+}
+
+void MessageStore::release(std::uint32_t slot) {
+  bytes_ -= messages_.at(slot).bytes.size();
+  messages_.release(slot);
+}
+
+}  // namespace tempest::source_node

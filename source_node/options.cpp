@@ -1,0 +1,52 @@
+#include "source_node/options.hpp"
+
+#include "tempest/base/limits.hpp"
+
+namespace tempest::source_node {
+
+void add_options(runtime::CommandLine& line) {
+  line.option("topology", "NAME", "Whose source this is: the name in its Topology.toml");
+  line.option("consumer", "NAME",
+              "Under which name to read, where the source knows of such (a Redis stream): the same "
+              "at each start, and no other node's. By default --name, else the host's name");
+  line.flag("exit-when-drained", "End with 0 once everything is read and done");
+  runtime::add_node_options(Role::source, line);
+  line.example("tempest-source --topology wordcount", "feed a topology of this machine's broker")
+      .example("tempest-source --broker tcp://10.0.0.5:5550 --topology wordcount --name source-1",
+               "with a name of its own, which a restart keeps")
+      .example("tempest-source --topology wordcount --exit-when-drained",
+               "until there is nothing more to read");
+}
+
+Options read_options(runtime::CommandLine& line) {
+  Options options;
+  options.node = runtime::read_node_options(Role::source, line);
+  options.topology = line.text("topology");
+  options.consumer = line.text("consumer");
+  options.exit_when_drained = line.has_flag("exit-when-drained");
+  if (options.topology.empty()) {
+    line.fail("--topology says whose source this is, and is missing");
+  } else if (options.topology.size() > kMaxNameBytes) {
+    line.fail("--topology takes up to " + std::to_string(kMaxNameBytes) + " bytes");
+  }
+  // The default node name has the process id in it: a consumer of that name would be orphaned, with
+  // what it had read, by each restart.
+  if (options.consumer.empty()) {
+    options.consumer = line.given("name") ? options.node.name : runtime::host_name();
+  }
+  return options;
+}
+
+SourceNodeOptions node_options(const Options& options, const link::Identity& identity) {
+  SourceNodeOptions node;
+  node.machine.self = identity;
+  node.machine.brokers = options.node.brokers;
+  node.machine.link = options.node.link;
+  node.machine.drain_timeout = options.node.drain_timeout;
+  node.machine.exit_when_drained = options.exit_when_drained;
+  node.machine.seed = runtime::random_seed();
+  node.consumer = options.consumer;
+  return node;
+}
+
+}  // namespace tempest::source_node

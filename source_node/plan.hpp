@@ -1,0 +1,26 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "tempest/base/result.hpp"
+#include "tempest/topology.hpp"
+
+namespace tempest::source_node {
+
+/// What a source node needs to know of its topology.
+struct Plan {
+  std::string topology;
+  std::string version;
+  SourceDefinition source;
+  FailureDefinition failure;
+};
+
+/// From a definition's text. Pure; given to the machine so that it need not know the file's form.
+using ReadPlan = std::function<Result<Plan>(const std::string& topology_text)>;
+
+/// True if a source and a dead-letter sink opened by the one serve the other as well: then a new
+/// version needs no reopening.
+bool same_endpoints(const Plan& left, const Plan& right);
+
+}  // namespace tempest::source_node

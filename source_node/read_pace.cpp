@@ -1,0 +1,59 @@
+#include "source_node/read_pace.hpp"
+
+#include <algorithm>
+
+namespace tempest::source_node {
+
+namespace {
+
+constexpr Duration kMaxIdleBlock = std::chrono::seconds(1);
+constexpr Duration kMaxBusyBlock = std::chrono::milliseconds(1);
+
+}  // namespace
+
+ReadPace::ReadPace(const SourceDefinition& definition)
+    : definition_(definition),
+      empty_wait_(definition.poll_interval, definition.max_backoff),
+      wait_(empty_wait_.take()) {}
+
+void ReadPace::set_bounds(const SourceDefinition& definition) {
+  definition_ = definition;
+  empty_wait_ = DoublingWait(definition.poll_interval, definition.max_backoff);
+  wait_ = empty_wait_.take();
+}
+
+bool ReadPace::has_room(const Load& load) const {
+  // Near the bound a poll would bring a handful of messages for the price of a thousand: wait until
+  // an eighth is free, unless a full poll needs less.
+  const std::uint64_t enough =
+      std::max<std::uint64_t>(1, std::min(definition_.read_count, definition_.max_pending / 8));
+  return load.messages + enough <= definition_.max_pending &&
+         load.bytes < definition_.max_pending_bytes;
+}
+
+std::optional<PollRequest> ReadPace::next(const Load& load, TimePoint now) {
+  if (now < poll_at_ || !has_room(load)) return std::nullopt;
+  polled_at_ = now;
+  const std::uint64_t room = definition_.max_pending - load.messages;
+  const std::uint64_t room_by_bytes =
+      (definition_.max_pending_bytes - load.bytes) / std::max<std::uint64_t>(1, average_bytes_);
+  PollRequest poll;
+  poll.max_messages = std::max<std::uint64_t>(
+      1, std::min({definition_.read_count, room, std::max<std::uint64_t>(1, room_by_bytes)}));
+  poll.wait = std::min(wait_, load.messages == 0 ? kMaxIdleBlock : kMaxBusyBlock);
+  return poll;
+}
+
+void ReadPace::polled(std::uint64_t messages, std::uint64_t bytes, TimePoint now) {
+  if (messages > 0) {
+    if (bytes > 0) average_bytes_ = bytes / messages;
+    empty_wait_.reset();
+    wait_ = empty_wait_.take();
+    poll_at_ = now;
+  } else {
+    poll_at_ = std::max(now, polled_at_ + wait_);
+    wait_ = empty_wait_.take();
+  }
+}
+
+}  // namespace tempest::source_node

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "source_node/plan.hpp"
+#include "tempest/base/result.hpp"
+#include "tempest/base/time.hpp"
+#include "tempest/source.hpp"
+#include "tempest/wire/frames.hpp"
+
+/// What the machine asks of whoever owns the source and the dead-letter sink (source_io.hpp, or a
+/// test), and what comes back. Requests are served in order; of each kind one at most is out.
+namespace tempest::source_node {
+
+/// One end of a message's tree that was no success.
+struct FailedAttempt {
+  wire::FailureKind kind{};
+  std::string task;
+  std::string worker;
+  std::string reason;
+  std::uint32_t delivery_attempts = 0;  ///< How often the coordinator tried that delivery.
+  TimePoint at{};
+};
+
+/// Everything that is known of a message that will not be tried again.
+struct DeadLetter {
+  std::string topology;
+  std::string version;
+  SourceToken token;
+  std::string payload;
+  std::string key;
+  std::string failing_payload;  ///< What the failing task was given; empty if not known.
+  TimePoint read_at{};
+  std::vector<FailedAttempt> attempts;  ///< The last one is the end.
+};
+
+using DeadLetters = std::vector<DeadLetter>;
+
+/// Makes the plan's source and sink anew, in place of those there are, and opens the source.
+struct OpenRequest {
+  std::shared_ptr<const Plan> plan;
+};
+struct PollRequest {
+  std::size_t max_messages = 0;
+  Duration wait{0};
+};
+struct AckRequest {
+  std::vector<SourceToken> tokens;
+};
+struct DeadLetterRequest {
+  std::shared_ptr<const DeadLetters> letters;
+};
+using Request = std::variant<OpenRequest, PollRequest, AckRequest, DeadLetterRequest>;
+
+struct OpenDone {
+  Result<void> result;
+  std::vector<std::string> warnings;
+};
+struct PollDone {
+  Result<void> result;
+  SourceBatch batch;
+  std::vector<std::string> warnings;
+};
+struct AckDone {
+  Result<void> result;
+};
+struct DeadLettersDone {
+  Result<void> result;
+};
+using Response = std::variant<OpenDone, PollDone, AckDone, DeadLettersDone>;
+
+}  // namespace tempest::source_node

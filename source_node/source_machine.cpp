@@ -1,0 +1,394 @@
+#include "source_node/source_machine.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "tempest/base/limits.hpp"
+
+namespace tempest::source_node {
+
+namespace {
+
+using Level = link::Notice::Level;
+
+// Bounds the memory of one request; the rest follows in the next.
+constexpr std::size_t kMaxAckTokens = 16'384;
+// One empty poll may have come just before a message; a source is taken to be empty after two.
+constexpr unsigned kIdlePollsToDrain = 2;
+
+bool means_away(const Error& error) {
+  return error.code == ErrorCode::unavailable || error.code == ErrorCode::timeout;
+}
+
+}  // namespace
+
+SourceMachine::SourceMachine(Options options, ReadPlan read_plan)
+    : options_(std::move(options)),
+      read_plan_(std::move(read_plan)),
+      random_(options_.seed),
+      member_(options_.self, options_.brokers, options_.link, random_.next()),
+      coordinators_(options_.self, options_.link, random_.next()) {}
+
+void SourceMachine::start(TimePoint now, link::Effects& effects) {
+  registry::Registration registration;
+  registration.state = state_;
+  member_.set_registration(std::move(registration), now, effects);
+  member_.start(now, effects);
+}
+
+void SourceMachine::receive(const link::FrameReceived& received, TimePoint now,
+                            link::Effects& effects) {
+  if (finished_) return;
+  if (member_.owns(received.channel)) {
+    if (member_.receive(received.channel, received.frame.view(), now, effects)) {
+      take_directory(now, effects);
+    }
+  } else {
+    coordinators_.receive(received.channel, received.frame.view(), now, effects, events_);
+    take_events(now, effects);
+  }
+}
+
+// --- The topology ------------------------------------------------------------------------------
+
+void SourceMachine::take_directory(TimePoint now, link::Effects& effects) {
+  const registry::Directory& directory = member_.directory();
+  coordinators_.set_directory(directory, effects);
+  if (stopping_ || directory.topology_text.empty() || directory.topology_text == plan_text_) return;
+  plan_text_ = directory.topology_text;
+  auto plan = read_plan_(plan_text_);
+  if (plan) {
+    take_plan(std::move(*plan), effects);
+  } else if (plan_) {
+    effects.notify(Level::error, "the topology's new version cannot be used; the old one stays: " +
+                                     plan.error().message);
+  } else {
+    effects.notify(Level::error, plan.error().message);
+    failure_ = plan.error();
+    finish("bad topology", now, effects);
+  }
+}
+
+void SourceMachine::take_plan(Plan plan, link::Effects& effects) {
+  effects.notify(Level::info,
+                 (plan_ ? "topology has a new version " : "topology has version ") + plan.version);
+  auto shared = std::make_shared<const Plan>(std::move(plan));
+  if (plan_ && !same_endpoints(*plan_, *shared)) {
+    next_plan_ = std::move(shared);
+    return;
+  }
+  next_plan_.reset();
+  plan_ = std::move(shared);
+  pace_.set_bounds(plan_->source);
+}
+
+// --- The source --------------------------------------------------------------------------------
+
+void SourceMachine::take(Response response, TimePoint now, link::Effects& effects) {
+  if (finished_) return;
+  std::visit([&](auto&& done) { take(std::move(done), now, effects); }, std::move(response));
+}
+
+void SourceMachine::take(OpenDone done, TimePoint now, link::Effects& effects) {
+  open_out_ = false;
+  warn(done.warnings, effects);
+  held_tokens_known_ = false;
+  if (!done.result) {
+    source_failed(done.result.error(), now, effects);
+    return;
+  }
+  source_worked(effects);
+  opened_ = true;
+  numbers_.ended = false;
+  idle_polls_ = 0;
+  pace_ = ReadPace(plan_->source);
+}
+
+void SourceMachine::take(PollDone done, TimePoint now, link::Effects& effects) {
+  poll_out_ = false;
+  warn(done.warnings, effects);
+  if (!done.result) {
+    held_tokens_known_ = false;
+    source_failed(done.result.error(), now, effects);
+    return;
+  }
+  source_worked(effects);
+  // Not counted as read, and left to the source: nobody would wait for it.
+  if (stopping_) return;
+  read(std::move(done.batch), now, effects);
+}
+
+void SourceMachine::read(SourceBatch batch, TimePoint now, link::Effects& effects) {
+  const std::uint64_t bytes_before = store_.bytes();
+  if (!batch.redelivered) held_tokens_known_ = false;
+  std::uint64_t taken = 0;
+  for (SourceMessage& message : batch.messages) {
+    if (batch.redelivered && is_held(message.token)) {
+      ++numbers_.given_again;
+      continue;
+    }
+    const std::uint32_t slot = store_.add(std::move(message), now);
+    ++taken;
+    if (store_.at(slot).bytes.size() > kMaxPayloadBytes) {
+      refuse(slot, now, effects);
+    } else {
+      store_.push_back(queue_, slot);
+    }
+  }
+  if (taken > 0 && numbers_.read == 0) numbers_.first_read_at = now;
+  numbers_.read += taken;
+  numbers_.lost_at_source += batch.lost;
+  if (batch.lost > 0) {
+    effects.notify(Level::warning, "the source no longer has messages that it had listed",
+                   {{"lost", std::to_string(batch.lost)}});
+  }
+  if (batch.ended) {
+    numbers_.ended = true;
+    effects.notify(Level::info, "the source has given all it has",
+                   {{"read", std::to_string(numbers_.read)}});
+  }
+  pace_.polled(batch.messages.size(), store_.bytes() - bytes_before, now);
+  idle_polls_ = batch.messages.empty() && store_.empty() ? idle_polls_ + 1 : 0;
+}
+
+bool SourceMachine::is_held(const SourceToken& token) {
+  if (!held_tokens_known_) {
+    held_tokens_.clear();
+    store_.for_each([this](const HeldMessage& message) { held_tokens_.insert(message.token); });
+    held_tokens_known_ = true;
+  }
+  return !held_tokens_.insert(token).second;
+}
+
+void SourceMachine::take(AckDone done, TimePoint now, link::Effects& effects) {
+  ack_out_ = false;
+  if (!done.result) {
+    store_.prepend(to_ack_, acking_);
+    source_failed(done.result.error(), now, effects);
+    return;
+  }
+  source_worked(effects);
+  numbers_.acked += acking_.count;
+  numbers_.last_ack_at = now;
+  // Messages read together are acked together, as a rule: one entry for each run of them.
+  TimePoint run_read_at{};
+  std::uint64_t run = 0;
+  while (!acking_.empty()) {
+    const std::uint32_t slot = acking_.head;
+    const TimePoint read_at = store_.at(slot).read_at;
+    if (read_at != run_read_at && run > 0)
+      latency_.record(now - run_read_at, std::exchange(run, 0));
+    run_read_at = read_at;
+    ++run;
+    store_.remove(acking_, slot);
+    store_.release(slot);
+  }
+  if (run > 0) latency_.record(now - run_read_at, run);
+  if (store_.empty()) pace_.became_idle(now);
+}
+
+void SourceMachine::take(DeadLettersDone done, TimePoint now, link::Effects& effects) {
+  if (!done.result) {
+    if (dead_letters_.failed(now)) {
+      effects.notify(Level::error,
+                     "dead letters cannot be written; they wait, and are tried again: " +
+                         done.result.error().message);
+    }
+    return;
+  }
+  if (dead_letters_.sink().worked()) {
+    effects.notify(Level::info, "dead letters can be written again");
+  }
+  for (const std::uint32_t slot : dead_letters_.written()) {
+    ++numbers_.dead_lettered;
+    queue_ack(slot);
+  }
+}
+
+void SourceMachine::source_worked(link::Effects& effects) {
+  if (source_.worked()) effects.notify(Level::info, "the source is back");
+}
+
+void SourceMachine::source_failed(const Error& error, TimePoint now, link::Effects& effects) {
+  if (means_away(error)) {
+    if (source_.failed(now)) {
+      effects.notify(Level::warning,
+                     "the source is away; trying again until it is back: " + error.message);
+    }
+    return;
+  }
+  effects.notify(Level::error, error.message);
+  failure_ = error;
+  finish("source failed", now, effects);
+}
+
+void SourceMachine::warn(const std::vector<std::string>& warnings, link::Effects& effects) {
+  for (const std::string& warning : warnings) effects.notify(Level::warning, warning);
+}
+
+// --- Turns -------------------------------------------------------------------------------------
+
+void SourceMachine::turn(TimePoint now, link::Effects& effects, std::vector<Request>& requests) {
+  if (finished_) return;
+  if (member_.turn(now, effects)) take_directory(now, effects);
+  if (finished_) return;
+  coordinators_.turn(now, effects, events_);
+  take_events(now, effects);
+  if (!stopping_) {
+    queue_due(now);
+    numbers_.resent += coordinators_.send(store_, queue_, now, effects);
+  }
+  ask(now, requests);
+  check_end(now, effects);
+  if (!finished_) show_state(now, effects);
+}
+
+void SourceMachine::ask(TimePoint now, std::vector<Request>& requests) {
+  if (!plan_ || open_out_) return;
+  ask_acks(now, requests);
+  if (auto letters = dead_letters_.next(now)) requests.push_back(std::move(*letters));
+  if (!stopping_) ask_source(now, requests);
+}
+
+void SourceMachine::ask_acks(TimePoint now, std::vector<Request>& requests) {
+  if (ack_out_ || to_ack_.empty() || !source_.may_try(now)) return;
+  AckRequest ack;
+  ack.tokens.reserve(std::min<std::size_t>(to_ack_.count, kMaxAckTokens));
+  while (!to_ack_.empty() && ack.tokens.size() < kMaxAckTokens) {
+    const std::uint32_t slot = to_ack_.head;
+    store_.remove(to_ack_, slot);
+    store_.push_back(acking_, slot);
+    HeldMessage& message = store_.at(slot);
+    message.state = MessageState::acking;
+    ack.tokens.push_back(message.token);
+  }
+  ack_out_ = true;
+  requests.push_back(std::move(ack));
+}
+
+void SourceMachine::ask_source(TimePoint now, std::vector<Request>& requests) {
+  if (next_plan_ && opened_ && nothing_out() && store_.empty()) {
+    plan_ = std::exchange(next_plan_, nullptr);
+    opened_ = false;
+  }
+  if (!source_.may_try(now)) return;
+  if (!opened_) {
+    open_out_ = true;
+    requests.push_back(OpenRequest{plan_});
+    return;
+  }
+  if (poll_out_ || numbers_.ended || next_plan_ || !coordinators_.any_open()) return;
+  if (auto poll = pace_.next({store_.count(), store_.bytes()}, now)) {
+    poll_out_ = true;
+    requests.push_back(std::move(*poll));
+  }
+}
+
+bool SourceMachine::nothing_out() const {
+  return !open_out_ && !poll_out_ && !ack_out_ && dead_letters_.empty();
+}
+
+TimePoint SourceMachine::next_turn() const {
+  if (finished_) return kNever;
+  TimePoint next = std::min({member_.next_turn(), coordinators_.next_turn(!queue_.empty()),
+                             stop_at_, dead_letters_.next_turn()});
+  if (!waiting_.empty()) next = std::min(next, waiting_.begin()->until);
+  if (!plan_ || open_out_) return next;
+  if (!ack_out_ && !to_ack_.empty()) next = std::min(next, source_.retry_at());
+  if (stopping_) return next;
+  const bool would_poll = !poll_out_ && !numbers_.ended && !next_plan_ &&
+                          coordinators_.any_open() &&
+                          pace_.has_room({store_.count(), store_.bytes()});
+  if (!opened_) {
+    next = std::min(next, source_.retry_at());
+  } else if (would_poll) {
+    next = std::min(next, std::max(source_.retry_at(), pace_.poll_at()));
+  }
+  return next;
+}
+
+// --- The end -----------------------------------------------------------------------------------
+
+void SourceMachine::stop(bool at_once, TimePoint now, link::Effects& effects) {
+  if (finished_) return;
+  if (at_once) {
+    finish("stopped at once", now, effects);
+    return;
+  }
+  if (stopping_) return;
+  stopping_ = true;
+  stop_at_ = now + options_.drain_timeout;
+  let_go_of_unsent();
+  effects.notify(Level::info, "draining", {{"pending", std::to_string(store_.count())}});
+}
+
+void SourceMachine::check_end(TimePoint now, link::Effects& effects) {
+  if (stopping_) {
+    if (store_.empty() && !ack_out_ && dead_letters_.empty()) {
+      finish("drained", now, effects);
+    } else if (now >= stop_at_) {
+      effects.notify(Level::warning, "not everything was done in time; the rest is left unacked",
+                     {{"pending", std::to_string(store_.count())}});
+      finish("drain timeout", now, effects);
+    }
+    return;
+  }
+  if (!options_.exit_when_drained || !opened_ || next_plan_ || !store_.empty()) return;
+  if (!nothing_out()) return;
+  if (numbers_.ended || idle_polls_ >= kIdlePollsToDrain) {
+    finish("drained", now, effects);
+  }
+}
+
+void SourceMachine::finish(std::string_view reason, TimePoint now, link::Effects& effects) {
+  if (finished_) return;
+  finished_ = true;
+  state_ = "finished";
+  effects.notify(Level::info, "finished",
+                 {{"why", std::string(reason)},
+                  {"read", std::to_string(numbers_.read)},
+                  {"acked", std::to_string(numbers_.acked)},
+                  {"failed", std::to_string(numbers_.failed)}});
+  coordinators_.close(reason, now, effects);
+  member_.close(reason, now, effects);
+  effects.finished = true;
+}
+
+// --- What others are shown ---------------------------------------------------------------------
+
+std::string SourceMachine::state_now() const {
+  if (stopping_) return "draining";
+  if (!plan_) return "waiting for a topology";
+  if (source_.is_away()) return "stalled: the source is away";
+  if (dead_letters_.next_turn() != kNever) return "stalled: dead letters cannot be written";
+  if (!opened_) return "opening the source";
+  if (!coordinators_.any_open()) return "waiting for a coordinator";
+  return numbers_.ended && store_.empty() ? "drained" : "running";
+}
+
+void SourceMachine::show_state(TimePoint now, link::Effects& effects) {
+  std::string state = state_now();
+  const std::string& version = plan_ ? plan_->version : std::string();
+  if (state == state_ && version == member_.registration().topology_version) return;
+  state_ = std::move(state);
+  registry::Registration registration = member_.registration();
+  registration.state = state_;
+  registration.topology_version = version;
+  member_.set_registration(std::move(registration), now, effects);
+}
+
+SourceNumbers SourceMachine::numbers() const {
+  SourceNumbers numbers = numbers_;
+  numbers.pending = store_.count();
+  numbers.pending_bytes = store_.bytes();
+  return numbers;
+}
+
+Duration SourceMachine::oldest_age(TimePoint now) const {
+  TimePoint oldest = now;
+  store_.for_each(
+      [&oldest](const HeldMessage& message) { oldest = std::min(oldest, message.read_at); });
+  return now - oldest;
+}
+
+}  // namespace tempest::source_node

@@ -1,0 +1,188 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "source_node/coordinators.hpp"
+#include "source_node/dead_letter_box.hpp"
+#include "source_node/message_store.hpp"
+#include "source_node/plan.hpp"
+#include "source_node/read_pace.hpp"
+#include "source_node/requests.hpp"
+#include "source_node/waits.hpp"
+#include "tempest/base/histogram.hpp"
+#include "tempest/base/random.hpp"
+#include "tempest/link/node.hpp"
+#include "tempest/registry/member.hpp"
+#include "tempest/wire/frames.hpp"
+
+namespace tempest::source_node {
+
+/// A source node's numbers since its start.
+struct SourceNumbers {
+  std::uint64_t read = 0;    ///< Messages taken in from the source.
+  std::uint64_t acked = 0;   ///< Acks that the source has confirmed, whatever led to them.
+  std::uint64_t failed = 0;  ///< Messages given up: left, dead-lettered, or acked by best effort.
+  std::uint64_t left = 0;    ///< Of these, left unacked at the source.
+  std::uint64_t dead_lettered = 0;   ///< Dead letters written.
+  std::uint64_t resent = 0;          ///< Sent to a coordinator again.
+  std::uint64_t lost_at_source = 0;  ///< Listed by the source, and no longer there.
+  std::uint64_t given_again = 0;     ///< Read again while still held: skipped.
+  std::uint64_t stale_outcomes = 0;  ///< Said of a message that was not out there: dropped.
+  std::uint64_t pending = 0;         ///< Held now.
+  std::uint64_t pending_bytes = 0;
+  TimePoint first_read_at{};  ///< Zero until there is one.
+  TimePoint last_ack_at{};
+  bool ended = false;  ///< A finite source has given all it has.
+};
+
+/// Everything a source node decides. Reads messages within its bounds, holds each until the source
+/// has confirmed its ack, sends them to coordinators within their windows, and brings what fails to
+/// the end that the topology's policy wants.
+///
+/// Steps gather; turn() sends and asks. Never an ack but for a message whose tree is done, whose
+/// dead letter is written, or which the policy says to ack all the same.
+class SourceMachine {
+ public:
+  struct Options {
+    link::Identity self;
+    std::vector<std::string> brokers;
+    link::Settings link;
+    Duration drain_timeout = std::chrono::seconds(8);
+    /// End with 0 once everything is read and done: a finite source at its end, another when it
+    /// has nothing more to give.
+    bool exit_when_drained = false;
+    std::uint64_t seed = 0;
+  };
+
+  SourceMachine(Options options, ReadPlan read_plan);
+
+  void start(TimePoint now, link::Effects& effects);
+  void receive(const link::FrameReceived& received, TimePoint now, link::Effects& effects);
+  /// A request has been served.
+  void take(Response response, TimePoint now, link::Effects& effects);
+  void turn(TimePoint now, link::Effects& effects, std::vector<Request>& requests);
+  TimePoint next_turn() const;
+  void stop(bool at_once, TimePoint now, link::Effects& effects);
+
+  SourceNumbers numbers() const;
+  /// From the read of a message to its confirmed ack.
+  const Histogram& latency() const { return latency_; }
+  /// Of the oldest message held; zero if there is none.
+  Duration oldest_age(TimePoint now) const;
+  link::Counters link_counters() const { return coordinators_.counters(); }
+  std::size_t coordinators_up() const { return coordinators_.up_count(); }
+  std::uint64_t malformed() const { return malformed_ + coordinators_.malformed(); }
+  std::uint64_t queued() const { return queue_.count; }
+  const std::string& state() const { return state_; }
+  /// Why it has finished, if for a fault that another try would not mend.
+  const std::optional<Error>& failure() const { return failure_; }
+
+ private:
+  // The topology, and the source's own life (source_machine.cpp).
+  void take_directory(TimePoint now, link::Effects& effects);
+  void take_plan(Plan plan, link::Effects& effects);
+  void take(OpenDone done, TimePoint now, link::Effects& effects);
+  void take(PollDone done, TimePoint now, link::Effects& effects);
+  void take(AckDone done, TimePoint now, link::Effects& effects);
+  void take(DeadLettersDone done, TimePoint now, link::Effects& effects);
+  void read(SourceBatch batch, TimePoint now, link::Effects& effects);
+  bool is_held(const SourceToken& token);
+  void source_worked(link::Effects& effects);
+  /// Away: tried again. Anything else is the end of the node.
+  void source_failed(const Error& error, TimePoint now, link::Effects& effects);
+  void warn(const std::vector<std::string>& warnings, link::Effects& effects);
+  void ask(TimePoint now, std::vector<Request>& requests);
+  void ask_acks(TimePoint now, std::vector<Request>& requests);
+  void ask_source(TimePoint now, std::vector<Request>& requests);
+  bool nothing_out() const;
+  void check_end(TimePoint now, link::Effects& effects);
+  void finish(std::string_view reason, TimePoint now, link::Effects& effects);
+  void show_state(TimePoint now, link::Effects& effects);
+  std::string state_now() const;
+
+  // What became of messages (message_fates.cpp).
+  void take_events(TimePoint now, link::Effects& effects);
+  void take_outcomes(const CoordinatorEvent& event, TimePoint now, link::Effects& effects);
+  void take_lost(link::ChannelId channel, link::Effects& effects);
+  void take_returned(Coordinator& coordinator, link::ChannelId channel, TimePoint now);
+  /// The message, taken out of the coordinator's list; null (and counted) if this coordinator has
+  /// no such message.
+  HeldMessage* take_sent(Coordinator& coordinator, link::ChannelId channel, MessageId id);
+  void take_failed(Coordinator& coordinator, link::ChannelId channel,
+                   const wire::Outcomes::Failed& failed, TimePoint now, link::Effects& effects);
+  void give_up(std::uint32_t slot, FailedAttempt attempt, std::string_view failing_payload,
+               TimePoint now, link::Effects& effects);
+  /// A message that no frame can hold; it is in no list.
+  void refuse(std::uint32_t slot, TimePoint now, link::Effects& effects);
+  void queue_ack(std::uint32_t slot);
+  void leave(std::uint32_t slot, TimePoint now, link::Effects& effects);
+  void try_later(std::uint32_t slot, TimePoint now);
+  void queue_due(TimePoint now);
+  /// What is not out there or on its way to an ack is left to the source.
+  void let_go_of_unsent();
+
+  Options options_;
+  ReadPlan read_plan_;
+  Random random_;
+  registry::Member member_;
+  Coordinators coordinators_;
+
+  std::string plan_text_;                  ///< The text that was read last, good or bad.
+  std::shared_ptr<const Plan> plan_;       ///< Null until there is one.
+  std::shared_ptr<const Plan> next_plan_;  ///< Wants other endpoints: waits until all is done.
+  bool opened_ = false;
+  ReadPace pace_{SourceDefinition{}};
+  AwayWatch source_;
+  bool open_out_ = false;
+  bool poll_out_ = false;
+  bool ack_out_ = false;
+  unsigned idle_polls_ = 0;  ///< Empty ones in a row, with nothing pending.
+
+  MessageStore store_;
+  MessageList queue_;
+  MessageList to_ack_;
+  MessageList acking_;
+  /// When, and a count that keeps the order of equals.
+  struct Wait {
+    TimePoint until;
+    std::uint64_t order;
+    std::uint32_t slot;
+    auto operator<=>(const Wait&) const = default;
+  };
+  std::set<Wait> waiting_;
+  std::uint64_t waits_made_ = 0;
+  DeadLetterBox dead_letters_;
+  AttemptLedger attempts_;
+  /// Tokens held, while the source gives its earlier reads again; only ever asked, never walked.
+  struct TokenHash {
+    std::size_t operator()(const SourceToken& token) const {
+      return (token.high * 0x9e3779b97f4a7c15ULL) ^ token.low;
+    }
+  };
+  std::unordered_set<SourceToken, TokenHash> held_tokens_;
+  bool held_tokens_known_ = false;
+
+  bool stopping_ = false;
+  bool finished_ = false;
+  std::optional<Error> failure_;
+  TimePoint stop_at_ = kNever;
+  std::string state_ = "starting";
+
+  SourceNumbers numbers_;
+  Histogram latency_;
+  std::uint64_t malformed_ = 0;
+  Throttle left_notices_{std::chrono::seconds(10)};
+  Throttle failed_notices_{std::chrono::seconds(10)};
+
+  // Reused from step to step.
+  std::vector<CoordinatorEvent> events_;
+  wire::Outcomes outcomes_;
+};
+
+}  // namespace tempest::source_node

@@ -1,0 +1,152 @@
+#include "source_node/source_node.hpp"
+
+#include <mutex>
+#include <utility>
+
+#include "tempest/builtin/sink_factory.hpp"
+#include "tempest/builtin/source_factory.hpp"
+#include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/topology_file.hpp"
+
+namespace tempest::source_node {
+
+namespace {
+
+int exit_code_of(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::invalid_argument:
+    case ErrorCode::configuration:
+      return runtime::kExitConfiguration;
+    case ErrorCode::internal:
+      return runtime::kExitInternal;
+    default:
+      return runtime::kExitInputOutput;
+  }
+}
+
+SourceIo::MakeSource source_maker(std::string consumer) {
+  return [consumer = std::move(consumer)](const Plan& plan) {
+    return builtin::create_source(plan.source, plan.topology, consumer);
+  };
+}
+
+}  // namespace
+
+Result<Plan> read_plan(const std::string& topology_text) {
+  std::vector<runtime::Diagnostic> diagnostics;
+  auto topology = runtime::parse_topology(topology_text, "Topology.toml", diagnostics);
+  if (!topology) return Error{ErrorCode::configuration, runtime::joined(diagnostics), {}};
+  return Plan{std::move(topology->name), std::move(topology->version), std::move(topology->source),
+              std::move(topology->failure)};
+}
+
+struct SourceNode::Published {
+  mutable std::mutex mutex;
+  SourceSummary summary;
+};
+
+SourceNode::SourceNode(SourceNodeOptions options, runtime::NodeLoop& loop)
+    : identity_(options.machine.self),
+      machine_(std::move(options.machine), read_plan),
+      published_(std::make_unique<Published>()),
+      io_(
+          source_maker(std::move(options.consumer)),
+          [](const Endpoint& endpoint) { return builtin::create_sink(endpoint); },
+          [&loop] { loop.wake(); }) {}
+
+SourceNode::~SourceNode() = default;
+
+void SourceNode::start(TimePoint now, link::Effects& effects) {
+  started_at_ = now;
+  machine_.start(now, effects);
+}
+
+void SourceNode::receive(const link::FrameReceived& received, TimePoint now,
+                         link::Effects& effects) {
+  machine_.receive(received, now, effects);
+}
+
+void SourceNode::woken(TimePoint now, link::Effects& effects) {
+  io_.collect(responses_);
+  for (Response& response : responses_) machine_.take(std::move(response), now, effects);
+  responses_.clear();
+}
+
+void SourceNode::turn(TimePoint now, link::Effects& effects) {
+  machine_.turn(now, effects, requests_);
+  io_.submit(requests_);
+  settle_end(effects);
+  publish();
+}
+
+TimePoint SourceNode::next_turn() const {
+  return machine_.next_turn();
+}
+
+void SourceNode::stop(bool at_once, TimePoint now, link::Effects& effects) {
+  machine_.stop(at_once, now, effects);
+}
+
+void SourceNode::settle_end(link::Effects& effects) {
+  if (effects.finished && machine_.failure()) effects.exit_code = exit_code_of(*machine_.failure());
+}
+
+void SourceNode::publish() {
+  SourceSummary summary;
+  summary.numbers = machine_.numbers();
+  summary.queued = machine_.queued();
+  summary.coordinators_up = machine_.coordinators_up();
+  summary.state = machine_.state();
+  summary.finished = summary.state == "finished";
+  if (machine_.failure()) summary.failure = machine_.failure()->message;
+  const std::lock_guard lock(published_->mutex);
+  published_->summary = std::move(summary);
+}
+
+SourceSummary SourceNode::summary() const {
+  const std::lock_guard lock(published_->mutex);
+  return published_->summary;
+}
+
+void SourceNode::report(TimePoint now, wire::StatsReport& report) const {
+  using std::chrono::duration;
+  using std::chrono::duration_cast;
+  report.node = identity_.name;
+  report.role = identity_.role;
+  report.topology = identity_.topology;
+  report.incarnation = identity_.incarnation;
+  report.uptime_ms = static_cast<std::uint64_t>(
+      duration_cast<std::chrono::milliseconds>(now - started_at_).count());
+  const auto number = [&report](const char* name, double value, bool is_counter) {
+    report.numbers.push_back({name, {}, value, is_counter});
+  };
+  const auto counter = [&number](const char* name, std::uint64_t value) {
+    number(name, static_cast<double>(value), true);
+  };
+  const SourceNumbers numbers = machine_.numbers();
+  counter("tempest_messages_read_total", numbers.read);
+  counter("tempest_messages_acked_total", numbers.acked);
+  counter("tempest_messages_failed_total", numbers.failed);
+  counter("tempest_messages_left_total", numbers.left);
+  counter("tempest_messages_dead_lettered_total", numbers.dead_lettered);
+  counter("tempest_messages_resent_total", numbers.resent);
+  counter("tempest_messages_lost_at_source_total", numbers.lost_at_source);
+  counter("tempest_messages_given_again_total", numbers.given_again);
+  counter("tempest_outcomes_stale_total", numbers.stale_outcomes);
+  const link::Counters link = machine_.link_counters();
+  counter("tempest_link_frames_sent_total", link.frames_sent);
+  counter("tempest_link_frames_received_total", link.frames_received);
+  counter("tempest_link_frames_resent_total", link.frames_resent);
+  counter("tempest_link_frames_duplicate_total", link.duplicate);
+  counter("tempest_link_frames_stale_total", link.stale);
+  counter("tempest_link_frames_malformed_total", link.malformed + machine_.malformed());
+  counter("tempest_link_leases_lost_total", link.leases_lost);
+  number("tempest_messages_pending", static_cast<double>(numbers.pending), false);
+  number("tempest_messages_queued", static_cast<double>(machine_.queued()), false);
+  number("tempest_pending_bytes", static_cast<double>(numbers.pending_bytes), false);
+  number("tempest_oldest_message_age_seconds", duration<double>(machine_.oldest_age(now)).count(),
+         false);
+  report.distributions.push_back({"tempest_message_latency_seconds", {}, machine_.latency()});
+}
+
+}  // namespace tempest::source_node
