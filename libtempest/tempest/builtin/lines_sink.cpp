@@ -10,6 +10,7 @@
 #include <map>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "tempest/builtin/limits.hpp"
 
@@ -55,10 +56,12 @@ Error failed(const std::string& path, int reason) {
 
 Result<std::shared_ptr<LinesSink::File>> LinesSink::File::open(const std::string& path,
                                                                bool append) {
-  // By device and inode, since one file has many paths. An entry stays when its file is closed, so
-  // that a file is not emptied of what this very process wrote.
+  // By device and inode, since one file has many paths.
   static std::mutex mutex;
   static std::map<std::pair<dev_t, ino_t>, std::weak_ptr<File>> files;
+  // Files that were emptied stay open to the end of the process: so they are known, whatever is
+  // closed in between, and their inodes are given to no other file.
+  static std::vector<std::shared_ptr<File>> emptied;
   const std::lock_guard lock(mutex);
 
   int fd = STDOUT_FILENO;
@@ -67,12 +70,14 @@ Result<std::shared_ptr<LinesSink::File>> LinesSink::File::open(const std::string
   if (fd < 0 || ::fstat(fd, &status) != 0) return failed(path, errno);
   auto file = std::make_shared<File>(fd);
 
-  const auto [entry, is_new] = files.try_emplace({status.st_dev, status.st_ino});
-  if (auto existing = entry->second.lock()) return existing;
-  if (is_new && !append && S_ISREG(status.st_mode) && path != "-" && ::ftruncate(fd, 0) != 0) {
-    return failed(path, errno);
+  std::erase_if(files, [](const auto& entry) { return entry.second.expired(); });
+  std::weak_ptr<File>& known = files[{status.st_dev, status.st_ino}];
+  if (auto existing = known.lock()) return existing;
+  known = file;
+  if (!append && S_ISREG(status.st_mode) && path != "-") {
+    if (::ftruncate(fd, 0) != 0) return failed(path, errno);
+    emptied.push_back(file);
   }
-  entry->second = file;
   return file;
 }
 

@@ -1,0 +1,120 @@
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "tempest/runtime/redis.hpp"
+#include "tests/support/redis_server.hpp"
+
+using namespace tempest;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+using tempest::runtime::parse_redis_uri;
+using tempest::runtime::RedisConnection;
+using tempest::runtime::RedisValue;
+using tempest::test::RedisServer;
+
+namespace {
+
+std::string uri_with(const RedisServer& server, const std::string& credentials, int database = 0) {
+  return "redis://" + credentials + "127.0.0.1:" + std::to_string(server.port()) + "/" +
+         std::to_string(database);
+}
+
+}  // namespace
+
+TEST_CASE("a command's arguments and reply may be any bytes") {
+  RedisServer server;
+  RedisConnection connection(*parse_redis_uri(server.uri()));
+  REQUIRE(connection.connect());
+  const std::string bytes("\0\r\n$-1\xff %s", 11);
+  REQUIRE(connection.command({"SET", bytes, bytes}));
+  auto reply = connection.command({"GET", bytes});
+  REQUIRE(reply);
+  CHECK(reply->value().text() == bytes);
+}
+
+TEST_CASE("pipelined commands are answered in order, errors among them") {
+  RedisServer server;
+  RedisConnection connection(*parse_redis_uri(server.uri()));
+  REQUIRE(connection.connect());
+  REQUIRE(connection.append({"RPUSH", "list", "a", "b"}));
+  REQUIRE(connection.append({"GET", "list"}));
+  REQUIRE(connection.append({"LRANGE", "list", "0", "-1"}));
+  auto length = connection.next_reply();
+  REQUIRE(length);
+  CHECK(length->value().integer() == 2);
+  auto wrong = connection.next_reply();
+  REQUIRE(wrong);
+  CHECK(wrong->value().kind() == RedisValue::Kind::error);
+  CHECK(connection.check(wrong->value()).error().code == ErrorCode::configuration);
+  auto items = connection.next_reply();
+  REQUIRE(items);
+  REQUIRE(items->value().size() == 2);
+  CHECK(items->value()[1].text() == "b");
+}
+
+TEST_CASE("a connection is to the database that the URI names, after every connect") {
+  RedisServer server;
+  RedisConnection zero(*parse_redis_uri(uri_with(server, "")));
+  RedisConnection three(*parse_redis_uri(uri_with(server, "", 3)));
+  REQUIRE(zero.connect());
+  REQUIRE(three.connect());
+  REQUIRE(three.connect());
+  REQUIRE(three.command({"SET", "key", "value"}));
+  CHECK(zero.command({"GET", "key"})->value().is_nil());
+  RedisConnection missing(*parse_redis_uri(uri_with(server, "", 99)));
+  CHECK(missing.connect().error().code == ErrorCode::configuration);
+}
+
+TEST_CASE("a password is used, asked for, and never shown") {
+  RedisServer server({.append_only = false, .password = "sesame"});
+  RedisConnection right(*parse_redis_uri(uri_with(server, ":sesame@")));
+  REQUIRE(right.connect());
+  CHECK(right.command({"PING"}));
+  RedisConnection user(*parse_redis_uri(uri_with(server, "default:sesame@")));
+  REQUIRE(user.connect());
+  CHECK(user.command({"PING"}));
+
+  RedisConnection wrong(*parse_redis_uri(uri_with(server, ":tapioca@")));
+  const auto refused = wrong.connect();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::configuration);
+  CHECK_THAT(refused.error().message, !Contains("tapioca"));
+  CHECK_FALSE(wrong.connected());
+
+  RedisConnection none(*parse_redis_uri(uri_with(server, "")));
+  REQUIRE(none.connect());
+  const auto reply = none.command({"PING"});
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().code == ErrorCode::configuration);
+  CHECK_THAT(reply.error().message, Contains("asks for a password"));
+}
+
+TEST_CASE("a server that says nothing is unavailable after the timeout, also the second time") {
+  RedisServer server;
+  RedisConnection connection(*parse_redis_uri(server.uri()), {.connect = 1s, .reply = 100ms});
+  for (int round = 0; round < 2; ++round) {
+    CAPTURE(round);
+    REQUIRE(connection.connect());
+    REQUIRE(connection.command({"PING"}));
+    server.pause();
+    const auto reply = connection.command({"PING"});
+    server.resume();
+    REQUIRE_FALSE(reply);
+    CHECK(reply.error().code == ErrorCode::unavailable);
+    CHECK_THAT(reply.error().message, Contains("no answer within 100ms"));
+    CHECK_FALSE(connection.connected());
+  }
+}
+
+TEST_CASE("a server that was killed is unavailable, and can be connected to again") {
+  RedisServer server;
+  RedisConnection connection(*parse_redis_uri(server.uri()));
+  REQUIRE(connection.connect());
+  REQUIRE(connection.command({"SET", "key", "value"}));
+  server.kill();
+  CHECK(connection.command({"PING"}).error().code == ErrorCode::unavailable);
+  CHECK(connection.connect().error().code == ErrorCode::unavailable);
+  server.start();
+  REQUIRE(connection.connect());
+  CHECK(connection.command({"GET", "key"})->value().text() == "value");
+}

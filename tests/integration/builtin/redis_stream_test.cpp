@@ -1,0 +1,429 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "tempest/base/limits.hpp"
+#include "tempest/builtin/sink_factory.hpp"
+#include "tempest/builtin/source_factory.hpp"
+#include "tempest/runtime/redis.hpp"
+#include "tests/support/redis_server.hpp"
+
+using namespace tempest;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+using tempest::runtime::parse_redis_uri;
+using tempest::runtime::RedisConnection;
+using tempest::test::RedisServer;
+using Payloads = std::vector<std::string>;
+
+namespace {
+
+/// A server, a connection of the test's own, and sources that read the stream "s".
+struct Stream {
+  Stream() { REQUIRE(redis.connect()); }
+
+  std::string add(const std::string& text) {
+    auto reply = redis.command({"XADD", "s", "*", "text", text});
+    REQUIRE(reply);
+    return std::string(reply->value().text());
+  }
+
+  void add_many(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      REQUIRE(redis.append({"XADD", "s", "*", "text", std::to_string(i)}));
+    }
+    for (std::size_t i = 0; i < count; ++i) REQUIRE(redis.next_reply());
+  }
+
+  std::int64_t pending() {
+    auto reply = redis.command({"XPENDING", "s", "group"});
+    REQUIRE(reply);
+    return reply->value()[0].integer();
+  }
+
+  std::unique_ptr<Source> source() {
+    auto made = builtin::create_source(definition, "group", "me");
+    REQUIRE(made);
+    return std::move(*made);
+  }
+
+  std::unique_ptr<Source> opened_source() {
+    auto made = source();
+    REQUIRE(made->open());
+    return made;
+  }
+
+  SourceDefinition make_definition() const {
+    SourceDefinition made;
+    made.endpoint.type = "redis_stream";
+    made.endpoint.settings.set("uri", {server.uri()});
+    made.endpoint.settings.set("key", {std::string("s")});
+    made.endpoint.settings.set("field", {std::string("text")});
+    return made;
+  }
+
+  RedisServer server;
+  RedisConnection redis{*parse_redis_uri(server.uri())};
+  SourceDefinition definition = make_definition();
+};
+
+SourceBatch poll(Source& source, std::size_t max_messages = 100, Duration wait = 0ms) {
+  SourceBatch batch;
+  REQUIRE(source.poll(max_messages, wait, batch));
+  CHECK_FALSE(batch.ended);
+  return batch;
+}
+
+Payloads payloads(const SourceBatch& batch) {
+  Payloads result;
+  for (const SourceMessage& message : batch.messages) result.push_back(message.payload);
+  return result;
+}
+
+std::vector<SourceToken> tokens(const SourceBatch& batch) {
+  std::vector<SourceToken> result;
+  for (const SourceMessage& message : batch.messages) result.push_back(message.token);
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(Stream, "the group is made at the start of the stream, backlog and all") {
+  const std::string id = add("before");
+  auto source = opened_source();
+  add("after");
+  const SourceBatch batch = poll(*source);
+  CHECK(payloads(batch) == Payloads{"before", "after"});
+  CHECK_FALSE(batch.redelivered);
+  CHECK(source->describe(batch.messages[0].token) == id);
+  CHECK(source->take_warnings().empty());
+}
+
+TEST_CASE_METHOD(Stream, "the group of a stream that is not there yet is made with it") {
+  auto source = opened_source();
+  CHECK(poll(*source).messages.empty());
+  add("first");
+  CHECK(payloads(poll(*source)) == Payloads{"first"});
+}
+
+TEST_CASE_METHOD(Stream, "a group that is told to start at the end skips the backlog") {
+  add("before");
+  definition.endpoint.settings.set("start", {std::string("$")});
+  auto source = opened_source();
+  add("after");
+  CHECK(payloads(poll(*source)) == Payloads{"after"});
+}
+
+TEST_CASE_METHOD(Stream, "acked entries are no longer pending, however they are acked") {
+  definition.ack_in_batches = GENERATE(true, false);
+  add_many(20);
+  auto source = opened_source();
+  const auto read = tokens(poll(*source));
+  REQUIRE(read.size() == 20);
+  CHECK(pending() == 20);
+  REQUIRE(source->ack(std::span(read).first(7)));
+  CHECK(pending() == 13);
+  REQUIRE(source->ack(read));
+  CHECK(pending() == 0);
+  CHECK(source->ack(read));
+  CHECK(source->ack({}));
+}
+
+TEST_CASE_METHOD(Stream, "many thousands are read and acked, each once") {
+  add_many(5'000);
+  auto source = opened_source();
+  std::set<std::string> seen;
+  std::vector<SourceToken> all;
+  while (all.size() < 5'000) {
+    const SourceBatch batch = poll(*source, 1'000);
+    REQUIRE_FALSE(batch.messages.empty());
+    for (const SourceMessage& message : batch.messages) seen.insert(message.payload);
+    for (const SourceToken& token : tokens(batch)) all.push_back(token);
+  }
+  CHECK(seen.size() == 5'000);
+  REQUIRE(source->ack(all));
+  CHECK(pending() == 0);
+}
+
+TEST_CASE_METHOD(Stream, "a source's own pending entries come first, all of them, then new ones") {
+  add_many(250);
+  {
+    auto first = opened_source();
+    std::size_t count = 0;
+    std::vector<SourceToken> read;
+    while (count < 250) {
+      const SourceBatch batch = poll(*first, 100);
+      count += batch.messages.size();
+      for (const SourceToken& token : tokens(batch)) read.push_back(token);
+    }
+    REQUIRE(first->ack(std::span(read).first(50)));
+  }
+  add("new");
+  auto second = opened_source();
+  Payloads redelivered;
+  SourceBatch batch = poll(*second, 60);
+  for (; batch.redelivered; batch = poll(*second, 60)) {
+    REQUIRE(batch.messages.size() <= 60);
+    for (const std::string& payload : payloads(batch)) redelivered.push_back(payload);
+  }
+  CHECK(redelivered.size() == 200);
+  CHECK(redelivered.front() == "50");
+  CHECK(redelivered.back() == "249");
+  CHECK(payloads(batch) == Payloads{"new"});
+}
+
+TEST_CASE_METHOD(Stream, "pending entries of another consumer are left to it") {
+  add("one");
+  auto mine = opened_source();
+  REQUIRE(poll(*mine).messages.size() == 1);
+  definition.endpoint.settings.set("consumer", {std::string("other")});
+  auto other = opened_source();
+  CHECK(poll(*other).messages.empty());
+  add("two");
+  CHECK(payloads(poll(*other)) == Payloads{"two"});
+}
+
+TEST_CASE_METHOD(Stream, "entries deleted while pending are acked away and counted as lost") {
+  add("keep");
+  const std::string id = add("gone");
+  {
+    auto first = opened_source();
+    REQUIRE(poll(*first).messages.size() == 2);
+  }
+  REQUIRE(redis.command({"XDEL", "s", id}));
+  auto second = opened_source();
+  const SourceBatch batch = poll(*second);
+  CHECK(batch.redelivered);
+  CHECK(payloads(batch) == Payloads{"keep"});
+  CHECK(batch.lost == 1);
+  CHECK(pending() == 1);
+  const auto warnings = second->take_warnings();
+  REQUIRE(warnings.size() == 1);
+  CHECK_THAT(warnings[0], Contains("deleted"));
+}
+
+TEST_CASE_METHOD(Stream, "a poll of an empty stream waits as long as it may, or for an entry") {
+  auto source = opened_source();
+  auto begin = std::chrono::steady_clock::now();
+  CHECK(poll(*source, 10, 50ms).messages.empty());
+  CHECK(std::chrono::steady_clock::now() - begin >= 45ms);
+  add("there");
+  begin = std::chrono::steady_clock::now();
+  CHECK(payloads(poll(*source, 10, 4s)) == Payloads{"there"});
+  CHECK(std::chrono::steady_clock::now() - begin < 4s);
+}
+
+TEST_CASE_METHOD(Stream, "payloads may be any bytes") {
+  const std::string bytes("\0\r\n\xff\xfe*3", 7);
+  add(bytes);
+  add("");
+  auto source = opened_source();
+  CHECK(payloads(poll(*source)) == Payloads{bytes, ""});
+}
+
+TEST_CASE_METHOD(Stream, "without a field the payload is a JSON object of all, in their order") {
+  definition = make_definition();
+  Settings settings;
+  settings.set("uri", {server.uri()});
+  settings.set("key", {std::string("s")});
+  settings.set("key_field", {std::string("who")});
+  definition.endpoint.settings = settings;
+  REQUIRE(redis.command({"XADD", "s", "*", "who", "me", "a", "1\"2", "raw", "x\xff"}));
+  auto source = opened_source();
+  const SourceBatch batch = poll(*source);
+  CHECK(payloads(batch) == Payloads{"{\"who\":\"me\",\"a\":\"1\\\"2\",\"raw\":\"x\xef\xbf\xbd\"}"});
+  CHECK(batch.messages[0].key == "me");
+}
+
+TEST_CASE_METHOD(Stream, "an entry without the field is an empty payload") {
+  REQUIRE(redis.command({"XADD", "s", "*", "other", "x"}));
+  auto source = opened_source();
+  CHECK(payloads(poll(*source)) == Payloads{""});
+}
+
+TEST_CASE_METHOD(Stream, "an entry that is too large is left pending and counted as lost") {
+  add(std::string(kMaxPayloadBytes + 1, 'x'));
+  add("small");
+  auto source = opened_source();
+  const SourceBatch batch = poll(*source);
+  CHECK(payloads(batch) == Payloads{"small"});
+  CHECK(batch.lost == 1);
+  CHECK(pending() == 2);
+  CHECK_THAT(source->take_warnings().at(0), Contains("larger than a message may be"));
+}
+
+TEST_CASE_METHOD(Stream, "polls of large entries become small ones") {
+  const std::string large(1'000'000, 'x');
+  for (int i = 0; i < 150; ++i) add(large);
+  auto source = opened_source();
+  REQUIRE(poll(*source, 2).messages.size() == 2);
+  CHECK(poll(*source, 1'000).messages.size() <= 10);
+}
+
+TEST_CASE_METHOD(Stream, "a Redis that is restarted in mid-run loses nothing") {
+  add_many(100);
+  auto source = opened_source();
+  const SourceBatch before = poll(*source, 40);
+  REQUIRE(before.messages.size() == 40);
+  const auto read = tokens(before);
+  REQUIRE(source->ack(std::span(read).first(10)));
+
+  server.kill();
+  SourceBatch none;
+  CHECK(source->poll(10, 0ms, none).error().code == ErrorCode::unavailable);
+  CHECK(source->ack(read).error().code == ErrorCode::unavailable);
+  CHECK(source->open().error().code == ErrorCode::unavailable);
+  server.start();
+  REQUIRE(source->open());
+  REQUIRE(redis.connect());
+  CHECK(pending() == 30);
+
+  Payloads rest;
+  std::vector<SourceToken> to_ack;
+  for (SourceBatch batch = poll(*source, 1'000); !batch.messages.empty();
+       batch = poll(*source, 1'000)) {
+    for (const std::string& payload : payloads(batch)) rest.push_back(payload);
+    for (const SourceToken& token : tokens(batch)) to_ack.push_back(token);
+  }
+  CHECK(rest.size() == 90);
+  CHECK(rest.front() == "10");
+  CHECK(rest.back() == "99");
+  REQUIRE(source->ack(to_ack));
+  CHECK(pending() == 0);
+  CHECK(source->take_warnings().empty());
+}
+
+TEST_CASE_METHOD(Stream, "a group that was flushed is made again, with a warning") {
+  add("before");
+  auto source = opened_source();
+  const auto read = tokens(poll(*source));
+  REQUIRE(redis.command({"FLUSHALL"}));
+  CHECK(poll(*source).messages.empty());
+  REQUIRE(source->take_warnings().size() == 1);
+  add("after");
+  CHECK(payloads(poll(*source)) == Payloads{"after"});
+  CHECK(source->ack(read));
+}
+
+TEST_CASE_METHOD(Stream, "a group that is flushed while a poll waits is made again") {
+  auto source = opened_source();
+  Result<void> polled;
+  SourceBatch batch;
+  std::thread waiting([&] { polled = source->poll(10, 4s, batch); });
+  const auto deadline = std::chrono::steady_clock::now() + 3s;
+  bool blocked = false;
+  while (!blocked && std::chrono::steady_clock::now() < deadline) {
+    auto clients = redis.command({"INFO", "clients"});
+    REQUIRE(clients);
+    blocked = clients->value().text().find("blocked_clients:1") != std::string_view::npos;
+  }
+  const bool flushed = redis.command({"FLUSHALL"}).ok();
+  waiting.join();
+  REQUIRE(blocked);
+  REQUIRE(flushed);
+  if (!polled) {
+    CHECK(polled.error().code == ErrorCode::unavailable);
+    REQUIRE(source->open());
+  }
+  add("after");
+  Payloads read = payloads(poll(*source));
+  if (read.empty()) read = payloads(poll(*source));
+  CHECK(read == Payloads{"after"});
+  CHECK(source->take_warnings().size() == 1);
+}
+
+TEST_CASE_METHOD(Stream, "a Redis that forgets everything at its restart is warned of") {
+  RedisServer forgetful({.append_only = false, .password = {}});
+  definition.endpoint.settings.set("uri", {forgetful.uri()});
+  auto source = opened_source();
+  const auto warnings = source->take_warnings();
+  REQUIRE(warnings.size() == 1);
+  CHECK_THAT(warnings[0], Contains("append-only"));
+  forgetful.kill();
+  forgetful.start();
+  REQUIRE(source->open());
+  const auto again = source->take_warnings();
+  REQUIRE(again.size() == 1);
+  CHECK_THAT(again[0], Contains("has lost data"));
+}
+
+TEST_CASE_METHOD(Stream, "what a retry cannot mend is a configuration error in plain words") {
+  REQUIRE(redis.command({"SET", "text", "x"}));
+  definition.endpoint.settings.set("key", {std::string("text")});
+  const auto wrong_type = source()->open();
+  REQUIRE_FALSE(wrong_type);
+  CHECK(wrong_type.error().code == ErrorCode::configuration);
+  CHECK_THAT(wrong_type.error().message, Contains("the key \"text\"") && Contains("not a stream"));
+
+  definition = make_definition();
+  definition.endpoint.settings.set("start", {std::string("yesterday")});
+  const auto wrong_start = source()->open();
+  REQUIRE_FALSE(wrong_start);
+  CHECK(wrong_start.error().code == ErrorCode::configuration);
+  CHECK_THAT(wrong_start.error().message, Contains("yesterday"));
+}
+
+TEST_CASE_METHOD(Stream, "a stream sink adds each payload, confirmed, any bytes") {
+  Endpoint endpoint;
+  endpoint.type = "redis_stream";
+  endpoint.settings.set("uri", {server.uri()});
+  endpoint.settings.set("key", {std::string("out")});
+  endpoint.settings.set("field", {std::string("f")});
+  auto sink = builtin::create_sink(endpoint);
+  REQUIRE(sink);
+  REQUIRE((*sink)->open());
+  const std::string bytes("\0\r\n\xff", 4);
+  std::vector<Message> messages(2'500, Message("x"));
+  messages[1] = bytes;
+  REQUIRE((*sink)->write(messages));
+  auto entries = redis.command({"XRANGE", "out", "-", "+"});
+  REQUIRE(entries);
+  REQUIRE(entries->value().size() == 2'500);
+  CHECK(entries->value()[0][1][0].text() == "f");
+  CHECK(entries->value()[1][1][1].text() == bytes);
+}
+
+TEST_CASE_METHOD(Stream, "a stream sink keeps about as many entries as it is told to") {
+  Endpoint endpoint;
+  endpoint.type = "redis_stream";
+  endpoint.settings.set("uri", {server.uri()});
+  endpoint.settings.set("key", {std::string("out")});
+  endpoint.settings.set("max_length", {std::int64_t{100}});
+  auto sink = builtin::create_sink(endpoint);
+  REQUIRE(sink);
+  REQUIRE((*sink)->open());
+  REQUIRE((*sink)->write(std::vector<Message>(3'000, Message("x"))));
+  auto length = redis.command({"XLEN", "out"});
+  REQUIRE(length);
+  CHECK(length->value().integer() >= 100);
+  CHECK(length->value().integer() < 1'000);
+}
+
+TEST_CASE_METHOD(Stream, "a stream sink says when it could not write, and writes after an open") {
+  Endpoint endpoint;
+  endpoint.type = "redis_stream";
+  endpoint.settings.set("uri", {server.uri()});
+  endpoint.settings.set("key", {std::string("out")});
+  auto sink = builtin::create_sink(endpoint);
+  REQUIRE(sink);
+  const std::vector<Message> messages(10, Message("x"));
+  CHECK((*sink)->write(messages).error().code == ErrorCode::unavailable);
+  REQUIRE((*sink)->open());
+  server.kill();
+  CHECK((*sink)->write(messages).error().code == ErrorCode::unavailable);
+  server.start();
+  REQUIRE((*sink)->open());
+  CHECK((*sink)->write(messages));
+
+  REQUIRE(redis.connect());
+  REQUIRE(redis.command({"DEL", "out"}));
+  REQUIRE(redis.command({"SET", "out", "text"}));
+  CHECK((*sink)->write(messages).error().code == ErrorCode::configuration);
+  REQUIRE(redis.command({"DEL", "out"}));
+  // The error replies were all read: this one's own replies follow.
+  CHECK((*sink)->write(messages));
+}
