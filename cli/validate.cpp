@@ -1,39 +1,19 @@
 #include <algorithm>
 #include <iostream>
 #include <string>
-#include <vector>
 
+#include "cli/checked_topology.hpp"
 #include "cli/commands.hpp"
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/exit_code.hpp"
-#include "tempest/runtime/topology_file.hpp"
-#include "tempest/runtime/topology_libraries.hpp"
 
 namespace tempest::cli {
 namespace {
 
-using runtime::Diagnostic;
-
-int validate(const std::string& file, const std::vector<std::string>& library_files,
-             const std::vector<std::string>& search_path) {
-  std::vector<Diagnostic> diagnostics;
-  runtime::TopologyReferences references;
-  const auto topology = runtime::load_topology(file, diagnostics, &references);
-
-  runtime::TaskLibraries libraries;
-  for (const std::string& library : library_files) {
-    if (const auto loaded = libraries.load(library, search_path); !loaded) {
-      diagnostics.push_back({"--library", 0, 0, loaded.error().message});
-    }
-  }
-  runtime::check_libraries(references, file, search_path, libraries, diagnostics);
-
-  for (const Diagnostic& diagnostic : diagnostics) std::cerr << diagnostic.text() << "\n";
-  if (!diagnostics.empty() || !topology) {
-    const bool is_unreadable = diagnostics.size() == 1 && diagnostics.front().line == 0 &&
-                               diagnostics.front().file == file;
-    return is_unreadable ? runtime::kExitInputOutput : runtime::kExitConfiguration;
-  }
+int validate(const std::string& file, const LibraryOptions& libraries) {
+  int exit_code = runtime::kExitOk;
+  const auto topology = load_checked_topology(file, libraries, exit_code);
+  if (!topology) return exit_code;
   const std::size_t edges = topology->graph.edge_count();
   std::cout << file << ": ok, topology " << topology->name << " version " << topology->version
             << ", " << topology->tasks.size()
@@ -56,7 +36,7 @@ int validate_command(int argc, const char* const* argv) {
 
   int worst = runtime::kExitOk;
   for (const std::string& file : line.texts("FILE")) {
-    worst = std::max(worst, validate(file, line.texts("library"), line.texts("library-path")));
+    worst = std::max(worst, validate(file, {line.texts("library"), line.texts("library-path")}));
   }
   return worst;
 }

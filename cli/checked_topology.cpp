@@ -1,0 +1,35 @@
+#include "cli/checked_topology.hpp"
+
+#include <iostream>
+
+#include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/topology_file.hpp"
+#include "tempest/runtime/topology_libraries.hpp"
+
+namespace tempest::cli {
+
+std::optional<Topology> load_checked_topology(const std::string& file,
+                                              const LibraryOptions& options, int& exit_code) {
+  std::vector<runtime::Diagnostic> diagnostics;
+  runtime::TopologyReferences references;
+  auto topology = runtime::load_topology(file, diagnostics, &references);
+
+  runtime::TaskLibraries libraries;
+  for (const std::string& library : options.files) {
+    if (const auto loaded = libraries.load(library, options.search_path); !loaded) {
+      diagnostics.push_back({"--library", 0, 0, loaded.error().message});
+    }
+  }
+  runtime::check_libraries(references, file, options.search_path, libraries, diagnostics);
+  if (diagnostics.empty() && topology) return topology;
+
+  for (const runtime::Diagnostic& diagnostic : diagnostics) {
+    std::cerr << diagnostic.text() << "\n";
+  }
+  const bool is_unreadable =
+      diagnostics.size() == 1 && diagnostics.front().line == 0 && diagnostics.front().file == file;
+  exit_code = is_unreadable ? runtime::kExitInputOutput : runtime::kExitConfiguration;
+  return std::nullopt;
+}
+
+}  // namespace tempest::cli

@@ -1,0 +1,142 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "cli/checked_topology.hpp"
+#include "cli/commands.hpp"
+#include "cli/progress.hpp"
+#include "cli/standalone.hpp"
+#include "tempest/runtime/command_line.hpp"
+#include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/logging.hpp"
+#include "tempest/runtime/node_program.hpp"
+
+namespace tempest::cli {
+
+namespace {
+
+constexpr Duration kProgressInterval = std::chrono::milliseconds(200);
+
+/// Sources that come to an end by themselves: the run ends with them.
+bool is_finite(const SourceDefinition& source) {
+  if (source.endpoint.type == "lines") return true;
+  return source.endpoint.type == "generator" && source.endpoint.settings.integer("count") > 0;
+}
+
+double seconds_of(const source_node::SourceNumbers& numbers) {
+  if (numbers.last_ack_at <= numbers.first_read_at) return 0;
+  return std::chrono::duration<double>(numbers.last_ack_at - numbers.first_read_at).count();
+}
+
+double rate_of(const source_node::SourceNumbers& numbers) {
+  const double seconds = seconds_of(numbers);
+  return seconds > 0 ? static_cast<double>(numbers.acked) / seconds : 0;
+}
+
+void print_json(const Topology& topology, const source_node::SourceSummary& summary) {
+  const auto& numbers = summary.numbers;
+  nlohmann::ordered_json object;
+  object["topology"] = topology.name;
+  object["version"] = topology.version;
+  object["read"] = numbers.read;
+  object["acked"] = numbers.acked;
+  object["failed"] = numbers.failed;
+  object["dead_lettered"] = numbers.dead_lettered;
+  object["resent"] = numbers.resent;
+  object["lost_at_source"] = numbers.lost_at_source;
+  object["pending"] = numbers.pending;
+  object["seconds"] = seconds_of(numbers);
+  object["messages_per_second"] = rate_of(numbers);
+  std::cout << object.dump() << std::endl;
+}
+
+void print_text(const Topology& topology, const source_node::SourceSummary& summary) {
+  const auto& numbers = summary.numbers;
+  std::cerr << topology.name << ": read " << grouped(numbers.read) << ", acked "
+            << grouped(numbers.acked) << ", failed " << grouped(numbers.failed);
+  if (numbers.dead_lettered > 0) std::cerr << ", dead letters " << grouped(numbers.dead_lettered);
+  if (numbers.pending > 0) std::cerr << ", left pending " << grouped(numbers.pending);
+  std::fprintf(stderr, " in %.2f s (%s messages/s)\n", seconds_of(numbers),
+               grouped(static_cast<std::uint64_t>(rate_of(numbers))).c_str());
+}
+
+int run(Topology topology, const StandaloneOptions& options, bool json, bool quiet) {
+  Standalone standalone(topology, options);
+  if (auto started = standalone.start(); !started) {
+    std::cerr << "tempest run: " << started.error().message << "\n";
+    return runtime::kExitUnavailable;
+  }
+  const runtime::StopSignals signals(
+      [](void* context, bool at_once) { static_cast<Standalone*>(context)->request_stop(at_once); },
+      &standalone);
+  ProgressLine progress(!quiet && ::isatty(STDERR_FILENO) != 0);
+  while (!standalone.wait(kProgressInterval)) progress.show(standalone.summary());
+  progress.clear();
+
+  const auto summary = standalone.summary();
+  if (json) {
+    print_json(topology, summary);
+  } else if (!quiet) {
+    print_text(topology, summary);
+  }
+  return standalone.exit_code();
+}
+
+}  // namespace
+
+int run_command(int argc, const char* const* argv) {
+  runtime::CommandLine line("tempest run",
+                            "Runs a whole topology in this process, and ends with 0 once a finite "
+                            "source is drained and acked.");
+  line.positional("FILE", "The topology's file");
+  line.option("workers", "N", "How many workers", "1");
+  line.option("threads", "N", "Handler threads of each worker (default: one for each core)");
+  line.flag("exit-when-drained", "End also when an endless source has nothing more to give");
+  line.option("consumer", "NAME",
+              "The name under which a stream is read: the same at each start, and no other "
+              "process's (default: this machine's name)");
+  line.list("library", "FILE", "A task library, besides those that the file names");
+  line.list("library-path", "FOLDER", "Where task libraries are looked for");
+  line.option("drain-timeout", "DURATION",
+              "How long to finish what is under way after SIGTERM or SIGINT", "8s");
+  line.flag("json", "Print the summary as one JSON object on standard output");
+  line.flag("quiet", "No progress and no summary");
+  line.option("log-level", "LEVEL", "debug, info, warning, error or off", "warning");
+  line.option("log-format", "FORMAT", "text or json", "text");
+  line.example("tempest run Topology.toml", "until its source ends, or Ctrl-C");
+  line.example("tempest run stream.toml --exit-when-drained --json",
+               "empties a Redis stream, and says in JSON what it did");
+  if (const auto exit = line.parse(argc, argv)) return *exit;
+
+  StandaloneOptions options;
+  options.workers = static_cast<std::size_t>(line.integer("workers", 1, 64));
+  options.threads = line.text("threads").empty()
+                        ? std::max(1U, std::thread::hardware_concurrency())
+                        : static_cast<std::size_t>(line.integer("threads", 1, 1024));
+  options.consumer = line.text("consumer").empty() ? runtime::host_name() : line.text("consumer");
+  options.drain_timeout = line.duration("drain-timeout");
+  options.libraries = line.texts("library");
+  if (auto started = runtime::start_logging(line.text("log-level"), line.text("log-format"));
+      !started) {
+    line.fail(started.error().message);
+  }
+  if (line.failed()) return runtime::kExitUsage;
+
+  const std::string file = line.text("FILE");
+  const std::string folder = std::filesystem::path(file).parent_path().string();
+  options.library_path.push_back(folder.empty() ? "." : folder);
+  for (const std::string& entry : line.texts("library-path")) options.library_path.push_back(entry);
+
+  int exit_code = runtime::kExitOk;
+  auto topology = load_checked_topology(file, {options.libraries, options.library_path}, exit_code);
+  if (!topology) return exit_code;
+  options.exit_when_drained = line.has_flag("exit-when-drained") || is_finite(topology->source);
+  return run(std::move(*topology), options, line.has_flag("json"), line.has_flag("quiet"));
+}
+
+}  // namespace tempest::cli

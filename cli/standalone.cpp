@@ -1,0 +1,171 @@
+#include "cli/standalone.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "pipeline_node/pipeline_node.hpp"
+#include "task_node/task_node.hpp"
+#include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/logging.hpp"
+#include "tempest/runtime/node_program.hpp"
+
+namespace tempest::cli {
+
+namespace {
+
+constexpr const char* kBrokerEndpoint = "inproc://broker";
+constexpr const char* kCoordinatorEndpoint = "inproc://pipeline";
+
+/// Threads of one process do not die one by one, so nobody needs to be given up quickly, and a
+/// process that was stopped for a while finds its links as they were.
+link::Settings link_within_process() {
+  link::Settings settings;
+  settings.lease = std::chrono::seconds(60);
+  settings.heartbeat_interval = std::chrono::seconds(10);
+  settings.hello_interval = std::chrono::milliseconds(20);
+  return settings;
+}
+
+}  // namespace
+
+Standalone::Standalone(Topology topology, StandaloneOptions options)
+    : topology_(std::move(topology)), options_(std::move(options)), link_(link_within_process()) {}
+
+Standalone::~Standalone() {
+  if (parts_.empty()) return;
+  request_stop(true);
+  while (!wait(std::chrono::seconds(1))) {
+  }
+}
+
+Result<void> Standalone::start() {
+  runtime::NodeOptions broker_options;
+  broker_options.name = "broker";
+  broker_options.link = link_;
+  auto broker = broker::Broker::open(transport_, broker_options, kBrokerEndpoint);
+  if (!broker) return broker.error();
+  broker_ = std::move(*broker);
+  if (auto added = add_coordinator(); !added) return added;
+  for (std::size_t i = 1; i <= options_.workers; ++i) add_worker(i);
+  add_source();
+
+  broker_thread_ = std::thread([this] { broker_->run(); });
+  for (auto& part : parts_) {
+    part->thread = std::thread([this, &part = *part] { run_part(part, &part == source_part_); });
+  }
+  return {};
+}
+
+runtime::NodeLoop& Standalone::add_loop(Part& part, const link::Identity& self,
+                                        const std::string& bind) {
+  runtime::NodeOptions options;
+  options.name = self.name;
+  options.brokers = {kBrokerEndpoint};
+  part.loop =
+      std::make_unique<runtime::NodeLoop>(transport_, runtime::loop_options(options, self, bind));
+  return *part.loop;
+}
+
+Result<void> Standalone::add_coordinator() {
+  auto part = std::make_unique<Part>();
+  const auto self = runtime::make_identity(Role::pipeline, "pipeline", topology_.name);
+  if (auto bound = add_loop(*part, self, kCoordinatorEndpoint).bind(); !bound) return bound;
+  pipeline_node::PipelineSettings settings;
+  settings.brokers = {kBrokerEndpoint};
+  settings.endpoint = kCoordinatorEndpoint;
+  settings.link = link_;
+  settings.drain_timeout = options_.drain_timeout;
+  part->node = std::make_unique<pipeline_node::PipelineNode>(self, std::move(settings), topology_,
+                                                             runtime::random_seed());
+  parts_.push_back(std::move(part));
+  return {};
+}
+
+void Standalone::add_worker(std::size_t number) {
+  auto part = std::make_unique<Part>();
+  const auto self =
+      runtime::make_identity(Role::task, "task-" + std::to_string(number), topology_.name);
+  runtime::NodeLoop& loop = add_loop(*part, self, {});
+  task_node::TaskNodeOptions options;
+  options.brokers = {kBrokerEndpoint};
+  options.link = link_;
+  options.threads = options_.threads;
+  options.drain_timeout = options_.drain_timeout;
+  options.plan.libraries = options_.libraries;
+  options.plan.library_paths = options_.library_path;
+  part->node = std::make_unique<task_node::TaskNode>(
+      self, std::move(options), runtime::TaskLibraries{}, [&loop] { loop.wake(); });
+  parts_.push_back(std::move(part));
+}
+
+void Standalone::add_source() {
+  auto part = std::make_unique<Part>();
+  const auto self = runtime::make_identity(Role::source, "source", topology_.name);
+  runtime::NodeLoop& loop = add_loop(*part, self, {});
+  source_node::SourceNodeOptions options;
+  options.machine.self = self;
+  options.machine.brokers = {kBrokerEndpoint};
+  options.machine.link = link_;
+  options.machine.drain_timeout = options_.drain_timeout;
+  options.machine.exit_when_drained = options_.exit_when_drained;
+  options.machine.seed = runtime::random_seed();
+  options.consumer = options_.consumer;
+  auto node = std::make_unique<source_node::SourceNode>(std::move(options), loop);
+  source_ = node.get();
+  part->node = std::move(node);
+  source_part_ = part.get();
+  parts_.push_back(std::move(part));
+}
+
+void Standalone::run_part(Part& part, bool is_source) {
+  int code = runtime::kExitInternal;
+  try {
+    code = part.loop->run(*part.node);
+  } catch (const std::exception& error) {
+    runtime::Log("tempest").error(std::string("a node has ended: ") + error.what());
+  }
+  const std::lock_guard lock(mutex_);
+  part.ended = true;
+  if (!ending_ && !is_source) {
+    // Nobody asked it to: a topology that cannot be built here, say. The source goes as well.
+    source_part_->loop->request_stop(true);
+    source_part_->loop->request_stop(true);
+    if (code == 0) code = runtime::kExitInternal;
+  }
+  if (is_source || !ending_) {
+    if (exit_code_ == 0) exit_code_ = code;
+    ending_ = true;
+  }
+  ended_.notify_all();
+}
+
+void Standalone::request_stop(bool at_once) {
+  if (source_part_ != nullptr) source_part_->loop->request_stop(at_once);
+}
+
+bool Standalone::wait(Duration patience) {
+  if (over_) return true;
+  {
+    std::unique_lock lock(mutex_);
+    if (!ended_.wait_for(lock, patience, [this] { return source_part_->ended; })) return false;
+  }
+  end_all();
+  over_ = true;
+  return true;
+}
+
+void Standalone::end_all() {
+  for (auto& part : parts_) part->loop->request_stop(true);
+  for (auto& part : parts_) part->thread.join();
+  for (auto& part : parts_) {
+    auto* worker = dynamic_cast<task_node::TaskNode*>(part->node.get());
+    if (worker == nullptr || worker->stop_handlers(options_.drain_timeout)) continue;
+    runtime::Log("tempest").error("a task does not come back from its call; ending without it");
+    std::_Exit(exit_code_);
+  }
+  broker_->loop().request_stop(true);
+  broker_thread_.join();
+}
+
+}  // namespace tempest::cli

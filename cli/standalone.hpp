@@ -1,0 +1,88 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "broker/broker_node.hpp"
+#include "source_node/source_node.hpp"
+#include "tempest/base/result.hpp"
+#include "tempest/base/time.hpp"
+#include "tempest/runtime/node_loop.hpp"
+#include "tempest/runtime/transport.hpp"
+#include "tempest/topology.hpp"
+
+namespace tempest::cli {
+
+struct StandaloneOptions {
+  std::size_t workers = 1;
+  std::size_t threads = 1;  ///< Of each worker.
+  bool exit_when_drained = false;
+  std::string consumer;
+  std::vector<std::string> libraries;
+  std::vector<std::string> library_path;
+  Duration drain_timeout = std::chrono::seconds(8);
+};
+
+/// A whole topology in this process: broker, coordinator, workers and source as they run on their
+/// own, each on a thread, over inproc. Ends when the source does; the others follow.
+class Standalone {
+ public:
+  Standalone(Topology topology, StandaloneOptions options);
+  ~Standalone();
+  Standalone(const Standalone&) = delete;
+  Standalone& operator=(const Standalone&) = delete;
+
+  /// Opens everything and starts the threads. Before that nothing runs.
+  Result<void> start();
+
+  /// Asks the source to drain and end. Async-signal-safe.
+  void request_stop(bool at_once);
+
+  /// Waits up to `patience` for the end; true once everything has ended.
+  bool wait(Duration patience);
+
+  /// After the end: 0, or the first node's exit code that was not.
+  int exit_code() const { return exit_code_; }
+
+  source_node::SourceSummary summary() const { return source_->summary(); }
+
+ private:
+  /// A node, its loop and its thread.
+  struct Part {
+    std::unique_ptr<runtime::NodeLoop> loop;
+    std::unique_ptr<runtime::Node> node;
+    std::thread thread;
+    bool ended = false;  ///< Under mutex_.
+  };
+
+  runtime::NodeLoop& add_loop(Part& part, const link::Identity& self, const std::string& bind);
+  Result<void> add_coordinator();
+  void add_worker(std::size_t number);
+  void add_source();
+  void run_part(Part& part, bool is_source);
+  void end_all();
+
+  Topology topology_;
+  StandaloneOptions options_;
+  link::Settings link_;
+  runtime::Transport transport_;
+  std::unique_ptr<broker::Broker> broker_;
+  std::thread broker_thread_;
+  std::vector<std::unique_ptr<Part>> parts_;
+  Part* source_part_ = nullptr;
+  source_node::SourceNode* source_ = nullptr;
+
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool ending_ = false;  ///< Under mutex_: the source, or a node that should not have, has ended.
+  bool over_ = false;
+  int exit_code_ = 0;
+};
+
+}  // namespace tempest::cli
