@@ -61,23 +61,11 @@ void add_histogram(Families& families, const std::string& name, Labels labels,
   }
 }
 
-void add_own(Families& families, const StatsMachine::Counters& counters,
-             const std::string& version) {
-  add_number(families, "tempest_build_info", {{"version", version}}, 1, false);
-  const auto counter = [&](const char* name, std::uint64_t value) {
-    add_number(families, name, {}, static_cast<double>(value), true);
-  };
-  counter("tempest_stats_reports_total", counters.reports);
-  counter("tempest_stats_reports_repeated_total", counters.repeated);
-  counter("tempest_stats_reports_refused_total", counters.refused);
-  counter("tempest_stats_series_dropped_total", counters.dropped_series);
-}
-
 }  // namespace
 
 std::string metrics_text(const StatsMachine& machine, const std::string& version, TimePoint now) {
   Families families;
-  add_own(families, machine.counters(), version);
+  add_number(families, "tempest_build_info", {{"version", version}}, 1, false);
   for (const auto& [key, report] : machine.live_nodes(now)) {
     const Labels labels = labels_of(*key);
     add_number(families, "tempest_node_uptime_seconds", labels,
