@@ -34,7 +34,7 @@ std::string joined(const std::vector<std::string>& names) {
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {
   const auto nearest = nearest_name(word, candidates);
-  return nearest ? "; did you mean " + in_quotes(*nearest) + "?" : std::string{};
+  return nearest ? " (did you mean " + in_quotes(*nearest) + "?)" : std::string{};
 }
 
 /// "wordcount" of "/x/libwordcount.so.2", or nothing.
@@ -67,6 +67,22 @@ std::vector<fs::path> folders(const std::vector<std::string>& search_path) {
   return result;
 }
 
+/// The library files of some folders, for the nearest name.
+std::vector<std::string> library_files(const std::vector<fs::path>& places) {
+  std::vector<std::string> files;
+  for (const fs::path& place : places) {
+    std::error_code error;
+    for (fs::directory_iterator entry(place, error), end; !error && entry != end;
+         entry.increment(error)) {
+      const std::string file = entry->path().filename().string();
+      if (library_name(file)) files.push_back(file);
+    }
+  }
+  // A folder's order is the file system's.
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 bool is_file(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path, ignored) && !fs::is_directory(path, ignored);
@@ -82,17 +98,21 @@ Result<void> TaskLibraries::load(std::string_view name_or_file,
   if (!is_path && file.find(".so") == std::string::npos) file = "lib" + file + ".so";
   if (is_path && is_file(file)) return load_file(file);
 
+  std::vector<fs::path> places;
+  if (!fs::path(file).is_absolute()) places = folders(search_path);
   std::vector<std::string> searched;
   if (is_path) searched.push_back(file);
-  if (!fs::path(file).is_absolute()) {
-    for (const fs::path& folder : folders(search_path)) {
-      const fs::path candidate = folder / file;
-      if (is_file(candidate)) return load_file(candidate.string());
-      searched.push_back(candidate.lexically_normal().string());
+  for (const fs::path& place : places) {
+    const fs::path candidate = place / file;
+    if (is_file(candidate)) return load_file(candidate.string());
+    const std::string shown = candidate.lexically_normal().string();
+    if (std::find(searched.begin(), searched.end(), shown) == searched.end()) {
+      searched.push_back(shown);
     }
   }
-  return wrong("cannot find the task library " + in_quotes(name_or_file) + "; looked for " +
-               joined(searched) + "; give its folder with --library-path");
+  return wrong("cannot find the task library " + in_quotes(name_or_file) +
+               did_you_mean(file, library_files(places)) + "; looked for " + joined(searched) +
+               "; give its folder with --library-path");
 }
 
 Result<void> TaskLibraries::load_file(const std::string& path) {

@@ -75,6 +75,12 @@ std::string syntax_error(std::string_view description) {
   return "syntax error in " + std::string(description.substr(opening.size()));
 }
 
+bool is_open_string(std::string_view text, const TomlPiece& piece) {
+  const bool is_string =
+      piece.kind == TomlPiece::Kind::basic || piece.kind == TomlPiece::Kind::literal;
+  return is_string && (piece.end - piece.begin < 2 || text[piece.end - 1] != text[piece.begin]);
+}
+
 Position position_at(std::string_view text, std::size_t offset) {
   Position position;
   for (const char c : text.substr(0, offset)) {
@@ -86,6 +92,15 @@ Position position_at(std::string_view text, std::size_t offset) {
     }
   }
   return position;
+}
+
+// The place of the first string that its line does not close, which the parser reports as something
+// else. Only of use where there is a syntax error.
+std::optional<Position> find_open_string(std::string_view text) {
+  for (const TomlPiece& piece : split_toml(text)) {
+    if (is_open_string(text, piece)) return position_at(text, piece.begin);
+  }
+  return std::nullopt;
 }
 
 // The offset of a key with too many parts, or npos.
@@ -132,6 +147,10 @@ bool parse_document(std::string_view text, const std::string& file, DocumentTabl
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();
+    const auto open_string = find_open_string(text);
+    if (open_string && open_string->line == position_of(error.source()).line) {
+      return refuse(*open_string, "syntax error: the string has no closing quote in its line");
+    }
     return refuse(position_of(error.source()), syntax_error(error.description()));
   }
   Conversion conversion;

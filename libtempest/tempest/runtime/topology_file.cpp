@@ -13,6 +13,7 @@
 #include "tempest/base/limits.hpp"
 #include "tempest/base/quantity.hpp"
 #include "tempest/runtime/topology_check.hpp"
+#include "tempest/runtime/topology_definitions.hpp"
 #include "tempest/runtime/topology_schema.hpp"
 #include "tempest/runtime/topology_variables.hpp"
 
@@ -21,81 +22,6 @@ namespace {
 
 // The name that stands for the source where the origin of a message is told.
 constexpr const char* kSourceName = "source";
-
-std::vector<std::string> texts(const Settings::List& list) {
-  std::vector<std::string> result;
-  for (const Settings::Value& item : list) {
-    if (const auto* text = std::get_if<std::string>(&item.data)) result.push_back(*text);
-  }
-  return result;
-}
-
-Endpoint make_endpoint(const Settings& settings, const std::vector<VariantSchema>& variants) {
-  Endpoint endpoint;
-  endpoint.type = settings.text("type");
-  for (const VariantSchema& variant : variants) {
-    if (variant.type != endpoint.type) continue;
-    for (const KeySchema& key : variant.keys) {
-      const auto value = settings.values().find(key.name);
-      if (value != settings.values().end()) endpoint.settings.set(key.name, value->second);
-    }
-  }
-  return endpoint;
-}
-
-SourceDefinition make_source(const Settings& settings, const std::string& topology_name) {
-  SourceDefinition source;
-  source.endpoint = make_endpoint(settings, source_schema().variants);
-  if (source.endpoint.type == "redis_stream" && !source.endpoint.settings.has("group")) {
-    source.endpoint.settings.set("group", {topology_name});
-  }
-  source.max_pending = static_cast<std::uint64_t>(settings.integer("max_pending"));
-  source.max_pending_bytes = settings.size_bytes("max_pending_bytes");
-  source.poll_interval = settings.duration("poll_interval");
-  source.max_backoff = settings.duration("max_backoff");
-  source.read_count = static_cast<std::uint64_t>(settings.integer("read_count"));
-  source.ack_in_batches = settings.text("ack") == "batch";
-  return source;
-}
-
-FailureDefinition make_failure(const Settings& settings) {
-  FailureDefinition failure;
-  const std::string policy = settings.text("policy");
-  failure.policy = policy == "none"          ? FailurePolicy::none
-                   : policy == "best_effort" ? FailurePolicy::best_effort
-                                             : FailurePolicy::retry;
-  failure.timeout = settings.duration("timeout", failure.timeout);
-  failure.max_attempts =
-      static_cast<std::uint32_t>(settings.integer("max_attempts", failure.max_attempts));
-  const Settings& backoff = settings.table("backoff");
-  failure.backoff.initial = backoff.duration("initial", failure.backoff.initial);
-  failure.backoff.factor = backoff.number("factor", failure.backoff.factor);
-  failure.backoff.max = backoff.duration("max", failure.backoff.max);
-  failure.backoff.jitter = backoff.number("jitter", failure.backoff.jitter);
-  if (settings.has("dead_letter")) {
-    failure.dead_letter = make_endpoint(settings.table("dead_letter"), sink_schema().variants);
-  }
-  return failure;
-}
-
-TaskDefinition make_task(const Settings& settings) {
-  TaskDefinition task;
-  task.name = settings.text("name");
-  task.uses = settings.text("uses");
-  for (const std::string& input : texts(settings.list("after"))) {
-    const std::size_t colon = input.find(':');
-    const bool has_output = colon != std::string::npos;
-    task.after.push_back({input.substr(0, colon), has_output ? input.substr(colon + 1) : ""});
-  }
-  if (settings.text("grouping") == "key") task.grouping = dag::Grouping::key;
-  const std::string gather = settings.text("gather");
-  if (gather == "each") task.gather = dag::Gather::each;
-  if (gather == "all") task.gather = dag::Gather::all;
-  task.timeout = settings.duration("timeout");
-  const BuiltinTask* builtin = find_builtin_task(task.uses);
-  task.config = settings.table(builtin ? builtin->name : "config");
-  return task;
-}
 
 bool is_task_reference(const std::string& uses) {
   const auto is_word = [](char c) {
@@ -135,8 +61,9 @@ class Reading {
   struct Input {
     std::string task;
     std::string from;
+    std::string output;
     Position position;
-    bool reported = false;
+    bool is_in_graph = false;
   };
 
   static const DocumentValue* find(const DocumentValue* in, std::string_view key) {
@@ -163,17 +90,21 @@ class Reading {
     if (list->empty()) check_.report(entry->value.position, "at least one [[task]] is needed");
 
     std::vector<dag::Node> nodes;
-    std::vector<dag::EdgeByName> edges;
     for (std::size_t i = 0; i < list->size(); ++i) {
       const auto* table = std::get_if<Settings>(&checked[i].data);
       topology.tasks.push_back(make_task(*table));
       TaskDefinition& task = topology.tasks.back();
       read_uses((*list)[i], task);
-      if (task.name.empty() || !take_name((*list)[i], task.name)) continue;
-      nodes.push_back({task.name, task.grouping, task.gather});
-      read_inputs((*list)[i], task, edges);
+      const bool is_in_graph = !task.name.empty() && take_name((*list)[i], task.name);
+      if (is_in_graph) nodes.push_back({task.name, task.grouping, task.gather});
+      read_inputs((*list)[i], task, is_in_graph);
     }
     if (nodes.empty()) return;
+    std::vector<dag::EdgeByName> edges;
+    for (const Input& input : inputs_) {
+      if (!names_.contains(input.from)) report_unknown(input);
+      if (input.is_in_graph) edges.push_back({input.from, input.task, input.output});
+    }
     std::vector<dag::Fault> faults;
     topology.graph = dag::Graph::build(std::move(nodes), edges, faults);
     for (const dag::Fault& fault : faults) report(fault);
@@ -245,8 +176,7 @@ class Reading {
     }
   }
 
-  void read_inputs(const DocumentValue& table, const TaskDefinition& task,
-                   std::vector<dag::EdgeByName>& edges) {
+  void read_inputs(const DocumentValue& table, const TaskDefinition& task, bool is_in_graph) {
     const DocumentValue* after = find(&table, "after");
     const auto* list = after ? after->as<DocumentList>() : nullptr;
     if (!list) return;
@@ -261,39 +191,39 @@ class Reading {
                                          " is not of the form \"task\" or \"task:output\"");
         continue;
       }
-      edges.push_back({from, task.name, output});
-      inputs_.push_back({task.name, from, item.position});
+      inputs_.push_back({task.name, from, output, item.position, is_in_graph});
     }
   }
 
-  // The place of the `after` entry that a fault is about: the first such not reported yet.
-  Position input_position(const dag::Fault& fault, bool last) {
-    Input* found = nullptr;
-    for (Input& input : inputs_) {
-      if (input.reported || input.task != fault.task || input.from != fault.other) continue;
-      found = &input;
-      if (!last) break;
+  void report_unknown(const Input& input) {
+    if (input.from == kSourceName) {
+      check_.report(input.position,
+                    "'source' is no task; a task without 'after' takes the source's messages");
+      return;
     }
-    if (!found) return names_[fault.task];
-    found->reported = true;
-    return found->position;
+    std::vector<std::string> names;
+    for (const auto& [name, position] : names_) {
+      if (name != input.task) names.push_back(name);
+    }
+    check_.report(input.position, "unknown task '" + input.from + "' in 'after'" +
+                                      (input.task.empty() ? "" : " of task '" + input.task + "'") +
+                                      did_you_mean(input.from, names));
+  }
+
+  // The place of the last `after` entry of this kind.
+  Position input_position(const std::string& task, const std::string& from) const {
+    Position position;
+    for (const Input& input : inputs_) {
+      if (input.is_in_graph && input.task == task && input.from == from) position = input.position;
+    }
+    return position;
   }
 
   void report(const dag::Fault& fault) {
     using Kind = dag::Fault::Kind;
     switch (fault.kind) {
-      case Kind::unknown_task: {
-        std::vector<std::string> names;
-        for (const auto& [name, position] : names_) {
-          if (name != fault.task) names.push_back(name);
-        }
-        check_.report(input_position(fault, false), "unknown task '" + fault.other +
-                                                        "' in 'after' of task '" + fault.task +
-                                                        "'" + did_you_mean(fault.other, names));
-        return;
-      }
       case Kind::duplicate_edge:
-        check_.report(input_position(fault, true),
+        check_.report(input_position(fault.task, fault.other),
                       "task '" + fault.task + "' comes after '" + fault.other + "' twice");
         return;
       case Kind::cycle: {
@@ -309,6 +239,7 @@ class Reading {
         check_.report({}, "too many tasks: at most " + std::to_string(dag::kMaxTasks) + ", and " +
                               std::to_string(dag::kMaxEdges) + " edges");
         return;
+      case Kind::unknown_task:
       case Kind::duplicate_task:
       case Kind::no_task:
         return;  // Seen before the graph was built.

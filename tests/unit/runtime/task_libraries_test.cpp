@@ -73,6 +73,13 @@ TEST_CASE("a library that is nowhere is reported with what was searched") {
                                          Contains("--library-path"));
 }
 
+TEST_CASE("a library whose name is misspelt is reported with the nearest that is there") {
+  TaskLibraries libraries;
+  const auto loaded = libraries.load("fixture_god", {"/nowhere", kFolder});
+  REQUIRE_FALSE(loaded);
+  CHECK_THAT(loaded.error().message, Contains("did you mean \"libfixture_good.so\"?"));
+}
+
 TEST_CASE("a library of another interface version is refused before it is looked at") {
   TaskLibraries libraries;
   const auto loaded = libraries.load("fixture_old", {kFolder});

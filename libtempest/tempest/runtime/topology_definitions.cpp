@@ -1,0 +1,85 @@
+#include "tempest/runtime/topology_definitions.hpp"
+
+#include "tempest/runtime/topology_schema.hpp"
+
+namespace tempest::runtime {
+namespace {
+
+Endpoint make_endpoint(const Settings& settings, const std::vector<VariantSchema>& variants) {
+  Endpoint endpoint;
+  endpoint.type = settings.text("type");
+  for (const VariantSchema& variant : variants) {
+    if (variant.type != endpoint.type) continue;
+    for (const KeySchema& key : variant.keys) {
+      const auto value = settings.values().find(key.name);
+      if (value != settings.values().end()) endpoint.settings.set(key.name, value->second);
+    }
+  }
+  return endpoint;
+}
+
+}  // namespace
+
+std::vector<std::string> texts(const Settings::List& list) {
+  std::vector<std::string> result;
+  for (const Settings::Value& item : list) {
+    if (const auto* text = std::get_if<std::string>(&item.data)) result.push_back(*text);
+  }
+  return result;
+}
+
+SourceDefinition make_source(const Settings& settings, const std::string& topology_name) {
+  SourceDefinition source;
+  source.endpoint = make_endpoint(settings, source_schema().variants);
+  if (source.endpoint.type == "redis_stream" && !source.endpoint.settings.has("group")) {
+    source.endpoint.settings.set("group", {topology_name});
+  }
+  source.max_pending = static_cast<std::uint64_t>(settings.integer("max_pending"));
+  source.max_pending_bytes = settings.size_bytes("max_pending_bytes");
+  source.poll_interval = settings.duration("poll_interval");
+  source.max_backoff = settings.duration("max_backoff");
+  source.read_count = static_cast<std::uint64_t>(settings.integer("read_count"));
+  source.ack_in_batches = settings.text("ack") == "batch";
+  return source;
+}
+
+FailureDefinition make_failure(const Settings& settings) {
+  FailureDefinition failure;
+  const std::string policy = settings.text("policy");
+  failure.policy = policy == "none"          ? FailurePolicy::none
+                   : policy == "best_effort" ? FailurePolicy::best_effort
+                                             : FailurePolicy::retry;
+  failure.timeout = settings.duration("timeout", failure.timeout);
+  failure.max_attempts =
+      static_cast<std::uint32_t>(settings.integer("max_attempts", failure.max_attempts));
+  const Settings& backoff = settings.table("backoff");
+  failure.backoff.initial = backoff.duration("initial", failure.backoff.initial);
+  failure.backoff.factor = backoff.number("factor", failure.backoff.factor);
+  failure.backoff.max = backoff.duration("max", failure.backoff.max);
+  failure.backoff.jitter = backoff.number("jitter", failure.backoff.jitter);
+  if (settings.has("dead_letter")) {
+    failure.dead_letter = make_endpoint(settings.table("dead_letter"), sink_schema().variants);
+  }
+  return failure;
+}
+
+TaskDefinition make_task(const Settings& settings) {
+  TaskDefinition task;
+  task.name = settings.text("name");
+  task.uses = settings.text("uses");
+  for (const std::string& input : texts(settings.list("after"))) {
+    const std::size_t colon = input.find(':');
+    const bool has_output = colon != std::string::npos;
+    task.after.push_back({input.substr(0, colon), has_output ? input.substr(colon + 1) : ""});
+  }
+  if (settings.text("grouping") == "key") task.grouping = dag::Grouping::key;
+  const std::string gather = settings.text("gather");
+  if (gather == "each") task.gather = dag::Gather::each;
+  if (gather == "all") task.gather = dag::Gather::all;
+  task.timeout = settings.duration("timeout");
+  const BuiltinTask* builtin = find_builtin_task(task.uses);
+  task.config = settings.table(builtin ? builtin->name : "config");
+  return task;
+}
+
+}  // namespace tempest::runtime
