@@ -10,8 +10,8 @@
 namespace tempest::wire {
 namespace {
 
-/// What an item, part or output of any kind takes beyond its texts and payload, at the most.
-constexpr std::size_t kItemHeadBytes = 32;
+/// What an item, part or output mostly takes, at the most, beyond its texts and payload.
+constexpr std::size_t kItemHeadBytes = 12;
 
 void put(const Deliveries::Part& part, Writer& writer) {
   const bool has_edge = part.edge != kNoEdge;
@@ -132,9 +132,9 @@ void encode(const Deliveries& deliveries, std::string& frame) {
   for (const Deliveries::Part& part : deliveries.parts) {
     room += kItemHeadBytes + part.key.size() + part.payload.size();
   }
-  frame.reserve(frame.size() + room);
 
   Writer writer(frame);
+  writer.reserve(room);
   IdWriter ids(writer);
   writer.array(1);
   writer.array(deliveries.items.size());
@@ -183,13 +183,13 @@ void encode(const Results& results, std::string& frame) {
   for (const Results::Output& output : results.outputs) {
     room += kItemHeadBytes + output.output.size() + output.key.size() + output.payload.size();
   }
-  frame.reserve(frame.size() + room);
 
   std::size_t entries = 0;
   for (std::size_t at = 0; at < results.items.size(); at += run_length(results.items, at)) {
     ++entries;
   }
   Writer writer(frame);
+  writer.reserve(room);
   IdWriter ids(writer);
   writer.array(1);
   writer.array(entries);

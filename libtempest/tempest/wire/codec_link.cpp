@@ -7,13 +7,16 @@
 namespace tempest::wire {
 namespace {
 
-/// Starts a frame: the head of its record, and its type.
-Writer start(FrameType type, std::size_t fields, std::string& frame) {
+/// An empty frame to write a header to.
+std::string& emptied(std::string& frame) {
   frame.clear();
-  Writer writer(frame);
+  return frame;
+}
+
+/// The head of a frame's record, and its type.
+void start(FrameType type, std::size_t fields, Writer& writer) {
   writer.array(fields);
   writer.integer(static_cast<std::uint64_t>(type));
-  return writer;
 }
 
 /// The head of a frame's record and its type, which must be this one. Returns as Reader::record.
@@ -53,7 +56,8 @@ void put_fixed(std::uint64_t value, char* to) {
 }  // namespace
 
 void encode(const Hello& hello, std::string& frame) {
-  Writer writer = start(FrameType::hello, 8, frame);
+  Writer writer(emptied(frame));
+  start(FrameType::hello, 8, writer);
   writer.integer(hello.protocol);
   writer.integer(hello.hello);
   writer.integer(static_cast<std::uint64_t>(hello.role));
@@ -78,7 +82,8 @@ Result<void> decode(std::string_view frame, Hello& hello) {
 }
 
 void encode(const Welcome& welcome, std::string& frame) {
-  Writer writer = start(FrameType::welcome, 8, frame);
+  Writer writer(emptied(frame));
+  start(FrameType::welcome, 8, writer);
   writer.integer(welcome.protocol);
   writer.integer(welcome.hello);
   writer.integer(welcome.session);
@@ -103,7 +108,8 @@ Result<void> decode(std::string_view frame, Welcome& welcome) {
 }
 
 void encode(const Heartbeat& heartbeat, std::string& frame) {
-  Writer writer = start(FrameType::heartbeat, 4, frame);
+  Writer writer(emptied(frame));
+  start(FrameType::heartbeat, 4, writer);
   writer.integer(heartbeat.session);
   writer.integer(heartbeat.ack);
   writer.boolean(heartbeat.missing);
@@ -120,7 +126,9 @@ Result<void> decode(std::string_view frame, Heartbeat& heartbeat) {
 }
 
 void encode(const Reset& reset, std::string& frame) {
-  start(FrameType::reset, 2, frame).integer(reset.session);
+  Writer writer(emptied(frame));
+  start(FrameType::reset, 2, writer);
+  writer.integer(reset.session);
 }
 
 Result<void> decode(std::string_view frame, Reset& reset) {
@@ -132,7 +140,8 @@ Result<void> decode(std::string_view frame, Reset& reset) {
 }
 
 void encode(const Bye& bye, std::string& frame) {
-  Writer writer = start(FrameType::bye, 3, frame);
+  Writer writer(emptied(frame));
+  start(FrameType::bye, 3, writer);
   writer.integer(bye.session);
   writer.text_cut(bye.reason, kMaxReasonBytes);
 }

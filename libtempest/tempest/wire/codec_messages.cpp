@@ -8,8 +8,8 @@
 namespace tempest::wire {
 namespace {
 
-/// What an item of any kind takes beyond its key and payload, at the most.
-constexpr std::size_t kItemHeadBytes = 24;
+/// What an item mostly takes, at the most, beyond its key and payload.
+constexpr std::size_t kItemHeadBytes = 12;
 
 void put(const Outcomes::Failed& failed, Writer& writer) {
   writer.array(8);
@@ -86,9 +86,9 @@ void encode(const Messages& messages, std::string& frame) {
   for (const Messages::Item& item : messages.items) {
     room += kItemHeadBytes + item.key.size() + item.payload.size();
   }
-  frame.reserve(frame.size() + room);
 
   Writer writer(frame);
+  writer.reserve(room);
   IdWriter ids(writer);
   writer.array(1);
   writer.array(messages.items.size());

@@ -70,7 +70,7 @@ std::size_t Reader::count(std::uint64_t value, std::size_t maximum, std::size_t 
   return value;
 }
 
-std::size_t Reader::array(std::size_t maximum) {
+std::size_t Reader::any_array(std::size_t maximum) {
   const std::uint8_t type = head();
   if (type >= 0x90 && type <= 0x9f) return count(type & 0x0f, maximum, 1);
   if (type == 0xdc) return count(fixed(2), maximum, 1);
@@ -88,18 +88,7 @@ std::size_t Reader::map(std::size_t maximum) {
   return 0;
 }
 
-std::size_t Reader::record(std::size_t minimum) {
-  // More than a few new fields a version does not add.
-  constexpr std::size_t kMaxFields = 64;
-  const std::size_t fields = array(kMaxFields);
-  if (fields < minimum) {
-    fail("fields are missing");
-    return minimum;
-  }
-  return fields;
-}
-
-std::uint64_t Reader::integer(std::uint64_t maximum) {
+std::uint64_t Reader::any_integer(std::uint64_t maximum) {
   const std::uint8_t type = head();
   std::uint64_t value = 0;
   if (type <= 0x7f) {
@@ -151,13 +140,7 @@ bool Reader::boolean() {
   return type == 0xc3;
 }
 
-bool Reader::take_nil() {
-  if (at_ == end_ || static_cast<std::uint8_t>(*at_) != 0xc0) return false;
-  ++at_;
-  return true;
-}
-
-std::string_view Reader::bytes(std::size_t maximum) {
+std::string_view Reader::any_bytes(std::size_t maximum) {
   const std::uint8_t type = head();
   std::uint64_t size = 0;
   if (type >= 0xa0 && type <= 0xbf) {
@@ -248,7 +231,7 @@ std::uint64_t Reader::skip_head() {
   return 0;
 }
 
-void Reader::skip(std::size_t count) {
+void Reader::skip_values(std::size_t count) {
   // How many values are still to come at each level.
   std::array<std::uint64_t, kMaxDepth + 1> left{count};
   std::size_t depth = 0;

@@ -29,24 +29,59 @@ class Reader {
   std::string_view rest() const { return {at_, remaining()}; }
 
   /// The number of values of an array. Never more than could follow, nor than `maximum`.
-  std::size_t array(std::size_t maximum);
+  std::size_t array(std::size_t maximum) {
+    if (at_ != end_) {
+      const std::size_t size = next() ^ 0x90U;
+      if (size < 16 && size <= maximum && size < remaining()) {
+        ++at_;
+        return size;
+      }
+    }
+    return any_array(maximum);
+  }
   /// The number of pairs of a map.
   std::size_t map(std::size_t maximum);
   /// The number of values of an array that is a record: at least those that every version has
   /// (said even on a fault, so that `record(n) - n` is always the number to skip).
-  std::size_t record(std::size_t minimum);
+  std::size_t record(std::size_t minimum) {
+    // More than a few new fields a version does not add.
+    constexpr std::size_t kMaxFields = 64;
+    const std::size_t fields = array(kMaxFields);
+    if (fields >= minimum) return fields;
+    fail("fields are missing");
+    return minimum;
+  }
 
-  std::uint64_t integer(std::uint64_t maximum = UINT64_MAX);
+  std::uint64_t integer(std::uint64_t maximum = UINT64_MAX) {
+    if (at_ != end_ && next() < 128 && next() <= maximum) return static_cast<std::uint8_t>(*at_++);
+    return any_integer(maximum);
+  }
   /// Any number.
   double number();
   bool boolean();
   /// Takes a nil if that comes next.
-  bool take_nil();
+  bool take_nil() {
+    if (at_ == end_ || next() != 0xc0) return false;
+    ++at_;
+    return true;
+  }
   /// str or bin: writers in other languages do not all tell them apart.
-  std::string_view bytes(std::size_t maximum);
+  std::string_view bytes(std::size_t maximum) {
+    if (remaining() >= 2 && next() == 0xc4) {
+      const std::size_t size = static_cast<std::uint8_t>(at_[1]);
+      if (size <= maximum && size <= remaining() - 2) {
+        const std::string_view taken(at_ + 2, size);
+        at_ += 2 + size;
+        return taken;
+      }
+    }
+    return any_bytes(maximum);
+  }
   Incarnation incarnation();
   /// Passes over that many values, whatever they are.
-  void skip(std::size_t count);
+  void skip(std::size_t count) {
+    if (count > 0) skip_values(count);
+  }
 
   void fail(const char* fault);
 
@@ -56,6 +91,15 @@ class Reader {
   Result<void> finish();
 
  private:
+  // The common forms are read in place above; these read any form, and find the fault if there is
+  // one.
+  std::size_t any_array(std::size_t maximum);
+  std::uint64_t any_integer(std::uint64_t maximum);
+  std::string_view any_bytes(std::size_t maximum);
+  void skip_values(std::size_t count);
+
+  /// The next byte, which must be there.
+  std::uint8_t next() const { return static_cast<std::uint8_t>(*at_); }
   std::uint8_t head();
   /// A big-endian integer of that many bytes.
   std::uint64_t fixed(std::size_t size);

@@ -1,5 +1,6 @@
 #include "tempest/wire/writer.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <msgpack/pack.hpp>
@@ -7,13 +8,7 @@
 namespace tempest::wire {
 namespace {
 
-/// What msgpack-c writes to.
-struct FrameEnd {
-  std::string& frame;
-  void write(const char* data, std::size_t size) { frame.append(data, size); }
-};
-
-using Packer = msgpack::packer<FrameEnd>;
+using Packer = msgpack::packer<Writer>;
 
 void write_big_endian(std::uint64_t value, char* to) {
   for (int i = 0; i < 8; ++i) to[i] = static_cast<char>(value >> (56 - 8 * i));
@@ -21,19 +16,28 @@ void write_big_endian(std::uint64_t value, char* to) {
 
 }  // namespace
 
-void Writer::array(std::size_t size) {
-  FrameEnd end{frame_};
-  Packer(end).pack_array(static_cast<std::uint32_t>(size));
+void Writer::grow(std::size_t size) {
+  const auto used = static_cast<std::size_t>(at_ - frame_.data());
+  frame_.resize(std::max(used + size, 2 * used));
+  at_ = frame_.data() + used;
+  end_ = frame_.data() + frame_.size();
 }
 
 void Writer::map(std::size_t size) {
-  FrameEnd end{frame_};
-  Packer(end).pack_map(static_cast<std::uint32_t>(size));
+  Packer(*this).pack_map(static_cast<std::uint32_t>(size));
 }
 
-void Writer::integer(std::uint64_t value) {
-  FrameEnd end{frame_};
-  Packer(end).pack_uint64(value);
+void Writer::long_array(std::size_t size) {
+  Packer(*this).pack_array(static_cast<std::uint32_t>(size));
+}
+
+void Writer::long_integer(std::uint64_t value) {
+  Packer(*this).pack_uint64(value);
+}
+
+void Writer::long_bytes(std::string_view value) {
+  Packer(*this).pack_bin(static_cast<std::uint32_t>(value.size()));
+  write(value.data(), value.size());
 }
 
 void Writer::number(double value) {
@@ -41,22 +45,12 @@ void Writer::number(double value) {
   // of a field depend on its value.
   std::array<char, 9> raw{'\xcb'};
   write_big_endian(std::bit_cast<std::uint64_t>(value), raw.data() + 1);
-  frame_.append(raw.data(), raw.size());
-}
-
-void Writer::boolean(bool value) {
-  frame_.push_back(value ? '\xc3' : '\xc2');
-}
-
-void Writer::nil() {
-  frame_.push_back('\xc0');
+  write(raw.data(), raw.size());
 }
 
 void Writer::text(std::string_view value) {
-  FrameEnd end{frame_};
-  Packer packer(end);
-  packer.pack_str(static_cast<std::uint32_t>(value.size()));
-  packer.pack_str_body(value.data(), static_cast<std::uint32_t>(value.size()));
+  Packer(*this).pack_str(static_cast<std::uint32_t>(value.size()));
+  write(value.data(), value.size());
 }
 
 void Writer::text_cut(std::string_view value, std::size_t max_bytes) {
@@ -67,13 +61,6 @@ void Writer::text_cut(std::string_view value, std::size_t max_bytes) {
     value = value.substr(0, end);
   }
   text(value);
-}
-
-void Writer::bytes(std::string_view value) {
-  FrameEnd end{frame_};
-  Packer packer(end);
-  packer.pack_bin(static_cast<std::uint32_t>(value.size()));
-  packer.pack_bin_body(value.data(), static_cast<std::uint32_t>(value.size()));
 }
 
 void Writer::incarnation(const Incarnation& value) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -9,29 +10,67 @@
 
 namespace tempest::wire {
 
-/// Appends msgpack to a frame, each value in its shortest form. For the codec only.
+/// Appends msgpack to a frame, each value in its shortest form. For the codec only. The frame is
+/// good, and of its right size, once the writer is gone.
+///
+/// What small values need is inline, because millions of them are written a second; all else is
+/// msgpack-c's.
 class Writer {
  public:
-  explicit Writer(std::string& frame) : frame_(frame) {}
+  explicit Writer(std::string& frame)
+      : frame_(frame), at_(frame.data() + frame.size()), end_(at_) {}
+  ~Writer() { frame_.resize(static_cast<std::size_t>(at_ - frame_.data())); }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  /// Makes room at once for what will be written. Only a hint.
+  void reserve(std::size_t bytes) { need(bytes); }
 
   /// The head of an array: `size` values follow.
-  void array(std::size_t size);
+  void array(std::size_t size) { size < 16 ? byte(0x90 | size) : long_array(size); }
   /// The head of a map: `size` pairs follow.
   void map(std::size_t size);
-  void integer(std::uint64_t value);
+  void integer(std::uint64_t value) { value < 128 ? byte(value) : long_integer(value); }
   void number(double value);
-  void boolean(bool value);
-  void nil();
+  void boolean(bool value) { byte(value ? 0xc3 : 0xc2); }
+  void nil() { byte(0xc0); }
   /// Text, as str.
   void text(std::string_view value);
   /// Text, cut to this length at the end of a character.
   void text_cut(std::string_view value, std::size_t max_bytes);
   /// Opaque bytes, as bin.
-  void bytes(std::string_view value);
+  void bytes(std::string_view value) {
+    if (value.size() >= 256) return long_bytes(value);
+    need(2 + value.size());
+    *at_++ = '\xc4';
+    *at_++ = static_cast<char>(value.size());
+    write(value.data(), value.size());
+  }
   void incarnation(const Incarnation& value);
 
+  /// As they are. (Also what msgpack-c calls.)
+  void write(const char* data, std::size_t size) {
+    need(size);
+    if (size > 0) std::memcpy(at_, data, size);
+    at_ += size;
+  }
+
  private:
+  void byte(std::size_t value) {
+    need(1);
+    *at_++ = static_cast<char>(value);
+  }
+  void need(std::size_t size) {
+    if (static_cast<std::size_t>(end_ - at_) < size) grow(size);
+  }
+  void grow(std::size_t size);
+  void long_array(std::size_t size);
+  void long_integer(std::uint64_t value);
+  void long_bytes(std::string_view value);
+
   std::string& frame_;
+  char* at_;   ///< Where the next byte goes.
+  char* end_;  ///< Of the frame, which is longer than what has been written.
 };
 
 }  // namespace tempest::wire

@@ -93,15 +93,17 @@ TEST_CASE("The writer's values are what msgpack-c reads") {
     const std::string text(random.below(400), 't');
     const std::string raw(random.below(70'000), '\xff');
     std::string frame;
-    Writer writer(frame);
-    writer.array(5);
-    writer.integer(integer);
-    writer.number(number);
-    writer.text(text);
-    writer.bytes(raw);
-    writer.map(1);
-    writer.nil();
-    writer.boolean(true);
+    {
+      Writer writer(frame);
+      writer.array(5);
+      writer.integer(integer);
+      writer.number(number);
+      writer.text(text);
+      writer.bytes(raw);
+      writer.map(1);
+      writer.nil();
+      writer.boolean(true);
+    }
 
     const auto handle = msgpack::unpack(frame.data(), frame.size());
     const auto values = handle.get().as<std::vector<msgpack::object>>();
