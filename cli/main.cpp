@@ -30,6 +30,9 @@ const std::vector<Verb>& verbs() {
       {"validate", "Check topology files", cli::validate_command},
       {"graph", "Draw a topology", cli::graph_command},
       {"new", "Begin a project of your own", cli::new_command},
+      {"ls", "List topologies and nodes", cli::ls_command},
+      {"stats", "Watch what all nodes do", cli::stats_command},
+      {"healthcheck", "Check one node, for containers", cli::healthcheck_command},
       {"schema", "Print the JSON Schema of topology files", cli::schema_command},
       {"version", "Print the version", version_command},
   };

@@ -1,0 +1,105 @@
+#include <httplib.h>
+
+#include <algorithm>
+#include <array>
+#include <iostream>
+#include <optional>
+
+#include "cli/broker_query.hpp"
+#include "cli/commands.hpp"
+#include "stats_node/http_server.hpp"
+#include "tempest/base/spelling.hpp"
+#include "tempest/runtime/command_line.hpp"
+#include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/node_program.hpp"
+
+namespace tempest::cli {
+namespace {
+
+constexpr std::array kRoles{Role::broker, Role::source, Role::pipeline, Role::task, Role::stats};
+
+std::optional<Role> parse_role(const std::string& text) {
+  for (const Role role : kRoles) {
+    if (text == to_string(role)) return role;
+  }
+  return std::nullopt;
+}
+
+/// Without a name: the one that nodes take in this container, whose host name is its own.
+bool is_meant(const ListedNode& node, Role role, const std::string& name) {
+  if (node.role != role) return false;
+  if (!name.empty()) return node.name == name;
+  return node.name.starts_with(std::string(to_string(role)) + "@" + runtime::host_name() + ":");
+}
+
+/// Why the check fails; empty if it does not.
+std::string check_broker(const std::vector<std::string>& brokers, Duration patience) {
+  const auto nodes = ask_for_nodes(brokers, patience);
+  return nodes ? "" : nodes.error().message;
+}
+
+std::string check_node(Role role, const std::string& name, const std::vector<std::string>& brokers,
+                       Duration patience) {
+  const auto nodes = ask_for_nodes(brokers, patience);
+  if (!nodes) return nodes.error().message;
+  const auto found = std::find_if(nodes->begin(), nodes->end(), [&](const ListedNode& node) {
+    return is_meant(node, role, name);
+  });
+  if (found == nodes->end()) {
+    return "no live node " + (name.empty() ? std::string("of this host") : name) +
+           " with the role " + to_string(role) + " is registered";
+  }
+  if (found->state.starts_with("stalled")) return found->name + " is " + found->state;
+  return {};
+}
+
+std::string check_http(const std::string& address, Duration patience) {
+  std::string host;
+  int port = 0;
+  if (!stats_node::parse_address(address, host, port)) {
+    return "--http takes HOST:PORT, not '" + address + "'";
+  }
+  httplib::Client client(host, port);
+  const auto patience_us = std::chrono::duration_cast<std::chrono::microseconds>(patience).count();
+  client.set_connection_timeout(patience_us / 1'000'000, patience_us % 1'000'000);
+  client.set_read_timeout(patience_us / 1'000'000, patience_us % 1'000'000);
+  const auto answer = client.Get("/livez");
+  if (!answer) return "no answer from http://" + address + "/livez";
+  return answer->status == 200 ? "" : "http://" + address + "/livez says: " + answer->body;
+}
+
+}  // namespace
+
+int healthcheck_command(int argc, const char* const* argv) {
+  runtime::CommandLine line("tempest healthcheck",
+                            "Says by its exit code whether a node is well: 0, or 1 and why not.");
+  line.option("role", "ROLE", "broker, source, pipeline, task or stats")
+      .option("name", "NAME", "The node's name; by default any of that role on this host")
+      .list("broker", "URL", "A broker's address", "tcp://127.0.0.1:5550")
+      .option("http", "HOST:PORT", "Of a stats node: where it serves", "127.0.0.1:9100")
+      .option("timeout", "DURATION", "How long to wait", "3s")
+      .example("tempest healthcheck --role broker", "the broker answers")
+      .example("tempest healthcheck --role task --broker tcp://broker:5550",
+               "this container's worker is registered");
+  if (const auto exit = line.parse(argc, argv)) return *exit;
+  const Duration patience = line.duration("timeout");
+  const auto role = parse_role(line.text("role"));
+  if (!role) {
+    std::vector<std::string> names;
+    for (const Role known : kRoles) names.emplace_back(to_string(known));
+    const auto nearest = nearest_name(line.text("role"), names);
+    line.fail("--role is broker, source, pipeline, task or stats" +
+              (nearest ? "; did you mean '" + *nearest + "'?" : std::string()));
+  }
+  if (line.failed()) return runtime::kExitUsage;
+
+  const std::string fault =
+      *role == Role::broker  ? check_broker(line.texts("broker"), patience)
+      : *role == Role::stats ? check_http(line.text("http"), patience)
+                             : check_node(*role, line.text("name"), line.texts("broker"), patience);
+  if (fault.empty()) return runtime::kExitOk;
+  std::cerr << "tempest healthcheck: " << fault << "\n";
+  return runtime::kExitCheckFailed;
+}
+
+}  // namespace tempest::cli
