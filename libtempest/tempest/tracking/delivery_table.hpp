@@ -36,12 +36,12 @@ struct Delivery {
   std::uint32_t members = kNowhere;
   /// In flight: at which worker.
   std::uint32_t worker = kNowhere;
+  std::uint32_t attempt = 1;
   TaskId task{};
   EdgeId edge = kNoEdge;
-  std::uint16_t attempt = 1;
   DeliveryState state = DeliveryState::detached;
   std::uint8_t key_slot = 0;
-  /// In flight: when it was sent.
+  /// In flight: when it was sent. Delayed: when it is due.
   TimePoint since{};
   Payload payload;
 };
@@ -72,6 +72,9 @@ class DeliveryTable {
 
   void push_back(DeliveryList& list, std::uint32_t slot, DeliveryState state);
   void push_front(DeliveryList& list, std::uint32_t slot, DeliveryState state);
+  /// Behind `before`, which must be in this list.
+  void insert_after(DeliveryList& list, std::uint32_t before, std::uint32_t slot,
+                    DeliveryState state);
   /// Takes it out of the list it is in, which must be this one.
   void remove(DeliveryList& list, std::uint32_t slot);
 

@@ -48,24 +48,32 @@ bool KeyedQueues::settled() const {
   return std::all_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.settled(); });
 }
 
-void KeyedQueues::push(DeliveryTable& table, std::uint32_t delivery, bool front) {
-  const std::size_t index = table.at(delivery).key_slot;
-  DeliveryList& queue = slots_[index].queue;
-  if (front) {
-    table.push_front(queue, delivery, DeliveryState::ready);
-  } else {
-    table.push_back(queue, delivery, DeliveryState::ready);
-  }
-  waiting_.set(index);
+void KeyedQueues::joined(std::size_t slot) {
+  waiting_.set(slot);
   ++queued_;
 }
 
-void KeyedQueues::remove(DeliveryTable& table, std::uint32_t delivery) {
-  const std::size_t index = table.at(delivery).key_slot;
-  DeliveryList& queue = slots_[index].queue;
-  table.remove(queue, delivery);
-  if (queue.empty()) waiting_.reset(index);
+void KeyedQueues::left(std::size_t slot) {
+  if (slots_[slot].queue.empty()) waiting_.reset(slot);
   --queued_;
+}
+
+void KeyedQueues::slots_in_turn(std::uint32_t worker, std::uint64_t settled_revision,
+                                std::vector<std::size_t>& slots) const {
+  slots.clear();
+  const std::size_t first = worker < next_slot_.size() ? next_slot_[worker] : 0;
+  for (std::size_t i = 0; i < kKeySlots; ++i) {
+    const std::size_t index = (first + i) % kKeySlots;
+    if (waiting_.test(index) && slots_[index].owner == worker &&
+        slots_[index].may_send(settled_revision)) {
+      slots.push_back(index);
+    }
+  }
+}
+
+void KeyedQueues::turn_ended(std::uint32_t worker, std::size_t slot) {
+  if (next_slot_.size() <= worker) next_slot_.resize(worker + 1);
+  next_slot_[worker] = (slot + 1) % kKeySlots;
 }
 
 }  // namespace tempest::tracking

@@ -10,6 +10,7 @@
 
 #include "tempest/base/limits.hpp"
 #include "tempest/tracking/delivery_table.hpp"
+#include "tempest/tracking/waiting_line.hpp"
 
 namespace tempest::tracking {
 
@@ -30,7 +31,7 @@ std::uint32_t slot_owner(std::size_t slot, std::span<const std::string> names);
 class KeyedQueues {
  public:
   struct Slot {
-    DeliveryList queue;
+    WaitingLine queue;
     std::uint32_t in_flight = 0;
     std::uint32_t sent_to = kNowhere;  ///< Good while in_flight > 0.
     std::uint32_t owner = kNowhere;    ///< The attached worker that owns it.
@@ -57,16 +58,25 @@ class KeyedQueues {
   bool settled() const;
   std::size_t queued() const { return queued_; }
 
-  void push(DeliveryTable& table, std::uint32_t delivery, bool front);
-  void remove(DeliveryTable& table, std::uint32_t delivery);
+  /// The line in which a delivery waits, or is to.
+  WaitingLine& line_of(const Delivery& delivery) { return slots_[delivery.key_slot].queue; }
+  /// One delivery has joined the line of this slot, or left it.
+  void joined(std::size_t slot);
+  void left(std::size_t slot);
 
-  /// The slots with something queued.
-  const std::bitset<kKeySlots>& waiting() const { return waiting_; }
+  /// The slots with something that may be sent to this worker now, in the order in which it is
+  /// their turn: from where the last turn ended, so that no slot waits for ever behind busier ones
+  /// while the worker's window is small.
+  void slots_in_turn(std::uint32_t worker, std::uint64_t settled_revision,
+                     std::vector<std::size_t>& slots) const;
+  /// This slot has had its turn at the worker.
+  void turn_ended(std::uint32_t worker, std::size_t slot);
 
  private:
   std::array<Slot, kKeySlots> slots_;
   std::bitset<kKeySlots> waiting_;
   std::size_t queued_ = 0;
+  std::vector<std::size_t> next_slot_;  ///< By worker: whose turn it is.
 };
 
 }  // namespace tempest::tracking

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <tuple>
 
 namespace tempest::tracking {
 
@@ -14,38 +15,48 @@ Scheduler::Scheduler(const dag::Graph& graph, DeliveryTable& table, const QueueL
   }
 }
 
-void Scheduler::enqueue(std::uint32_t delivery) {
-  put(delivery, false);
-}
-void Scheduler::enqueue_front(std::uint32_t delivery) {
-  put(delivery, true);
+WaitingLine& Scheduler::line_of(const Delivery& delivery) {
+  TaskQueue& task = tasks_[index(delivery.task)];
+  return task.keyed ? task.keyed->line_of(delivery) : task.shuffle;
 }
 
-void Scheduler::put(std::uint32_t delivery, bool front) {
-  const Delivery& record = table_.at(delivery);
-  TaskQueue& task = tasks_[index(record.task)];
+void Scheduler::count_joined(const Delivery& delivery) {
   ++queued_;
-  queued_bytes_ += size_bytes(record);
-  if (task.keyed) {
-    task.keyed->push(table_, delivery, front);
-  } else if (front) {
-    table_.push_front(task.shuffle, delivery, DeliveryState::ready);
-  } else {
-    table_.push_back(task.shuffle, delivery, DeliveryState::ready);
-  }
+  queued_bytes_ += size_bytes(delivery);
+  TaskQueue& task = tasks_[index(delivery.task)];
+  if (task.keyed) task.keyed->joined(delivery.key_slot);
+}
+
+void Scheduler::enqueue(std::uint32_t delivery) {
+  const Delivery& record = table_.at(delivery);
+  line_of(record).push_back(table_, delivery);
+  count_joined(record);
+}
+
+void Scheduler::enqueue_front(std::uint32_t delivery) {
+  const Delivery& record = table_.at(delivery);
+  line_of(record).push_front(table_, delivery);
+  count_joined(record);
+}
+
+void Scheduler::enqueue_returned(std::uint32_t delivery) {
+  const Delivery& record = table_.at(delivery);
+  line_of(record).push_returned(table_, delivery);
+  count_joined(record);
 }
 
 void Scheduler::withdraw(std::uint32_t delivery) {
   const Delivery& record = table_.at(delivery);
   assert(record.state == DeliveryState::ready);
-  TaskQueue& task = tasks_[index(record.task)];
+  line_of(record).remove(table_, delivery);
+  count_left(record);
+}
+
+void Scheduler::count_left(const Delivery& delivery) {
   --queued_;
-  queued_bytes_ -= size_bytes(record);
-  if (task.keyed) {
-    task.keyed->remove(table_, delivery);
-  } else {
-    table_.remove(task.shuffle, delivery);
-  }
+  queued_bytes_ -= size_bytes(delivery);
+  TaskQueue& task = tasks_[index(delivery.task)];
+  if (task.keyed) task.keyed->left(delivery.key_slot);
 }
 
 std::size_t Scheduler::size_bytes(const Delivery& delivery) const {
@@ -163,27 +174,48 @@ void Scheduler::dispatch(TimePoint now, const std::vector<bool>& blocked,
   }
 }
 
+bool Scheduler::can_take(std::uint32_t number, const std::vector<bool>& blocked) const {
+  return workers_[number].live && has_room(workers_[number]) &&
+         !(number < blocked.size() && blocked[number]);
+}
+
+void Scheduler::find_candidates(TaskId task, const std::vector<bool>& blocked) {
+  candidates_.clear();
+  for (std::uint32_t number = 0; number < workers_.size(); ++number) {
+    if (can_take(number, blocked) && workers_[number].serves[index(task)]) {
+      candidates_.push_back(number);
+    }
+  }
+  const auto rank = [this](std::uint32_t number) {
+    return std::tuple(workers_[number].in_flight.size, number <= last_given_, number);
+  };
+  std::sort(candidates_.begin(), candidates_.end(),
+            [&](auto left, auto right) { return rank(left) < rank(right); });
+}
+
 void Scheduler::dispatch_shuffle(TaskId task, TimePoint now, const std::vector<bool>& blocked,
                                  std::vector<Assignment>& assignments) {
-  DeliveryList& queue = tasks_[index(task)].shuffle;
-  while (!queue.empty()) {
-    candidates_.clear();
-    for (std::uint32_t number = 0; number < workers_.size(); ++number) {
-      const Worker& worker = workers_[number];
-      if (worker.live && worker.serves[index(task)] && has_room(worker) &&
-          !(number < blocked.size() && blocked[number])) {
-        candidates_.push_back(number);
-      }
-    }
+  WaitingLine& line = tasks_[index(task)].shuffle;
+  while (!line.empty()) {
+    find_candidates(task, blocked);
     if (candidates_.empty()) return;
-    // The least busy first, each an even share of what waits.
-    std::stable_sort(candidates_.begin(), candidates_.end(), [this](auto left, auto right) {
-      return workers_[left].in_flight.size < workers_[right].in_flight.size;
-    });
-    const std::size_t share = (queue.size + candidates_.size() - 1) / candidates_.size();
+    // As water finds its level: what waits goes to the least busy until they have as much as the
+    // others, then to all alike.
+    std::size_t total = line.size();
+    std::size_t count = 0;
     for (const std::uint32_t number : candidates_) {
-      for (std::size_t i = 0; i < share && !queue.empty() && has_room(workers_[number]); ++i) {
-        send(queue.head, number, now, assignments);
+      const std::size_t has = workers_[number].in_flight.size;
+      if (count > 0 && has * count >= total) break;
+      total += has;
+      ++count;
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint32_t number = candidates_[i];
+      const std::size_t level = total / count + (i < total % count ? 1 : 0);
+      while (!line.empty() && workers_[number].in_flight.size < level &&
+             has_room(workers_[number])) {
+        send_first(line, number, now, assignments);
+        last_given_ = number;
       }
     }
   }
@@ -192,21 +224,25 @@ void Scheduler::dispatch_shuffle(TaskId task, TimePoint now, const std::vector<b
 void Scheduler::dispatch_keyed(TaskId task, TimePoint now, const std::vector<bool>& blocked,
                                std::vector<Assignment>& assignments) {
   KeyedQueues& keyed = *tasks_[index(task)].keyed;
-  for (std::size_t i = 0; i < kKeySlots; ++i) {
-    if (!keyed.waiting().test(i)) continue;
-    KeyedQueues::Slot& slot = keyed.slot(i);
-    if (!slot.may_send(settled_revision_)) continue;
-    if (slot.owner < blocked.size() && blocked[slot.owner]) continue;
-    while (!slot.queue.empty() && has_room(workers_[slot.owner])) {
-      send(slot.queue.head, slot.owner, now, assignments);
+  for (std::uint32_t number = 0; number < workers_.size(); ++number) {
+    if (!can_take(number, blocked)) continue;
+    keyed.slots_in_turn(number, settled_revision_, slots_);
+    while (!slots_.empty() && has_room(workers_[number])) {
+      for (const std::size_t slot : slots_) {
+        if (!has_room(workers_[number])) break;
+        send_first(keyed.slot(slot).queue, number, now, assignments);
+        keyed.turn_ended(number, slot);
+      }
+      std::erase_if(slots_, [&](std::size_t slot) { return keyed.slot(slot).queue.empty(); });
     }
   }
 }
 
-void Scheduler::send(std::uint32_t delivery, std::uint32_t number, TimePoint now,
-                     std::vector<Assignment>& assignments) {
-  withdraw(delivery);
+void Scheduler::send_first(WaitingLine& line, std::uint32_t number, TimePoint now,
+                           std::vector<Assignment>& assignments) {
+  const std::uint32_t delivery = line.take_front(table_);
   Delivery& record = table_.at(delivery);
+  count_left(record);
   TaskQueue& task = tasks_[index(record.task)];
   Worker& worker = workers_[number];
   record.worker = number;
@@ -241,7 +277,7 @@ void Scheduler::orphan(std::uint32_t delivery) {
 
 std::size_t Scheduler::queued(TaskId task) const {
   const TaskQueue& queue = tasks_[index(task)];
-  return queue.keyed ? queue.keyed->queued() : queue.shuffle.size;
+  return queue.keyed ? queue.keyed->queued() : queue.shuffle.size();
 }
 
 std::size_t Scheduler::workers_of(TaskId task) const {

@@ -11,6 +11,7 @@
 #include "tempest/dag/graph.hpp"
 #include "tempest/tracking/delivery_table.hpp"
 #include "tempest/tracking/key_slots.hpp"
+#include "tempest/tracking/waiting_line.hpp"
 
 namespace tempest::tracking {
 
@@ -23,7 +24,10 @@ struct QueueLimits {
 /// Decides which worker gets which delivery. Knows workers by a number it gives them, and their
 /// credit: the deliveries and bytes each may have out at once.
 ///
-/// Deeper tasks go first, so that what has been begun is finished. While more waits than
+/// A task is served after all tasks below it, so that what has been begun is finished; of the
+/// workers of a task the least busy is served first, and of a worker's key slots each in turn.
+///
+/// While more waits than
 /// QueueLimits allow, a task is given work only if nothing waits at any of its descendants: then
 /// what waits can only shrink, and something can always go on.
 class Scheduler {
@@ -34,8 +38,11 @@ class Scheduler {
 
   /// A detached delivery becomes ready, behind what waits already.
   void enqueue(std::uint32_t delivery);
-  /// The same, before what waits already: for what was out before.
+  /// The same, before what waits already: for what was out before. Of several, the one that was
+  /// sent last comes first.
   void enqueue_front(std::uint32_t delivery);
+  /// The same, but of several the one that was sent first comes first.
+  void enqueue_returned(std::uint32_t delivery);
   /// A ready delivery becomes detached.
   void withdraw(std::uint32_t delivery);
 
@@ -117,20 +124,27 @@ class Scheduler {
     std::uint64_t in_flight_bytes = 0;
   };
   struct TaskQueue {
-    DeliveryList shuffle;
+    WaitingLine shuffle;
     std::unique_ptr<KeyedQueues> keyed;  ///< Null unless grouped by key.
     std::size_t in_flight = 0;
   };
 
   static std::size_t index(TaskId task) { return static_cast<std::size_t>(task); }
-  void put(std::uint32_t delivery, bool front);
+  /// The line in which a delivery waits, or is to.
+  WaitingLine& line_of(const Delivery& delivery);
+  void count_joined(const Delivery& delivery);
+  void count_left(const Delivery& delivery);
   /// Adds the sizes of a delivery's members.
   std::size_t size_bytes(const Delivery& delivery) const;
   bool over_limits() const;
   bool may_feed(TaskId task) const;
   bool has_room(const Worker& worker) const;
-  void send(std::uint32_t delivery, std::uint32_t worker, TimePoint now,
-            std::vector<Assignment>& assignments);
+  /// Live, with room, and not blocked.
+  bool can_take(std::uint32_t worker, const std::vector<bool>& blocked) const;
+  /// Into candidates_: who can take something of the task, the least busy first.
+  void find_candidates(TaskId task, const std::vector<bool>& blocked);
+  void send_first(WaitingLine& line, std::uint32_t worker, TimePoint now,
+                  std::vector<Assignment>& assignments);
   void dispatch_shuffle(TaskId task, TimePoint now, const std::vector<bool>& blocked,
                         std::vector<Assignment>& assignments);
   void dispatch_keyed(TaskId task, TimePoint now, const std::vector<bool>& blocked,
@@ -146,7 +160,9 @@ class Scheduler {
   std::size_t queued_bytes_ = 0;
   std::uint64_t slots_revision_ = 0;
   std::uint64_t settled_revision_ = 0;
+  std::uint32_t last_given_ = 0;           ///< Of equally busy workers, those after it go first.
   std::vector<std::uint32_t> candidates_;  ///< Of dispatch_shuffle; kept for its capacity.
+  std::vector<std::size_t> slots_;         ///< Of dispatch_keyed; the same.
 };
 
 }  // namespace tempest::tracking

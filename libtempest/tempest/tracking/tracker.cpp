@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <limits>
 
 #include "tempest/base/limits.hpp"
 
@@ -90,8 +89,10 @@ void Tracker::end_tree(std::uint32_t slot) {
         release_delivery(delivery);
         break;
       case DeliveryState::delayed:
+        take_from_delayed(delivery);
+        release_delivery(delivery);
+        break;
       case DeliveryState::detached:
-        // In no list; its entry in delayed_, if any, then leads to nothing.
         release_delivery(delivery);
         break;
       case DeliveryState::member:
@@ -277,7 +278,8 @@ bool Tracker::give_back(DeliveryId id, std::uint32_t worker) {
   ++count(delivery->task).returned;
   scheduler_.settle(id.slot);
   table_.renew(id.slot);
-  scheduler_.enqueue_front(id.slot);
+  // A worker gives back in the order in which it was given.
+  scheduler_.enqueue_returned(id.slot);
   return true;
 }
 

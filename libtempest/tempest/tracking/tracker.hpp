@@ -5,7 +5,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "tempest/base/histogram.hpp"
@@ -134,7 +133,8 @@ class Tracker {
   std::uint64_t stale_results() const { return stale_results_; }
   const Histogram& tree_durations() const { return tree_durations_; }
   std::size_t trees_in_flight() const { return trees_.size(); }
-  std::size_t delayed() const { return delayed_.size(); }
+  /// Deliveries that wait for their next attempt.
+  std::size_t delayed() const { return delayed_count_; }
   /// When the oldest tree began; kNever if there is none.
   TimePoint oldest_tree() const;
   /// Bytes held for trees and deliveries, without payloads.
@@ -171,7 +171,10 @@ class Tracker {
                         const Failure& failure, TimePoint now);
   void give_up(std::uint32_t delivery, wire::FailureKind kind, std::string worker,
                std::string_view reason, TimePoint now);
-  void delay(std::uint32_t delivery, TimePoint until);
+  /// Detached becomes delayed, for this long.
+  void delay(std::uint32_t delivery, Duration wait, TimePoint now);
+  /// Delayed becomes detached.
+  void take_from_delayed(std::uint32_t delivery);
   void time_out_trees(TimePoint now);
   void time_out_deliveries(TimePoint now);
   void time_out_delivery(std::uint32_t delivery, TimePoint now);
@@ -197,8 +200,8 @@ class Tracker {
   /// With policy best_effort: what failed in a tree that goes on.
   std::map<std::uint32_t, FailedMessage> tolerated_;
   /// By when they are due, and in the order of their failing.
-  std::map<std::pair<TimePoint, std::uint64_t>, DeliveryId> delayed_;
-  std::uint64_t delays_ = 0;
+  std::map<TimePoint, DeliveryList> delayed_;
+  std::size_t delayed_count_ = 0;
   TimePoint look_at_deliveries_{};
 
   std::vector<AckedMessage> acked_;

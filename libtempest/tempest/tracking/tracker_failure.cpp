@@ -1,9 +1,7 @@
 // What the tracker does when something fails or takes too long.
 
 #include <algorithm>
-#include <cassert>
 #include <cmath>
-#include <limits>
 
 #include "tempest/base/limits.hpp"
 #include "tempest/base/quantity.hpp"
@@ -27,11 +25,14 @@ FailureRules failure_rules_of(const Topology& topology) {
 }
 
 Duration backoff_wait(const Backoff& backoff, std::uint32_t attempt, Random& random) {
+  if (backoff.initial <= Duration::zero()) return Duration::zero();
   const double exponent = attempt < 2 ? 0.0 : static_cast<double>(attempt - 2);
   const double longest = static_cast<double>(backoff.max.count());
   const double grown =
       static_cast<double>(backoff.initial.count()) * std::pow(backoff.factor, exponent);
   const double wait = std::min(grown, longest) * (1.0 - backoff.jitter * random.fraction());
+  // The largest durations round up to one that is too large to convert back.
+  if (wait >= longest) return backoff.max;
   return Duration(static_cast<Duration::rep>(wait));
 }
 
@@ -41,25 +42,32 @@ void Tracker::retry_or_give_up(std::uint32_t slot, wire::FailureKind kind, std::
   const bool may_retry = rules_.policy == FailurePolicy::retry && !failure.permanent;
   if (may_retry && failure.retry_after > Duration::zero()) {
     // The task asked for a pause: not an attempt.
-    delay(slot, now + failure.retry_after);
+    delay(slot, failure.retry_after, now);
     return;
   }
   if (may_retry && delivery.attempt < rules_.max_attempts) {
     ++delivery.attempt;
-    delay(slot, now + backoff_wait(rules_.backoff, delivery.attempt, random_));
+    delay(slot, backoff_wait(rules_.backoff, delivery.attempt, random_), now);
     return;
   }
   give_up(slot, kind, std::move(worker), failure.reason, now);
 }
 
-void Tracker::delay(std::uint32_t slot, TimePoint until) {
+void Tracker::delay(std::uint32_t slot, Duration wait, TimePoint now) {
   Delivery& delivery = table_.at(slot);
-  assert(delivery.state == DeliveryState::detached);
-  delivery.state = DeliveryState::delayed;
   ++trees_.at(delivery.tree).retries;
   ++count(delivery.task).retried;
   table_.renew(slot);
-  delayed_.emplace(std::pair(until, delays_++), table_.id_of(slot));
+  delivery.since = wait < kNever - now ? now + wait : kNever;
+  table_.push_back(delayed_[delivery.since], slot, DeliveryState::delayed);
+  ++delayed_count_;
+}
+
+void Tracker::take_from_delayed(std::uint32_t slot) {
+  const auto due = delayed_.find(table_.at(slot).since);
+  table_.remove(due->second, slot);
+  if (due->second.empty()) delayed_.erase(due);
+  --delayed_count_;
 }
 
 void Tracker::give_up(std::uint32_t slot, wire::FailureKind kind, std::string worker,
@@ -87,19 +95,16 @@ void Tracker::give_up(std::uint32_t slot, wire::FailureKind kind, std::string wo
 void Tracker::turn(TimePoint now) {
   time_out_trees(now);
   time_out_deliveries(now);
-  while (!delayed_.empty() && delayed_.begin()->first.first <= now) {
-    const DeliveryId id = delayed_.begin()->second;
-    delayed_.erase(delayed_.begin());
-    Delivery* delivery = table_.find(id);
-    if (delivery == nullptr) continue;  // Its tree has ended meanwhile.
-    delivery->state = DeliveryState::detached;
-    scheduler_.enqueue(id.slot);
+  while (!delayed_.empty() && delayed_.begin()->first <= now) {
+    const std::uint32_t slot = delayed_.begin()->second.head;
+    take_from_delayed(slot);
+    scheduler_.enqueue(slot);
   }
 }
 
 TimePoint Tracker::next_turn() const {
   TimePoint next = kNever;
-  if (!delayed_.empty()) next = delayed_.begin()->first.first;
+  if (!delayed_.empty()) next = delayed_.begin()->first;
   if (oldest_ == kNowhere) return next;
   if (rules_.tree_timeout > Duration::zero()) {
     next = std::min(next, trees_.at(oldest_).started + rules_.tree_timeout);

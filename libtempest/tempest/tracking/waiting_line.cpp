@@ -1,0 +1,35 @@
+#include "tempest/tracking/waiting_line.hpp"
+
+namespace tempest::tracking {
+
+void WaitingLine::push_back(DeliveryTable& table, std::uint32_t delivery) {
+  table.push_back(list_, delivery, DeliveryState::ready);
+}
+
+void WaitingLine::push_front(DeliveryTable& table, std::uint32_t delivery) {
+  table.push_front(list_, delivery, DeliveryState::ready);
+  if (last_returned_ == kNowhere) last_returned_ = delivery;
+}
+
+void WaitingLine::push_returned(DeliveryTable& table, std::uint32_t delivery) {
+  if (last_returned_ == kNowhere) {
+    table.push_front(list_, delivery, DeliveryState::ready);
+  } else {
+    table.insert_after(list_, last_returned_, delivery, DeliveryState::ready);
+  }
+  last_returned_ = delivery;
+}
+
+std::uint32_t WaitingLine::take_front(DeliveryTable& table) {
+  const std::uint32_t delivery = list_.head;
+  table.remove(list_, delivery);
+  last_returned_ = kNowhere;
+  return delivery;
+}
+
+void WaitingLine::remove(DeliveryTable& table, std::uint32_t delivery) {
+  if (last_returned_ == delivery) last_returned_ = table.at(delivery).previous;
+  table.remove(list_, delivery);
+}
+
+}  // namespace tempest::tracking

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+
+#include "tempest/tracking/delivery_table.hpp"
+
+namespace tempest::tracking {
+
+/// Deliveries that wait for a worker, first come, first served. What has been out at a worker and
+/// has come back stands before what has not, in the order in which it was sent: with
+/// grouping = "key" that keeps a key's messages in order while workers come and go.
+class WaitingLine {
+ public:
+  bool empty() const { return list_.empty(); }
+  std::uint32_t size() const { return list_.size; }
+
+  /// A detached delivery becomes ready, behind all.
+  void push_back(DeliveryTable& table, std::uint32_t delivery);
+  /// The same before all, for one that has come back and was sent before all others that have.
+  void push_front(DeliveryTable& table, std::uint32_t delivery);
+  /// The same behind all others that have come back, for one that was sent after them.
+  void push_returned(DeliveryTable& table, std::uint32_t delivery);
+  /// The first is taken to be sent, and is detached: should it come back, it stands before all
+  /// that is left here.
+  std::uint32_t take_front(DeliveryTable& table);
+  /// Ready becomes detached.
+  void remove(DeliveryTable& table, std::uint32_t delivery);
+
+ private:
+  DeliveryList list_;
+  /// The end of those at the front that have come back since the last was sent; kNowhere if there
+  /// are none.
+  std::uint32_t last_returned_ = kNowhere;
+};
+
+}  // namespace tempest::tracking
