@@ -76,6 +76,7 @@ Result<void> Standalone::add_coordinator() {
   settings.endpoint = kCoordinatorEndpoint;
   settings.link = link_;
   settings.drain_timeout = options_.drain_timeout;
+  settings.min_workers = options_.workers;
   part->node = std::make_unique<pipeline_node::PipelineNode>(self, std::move(settings), topology_,
                                                              runtime::random_seed());
   parts_.push_back(std::move(part));

@@ -1,5 +1,6 @@
 #include "pipeline_node/options.hpp"
 
+#include "tempest/base/limits.hpp"
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/exit_code.hpp"
 
@@ -14,6 +15,8 @@ std::optional<PipelineOptions> parse_options(int argc, const char* const* argv, 
   line.option("advertise", "HOST",
               "The host name or address under which others reach this node; by default the host "
               "it is bound to, or else this machine's name");
+  line.option("min-workers", "N",
+              "Take no messages before so many workers are there for the first time", "1");
   runtime::add_node_options(Role::pipeline, line);
   line.example("tempest-pipeline --topology Topology.toml", "with a broker on this machine");
   line.example(
@@ -29,6 +32,7 @@ std::optional<PipelineOptions> parse_options(int argc, const char* const* argv, 
   options.topology_file = line.text("topology");
   options.bind = line.text("bind");
   options.advertise = line.text("advertise");
+  options.min_workers = static_cast<std::size_t>(line.integer("min-workers", 0, kMaxNodes));
   if (options.topology_file.empty()) line.fail("which topology? give --topology Topology.toml");
   if (line.failed()) {
     exit_code = runtime::kExitUsage;

@@ -12,6 +12,7 @@ struct PipelineOptions {
   runtime::NodeOptions node;
   std::string topology_file;
   std::string bind;
+  std::size_t min_workers = 0;
   std::string advertise;  ///< The host at which others reach this node.
 };
 

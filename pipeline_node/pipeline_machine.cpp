@@ -53,6 +53,7 @@ void PipelineMachine::turn(TimePoint now, link::Effects& effects) {
   if (closed_) return;
   server_.turn(now, output_);
   carry_out({}, now, effects);
+  open_if_ready(now);
   tracker_.turn(now);
   hand_out(now);
   sort_outcomes();
@@ -182,8 +183,9 @@ void PipelineMachine::attach(Peer& peer, std::string_view body, TimePoint now) {
   wire::Attach attach;
   if (auto decoded = wire::decode(body, attach); !decoded) return malformed(peer, decoded.error());
   if (peer.role == Role::source) {
-    send_window(peer, draining_ ? 0 : settings_.source_window_messages,
-                draining_ ? 0 : settings_.source_window_bytes, now);
+    const bool has_credit = open_ && !draining_;
+    send_window(peer, has_credit ? settings_.source_window_messages : 0,
+                has_credit ? settings_.source_window_bytes : 0, now);
     return;
   }
   if (peer.role != Role::task || peer.worker) {
@@ -279,6 +281,22 @@ void PipelineMachine::send(PeerId peer, const Body& body, TimePoint now) {
 void PipelineMachine::send_window(const Peer& peer, std::uint64_t messages, std::uint64_t bytes,
                                   TimePoint now) {
   send(peer.id, wire::Window{messages, bytes}, now);
+}
+
+void PipelineMachine::open_if_ready(TimePoint now) {
+  if (open_ || draining_) return;
+  const registry::Directory& directory = member_.directory();
+  if (scheduler_.worker_count() < settings_.min_workers ||
+      directory.workers.size() < settings_.min_workers ||
+      directory.slots_settled < directory.slots_revision) {
+    return;
+  }
+  open_ = true;
+  for (const Peer& peer : peers_) {
+    if (peer.live && peer.role == Role::source) {
+      send_window(peer, settings_.source_window_messages, settings_.source_window_bytes, now);
+    }
+  }
 }
 
 // --- The directory -------------------------------------------------------------------------------

@@ -25,6 +25,9 @@ struct PipelineSettings {
   std::uint64_t source_window_messages = 65'536;
   std::uint64_t source_window_bytes = 64ULL << 20;
   tracking::QueueLimits queue_limits;
+  /// Sources get no credit before so many workers are there for the first time: so that key slots
+  /// are shared out among all of them from the first message on.
+  std::size_t min_workers = 0;
 };
 
 /// The coordinator's decisions. Takes messages from sources, has their deliveries done by workers
@@ -84,6 +87,8 @@ class PipelineMachine {
                        TimePoint now);
   void malformed(const Peer& peer, const Error& error);
   void send_window(const Peer& peer, std::uint64_t messages, std::uint64_t bytes, TimePoint now);
+  /// Gives every source its credit, once enough workers are there.
+  void open_if_ready(TimePoint now);
 
   /// Carries a link's output out: its frames become effects, its events are handled.
   void carry_out(const SharedBytes& frame, TimePoint now, link::Effects& effects);
@@ -116,6 +121,7 @@ class PipelineMachine {
   std::vector<tracking::Scheduler::Assignment> assignments_;
   std::uint64_t settlement_told_ = 0;
 
+  bool open_ = false;  ///< Sources have credit.
   bool draining_ = false;
   bool closed_ = false;
   TimePoint drain_until_ = kNever;
