@@ -86,10 +86,10 @@ void SourceMachine::take_plan(Plan plan, link::Effects& effects) {
 
 void SourceMachine::take(Response response, TimePoint now, link::Effects& effects) {
   if (finished_) return;
-  std::visit([&](auto&& done) { take(std::move(done), now, effects); }, std::move(response));
+  std::visit([&](auto&& done) { settle(std::move(done), now, effects); }, std::move(response));
 }
 
-void SourceMachine::take(OpenDone done, TimePoint now, link::Effects& effects) {
+void SourceMachine::settle(OpenDone done, TimePoint now, link::Effects& effects) {
   open_out_ = false;
   warn(done.warnings, effects);
   held_tokens_known_ = false;
@@ -104,7 +104,7 @@ void SourceMachine::take(OpenDone done, TimePoint now, link::Effects& effects) {
   pace_ = ReadPace(plan_->source);
 }
 
-void SourceMachine::take(PollDone done, TimePoint now, link::Effects& effects) {
+void SourceMachine::settle(PollDone done, TimePoint now, link::Effects& effects) {
   poll_out_ = false;
   warn(done.warnings, effects);
   if (!done.result) {
@@ -160,7 +160,7 @@ bool SourceMachine::is_held(const SourceToken& token) {
   return !held_tokens_.insert(token).second;
 }
 
-void SourceMachine::take(AckDone done, TimePoint now, link::Effects& effects) {
+void SourceMachine::settle(AckDone done, TimePoint now, link::Effects& effects) {
   ack_out_ = false;
   if (!done.result) {
     store_.prepend(to_ack_, acking_);
@@ -187,7 +187,7 @@ void SourceMachine::take(AckDone done, TimePoint now, link::Effects& effects) {
   if (store_.empty()) pace_.became_idle(now);
 }
 
-void SourceMachine::take(DeadLettersDone done, TimePoint now, link::Effects& effects) {
+void SourceMachine::settle(DeadLettersDone done, TimePoint now, link::Effects& effects) {
   if (!done.result) {
     if (dead_letters_.failed(now)) {
       effects.notify(Level::error,

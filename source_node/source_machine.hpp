@@ -87,10 +87,10 @@ class SourceMachine {
   // The topology, and the source's own life (source_machine.cpp).
   void take_directory(TimePoint now, link::Effects& effects);
   void take_plan(Plan plan, link::Effects& effects);
-  void take(OpenDone done, TimePoint now, link::Effects& effects);
-  void take(PollDone done, TimePoint now, link::Effects& effects);
-  void take(AckDone done, TimePoint now, link::Effects& effects);
-  void take(DeadLettersDone done, TimePoint now, link::Effects& effects);
+  void settle(OpenDone done, TimePoint now, link::Effects& effects);
+  void settle(PollDone done, TimePoint now, link::Effects& effects);
+  void settle(AckDone done, TimePoint now, link::Effects& effects);
+  void settle(DeadLettersDone done, TimePoint now, link::Effects& effects);
   void read(SourceBatch batch, TimePoint now, link::Effects& effects);
   bool is_held(const SourceToken& token);
   void source_worked(link::Effects& effects);

@@ -1,0 +1,158 @@
+#include <catch2/catch.hpp>
+
+#include "source_harness.hpp"
+
+using namespace tempest;
+using namespace tempest::source_node;
+using namespace std::chrono_literals;
+
+TEST_CASE("a finite source is drained once everything is acked") {
+  SourceHarness harness(SourceHarness::default_plan(), true);
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.source.finite = true;
+  harness.fill(3);
+  harness.pass(1s, 10ms);
+  CHECK_FALSE(harness.finished);
+  coordinator.ack_all(harness.now);
+  harness.step();
+  CHECK_FALSE(harness.finished);
+  harness.run();
+  CHECK(harness.finished);
+  CHECK_FALSE(harness.machine.failure());
+  CHECK(harness.source.acked.size() == 3);
+}
+
+TEST_CASE("a finite source that was not asked to end stays, drained") {
+  SourceHarness harness;
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.source.finite = true;
+  harness.fill(3);
+  harness.run();
+  coordinator.ack_all(harness.now);
+  harness.run();
+  const std::size_t polls = harness.source.polls.size();
+  harness.pass(2s, 10ms);
+  CHECK_FALSE(harness.finished);
+  CHECK(harness.machine.state() == "drained");
+  CHECK(harness.source.polls.size() == polls);
+}
+
+TEST_CASE("messages left unacked do not keep a drained node from ending") {
+  Plan plan = SourceHarness::default_plan();
+  plan.failure.policy = FailurePolicy::none;
+  SourceHarness harness(plan, true);
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.source.finite = true;
+  harness.fill(1);
+  harness.run();
+  coordinator.fail(coordinator.received[0].id, wire::FailureKind::error, harness.now);
+  harness.run();
+  CHECK(harness.finished);
+  CHECK(harness.numbers().failed == 1);
+}
+
+TEST_CASE("an endless source is drained after two empty polls with nothing pending") {
+  SourceHarness harness(SourceHarness::default_plan(), true);
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(3);
+  harness.pass(3s, 10ms);
+  CHECK_FALSE(harness.finished);
+  coordinator.ack_all(harness.now);
+  harness.run();
+  CHECK_FALSE(harness.finished);
+  const std::size_t polls = harness.source.polls.size();
+  harness.pass(3s, 10ms);
+  CHECK(harness.finished);
+  CHECK(harness.source.polls.size() >= polls + 1);
+}
+
+TEST_CASE("stop reads no more, and lets what is out there finish and be acked") {
+  SourceHarness harness;
+  FakeCoordinator& coordinator = harness.add_coordinator("a", 5);
+  harness.fill(10);
+  harness.run();
+  harness.stop();
+  harness.pass(1s, 10ms);
+  CHECK_FALSE(harness.finished);
+  CHECK(harness.numbers().pending == 5);
+  coordinator.ack_all(harness.now);
+  harness.run();
+  CHECK(coordinator.received.empty());
+  CHECK(harness.finished);
+  CHECK(harness.source.acked.size() == 5);
+}
+
+TEST_CASE("stop waits for an ack that failed, and for a dead letter") {
+  Plan plan = SourceHarness::default_plan();
+  plan.failure.dead_letter = Endpoint{"fake", {}};
+  SourceHarness harness(plan);
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(2);
+  harness.run();
+  harness.source.acks_fail = true;
+  harness.source.sink_away = true;
+  harness.stop();
+  coordinator.ack({coordinator.received[0].id}, harness.now);
+  coordinator.fail(coordinator.received[1].id, wire::FailureKind::error, harness.now);
+  harness.pass(1s, 10ms);
+  CHECK_FALSE(harness.finished);
+  harness.source.acks_fail = false;
+  harness.source.sink_away = false;
+  harness.pass(3s, 10ms);
+  CHECK(harness.finished);
+  CHECK(harness.source.acked.size() == 2);
+  CHECK(harness.source.dead_letters.size() == 1);
+}
+
+TEST_CASE("stop ends when its time is up, with the rest left unacked") {
+  SourceHarness harness;
+  harness.add_coordinator("a");
+  harness.fill(2);
+  harness.run();
+  harness.stop();
+  harness.pass(4900ms, 10ms);
+  CHECK_FALSE(harness.finished);
+  harness.pass(200ms, 10ms);
+  CHECK(harness.finished);
+  CHECK(harness.source.acked.empty());
+  CHECK(harness.notified("left unacked"));
+}
+
+TEST_CASE("a second stop ends at once") {
+  SourceHarness harness;
+  harness.add_coordinator("a");
+  harness.fill(2);
+  harness.run();
+  harness.stop();
+  harness.stop(true);
+  harness.step();
+  CHECK(harness.finished);
+}
+
+TEST_CASE("messages of a coordinator lost while stopping are left to the source") {
+  SourceHarness harness;
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(2);
+  harness.run();
+  harness.stop();
+  coordinator.restart();
+  harness.pass(4s, 10ms);
+  CHECK(harness.finished);
+  CHECK(harness.source.acked.empty());
+}
+
+TEST_CASE("what a poll brings after the stop is left to the source") {
+  SourceHarness harness;
+  harness.add_coordinator("a");
+  harness.run();
+  harness.pass(100ms);
+  harness.fill(1);
+  harness.now += 2s;
+  harness.step();
+  REQUIRE(harness.waiting<PollRequest>() != nullptr);
+  harness.stop();
+  harness.serve_one();
+  harness.step();
+  CHECK(harness.finished);
+  CHECK(harness.numbers().read == 0);
+}

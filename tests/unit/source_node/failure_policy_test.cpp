@@ -1,0 +1,170 @@
+#include <catch2/catch.hpp>
+
+#include "source_harness.hpp"
+
+using namespace tempest;
+using namespace tempest::source_node;
+using namespace std::chrono_literals;
+using wire::FailureKind;
+
+namespace {
+
+Plan plan_with(FailurePolicy policy, bool dead_letter) {
+  Plan plan = SourceHarness::default_plan();
+  plan.failure.policy = policy;
+  plan.failure.max_attempts = 3;
+  if (dead_letter) plan.failure.dead_letter = Endpoint{"fake", {}};
+  return plan;
+}
+
+}  // namespace
+
+TEST_CASE("policy none leaves a failed message unacked and forgets it") {
+  SourceHarness harness(plan_with(FailurePolicy::none, true));
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(1);
+  harness.run();
+  const auto kind = GENERATE(FailureKind::error, FailureKind::timeout);
+  coordinator.fail(coordinator.received[0].id, kind, harness.now);
+  harness.run();
+  CHECK(harness.source.acked.empty());
+  CHECK(harness.source.dead_letters.empty());
+  CHECK(harness.numbers().failed == 1);
+  CHECK(harness.numbers().left == 1);
+  CHECK(harness.numbers().pending == 0);
+
+  SECTION("and takes it anew when the source gives it again") {
+    PollDone again;
+    again.batch.redelivered = true;
+    again.batch.messages.push_back({"0", "", SourceToken{0, 0}});
+    link::Effects effects;
+    harness.machine.take(std::move(again), harness.now, effects);
+    harness.run();
+    CHECK(coordinator.received.size() == 2);
+  }
+}
+
+TEST_CASE("policy best_effort acks a failed message") {
+  SourceHarness harness(plan_with(FailurePolicy::best_effort, false));
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(1);
+  harness.run();
+  coordinator.fail(coordinator.received[0].id, FailureKind::error, harness.now);
+  harness.run();
+  CHECK(harness.source.acked.size() == 1);
+  CHECK(harness.numbers().failed == 1);
+  CHECK(harness.numbers().acked == 1);
+  CHECK(harness.numbers().left == 0);
+}
+
+TEST_CASE("policy retry dead-letters what the coordinator has given up, then acks it") {
+  SourceHarness harness(plan_with(FailurePolicy::retry, true));
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(2);
+  harness.run();
+  const auto kind =
+      GENERATE(FailureKind::error, FailureKind::task_timeout, FailureKind::worker_lost);
+  coordinator.fail(coordinator.received[1].id, kind, harness.now);
+  harness.step();
+
+  REQUIRE(harness.waiting<DeadLetterRequest>() != nullptr);
+  CHECK(harness.waiting<AckRequest>() == nullptr);
+  harness.run();
+  REQUIRE(harness.source.dead_letters.size() == 1);
+  const DeadLetter& letter = harness.source.dead_letters[0];
+  CHECK(letter.payload == "1");
+  CHECK(letter.topology == "test");
+  CHECK(letter.version == "v1");
+  CHECK(letter.failing_payload == "the word");
+  REQUIRE(letter.attempts.size() == 1);
+  CHECK(letter.attempts[0].kind == kind);
+  CHECK(letter.attempts[0].task == "count");
+  CHECK(letter.attempts[0].worker == "worker-1");
+  CHECK(letter.attempts[0].reason == "no such word");
+  CHECK(letter.attempts[0].delivery_attempts == 3);
+  CHECK(harness.source.acked == std::vector<SourceToken>{{0, 1}});
+  CHECK(harness.numbers().dead_lettered == 1);
+  CHECK(harness.numbers().failed == 1);
+}
+
+TEST_CASE("policy retry sends a timed-out message again with backoff, up to max_attempts") {
+  SourceHarness harness(plan_with(FailurePolicy::retry, true));
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(1);
+  harness.run();
+
+  coordinator.fail(coordinator.received[0].id, FailureKind::timeout, harness.now);
+  harness.pass(95ms);
+  CHECK(coordinator.received.size() == 1);
+  harness.pass(10ms);
+  REQUIRE(coordinator.received.size() == 2);
+
+  coordinator.fail(coordinator.received[1].id, FailureKind::coordinator_lost, harness.now);
+  harness.pass(195ms);
+  CHECK(coordinator.received.size() == 2);
+  harness.pass(10ms);
+  REQUIRE(coordinator.received.size() == 3);
+  CHECK(harness.numbers().resent == 2);
+  CHECK(harness.numbers().failed == 0);
+
+  SECTION("the last attempt may succeed") {
+    coordinator.ack({coordinator.received[2].id}, harness.now);
+    harness.run();
+    CHECK(harness.numbers().acked == 1);
+    CHECK(harness.source.dead_letters.empty());
+  }
+  SECTION("or end in the dead letters, with every attempt") {
+    coordinator.fail(coordinator.received[2].id, FailureKind::timeout, harness.now);
+    harness.run();
+    REQUIRE(harness.source.dead_letters.size() == 1);
+    CHECK(harness.source.dead_letters[0].attempts.size() == 3);
+    CHECK(harness.source.acked.size() == 1);
+  }
+}
+
+TEST_CASE("without a dead-letter sink an exhausted message is left unacked, and said so") {
+  SourceHarness harness(plan_with(FailurePolicy::retry, false));
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(3);
+  harness.run();
+  for (const auto& received : coordinator.received) {
+    coordinator.fail(received.id, FailureKind::error, harness.now);
+  }
+  harness.run();
+  CHECK(harness.source.acked.empty());
+  CHECK(harness.numbers().left == 3);
+  CHECK(harness.numbers().pending == 0);
+  CHECK(harness.notified("no [failure] dead_letter"));
+}
+
+TEST_CASE("dead letters that cannot be written wait, and so do their acks") {
+  SourceHarness harness(plan_with(FailurePolicy::retry, true));
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(2);
+  harness.run();
+  harness.source.sink_away = true;
+  coordinator.fail(coordinator.received[0].id, FailureKind::error, harness.now);
+  harness.run();
+  coordinator.fail(coordinator.received[1].id, FailureKind::error, harness.now);
+  harness.pass(3s, 10ms);
+  CHECK(harness.source.acked.empty());
+  CHECK(harness.numbers().pending == 2);
+  CHECK(harness.machine.state() == "stalled: dead letters cannot be written");
+
+  harness.source.sink_away = false;
+  harness.pass(6s, 10ms);
+  CHECK(harness.source.dead_letters.size() == 2);
+  CHECK(harness.source.acked.size() == 2);
+  CHECK(harness.numbers().pending == 0);
+}
+
+TEST_CASE("a message too large for any frame is failed, not sent") {
+  SourceHarness harness(plan_with(FailurePolicy::retry, true));
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(1, kMaxPayloadBytes + 1);
+  harness.fill(1);
+  harness.run();
+  CHECK(coordinator.payloads() == std::vector<std::string>{"1"});
+  CHECK(harness.source.dead_letters.size() == 1);
+  CHECK(harness.source.acked == std::vector<SourceToken>{{0, 0}});
+}

@@ -1,0 +1,68 @@
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cstdio>
+
+#include "source_harness.hpp"
+#include "tempest/wire/codec.hpp"
+
+using namespace tempest;
+using namespace tempest::source_node;
+
+// Hidden: run it by name, built for release. The machine alone, without source, sockets or threads.
+TEST_CASE("speed of the source machine", "[.][speed]") {
+  constexpr std::size_t kMessages = 4'000'000;
+  SourceHarness harness;
+  FakeCoordinator& coordinator = harness.add_coordinator("a", 20'000);
+  harness.run();
+  harness.now += std::chrono::milliseconds(20);
+  harness.step();
+
+  std::chrono::nanoseconds spent{0};
+  std::uint64_t next = 0;
+  std::vector<Request> requests;
+  link::Effects effects;
+  wire::Messages messages;
+  std::vector<MessageId> ids;
+  std::optional<Request> poll = std::move(harness.requests.front());
+  std::optional<Request> ack;
+  const auto timed = [&spent](auto call) {
+    const auto begin = std::chrono::steady_clock::now();
+    call();
+    spent += std::chrono::steady_clock::now() - begin;
+  };
+  while (harness.numbers().acked < kMessages) {
+    harness.now += std::chrono::microseconds(300);
+    if (poll) {
+      PollDone done;
+      const std::size_t count = std::get<PollRequest>(*poll).max_messages;
+      for (std::size_t i = 0; i < count; ++i) {
+        done.batch.messages.push_back({std::string(100, 'x'), {}, SourceToken{0, next++}});
+      }
+      poll.reset();
+      timed([&] { harness.machine.take(std::move(done), harness.now, effects); });
+    }
+    if (ack) {
+      ack.reset();
+      timed([&] { harness.machine.take(AckDone{}, harness.now, effects); });
+    }
+    timed([&] { harness.machine.turn(harness.now, effects, requests); });
+    for (Request& request : requests) {
+      (std::holds_alternative<PollRequest>(request) ? poll : ack) = std::move(request);
+    }
+    requests.clear();
+    for (const auto& send : effects.sends) coordinator.receive(send.frame.view(), harness.now);
+    effects.sends.clear();
+    effects.notices.clear();
+    if (!coordinator.received.empty()) coordinator.ack_all(harness.now);
+    coordinator.turn(harness.now);
+    const auto frames = std::exchange(coordinator.output.frames, {});
+    for (const auto& frame : frames) {
+      timed([&] {
+        harness.machine.receive({link::kFirstCoordinator, {}, frame.frame}, harness.now, effects);
+      });
+    }
+  }
+  const double seconds = std::chrono::duration<double>(spent).count();
+  std::printf("%.2f M messages/s, %.0f ns each\n", kMessages / seconds / 1e6,
+              seconds * 1e9 / kMessages);
+}
