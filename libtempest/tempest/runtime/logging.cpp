@@ -99,7 +99,9 @@ void Log::write(const link::Notice& notice) {
     });
   }
   std::uint64_t left_out = 0;
-  const auto found = repeats_.find(notice.text);
+  std::string key = notice.text;
+  for (const auto& [name, value] : notice.fields) key += '\n' + value;
+  const auto found = repeats_.find(key);
   if (found != repeats_.end()) {
     if (now - found->second.written < kRepeatInterval) {
       ++found->second.left_out;
@@ -108,7 +110,7 @@ void Log::write(const link::Notice& notice) {
     left_out = found->second.left_out;
     found->second = {now, 0};
   } else if (repeats_.size() < kMaxRemembered) {
-    repeats_.emplace(notice.text, Repeat{now, 0});
+    repeats_.emplace(std::move(key), Repeat{now, 0});
   }
   const std::string line = log_format == LogFormat::json ? as_json(node_, notice, left_out)
                                                          : as_text(node_, notice, left_out);

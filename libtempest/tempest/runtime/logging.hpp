@@ -22,7 +22,7 @@ class Log {
  public:
   explicit Log(std::string node) : node_(std::move(node)) {}
 
-  /// Times are UTC, RFC 3339. Repeats of one text within five seconds are left out, and their
+  /// Times are UTC, RFC 3339. Repeats of one line within five seconds are left out, and their
   /// number reported with the next that is written.
   void write(const link::Notice& notice);
   void info(std::string text) { write({link::Notice::Level::info, std::move(text), {}}); }
