@@ -59,6 +59,7 @@ using Request = std::variant<OpenRequest, PollRequest, AckRequest, DeadLetterReq
 struct OpenDone {
   Result<void> result;
   std::vector<std::string> warnings;
+  bool finite = false;  ///< Source::is_finite().
 };
 struct PollDone {
   Result<void> result;

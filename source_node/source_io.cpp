@@ -115,7 +115,10 @@ class SourceIo::Impl {
         sink_.endpoint = std::move(*sink);
       }
       source_.endpoint = std::move(*source);
-      return source_.use([](Source&) -> Result<void> { return {}; });
+      return source_.use([&](Source& opened) -> Result<void> {
+        done.finite = opened.is_finite();
+        return {};
+      });
     });
     done.warnings = warnings();
     return done;

@@ -99,6 +99,7 @@ void SourceMachine::settle(OpenDone done, TimePoint now, link::Effects& effects)
   }
   source_worked(effects);
   opened_ = true;
+  finite_ = done.finite;
   numbers_.ended = false;
   idle_polls_ = 0;
   pace_ = ReadPace(plan_->source);
@@ -278,6 +279,8 @@ void SourceMachine::ask_source(TimePoint now, std::vector<Request>& requests) {
     return;
   }
   if (poll_out_ || numbers_.ended || next_plan_ || !coordinators_.any_open()) return;
+  // Another poll could block, and the end would wait behind it, again and again.
+  if (options_.exit_when_drained && drained()) return;
   if (auto poll = pace_.next({store_.count(), store_.bytes()}, now)) {
     poll_out_ = true;
     requests.push_back(std::move(*poll));
@@ -333,11 +336,12 @@ void SourceMachine::check_end(TimePoint now, link::Effects& effects) {
     }
     return;
   }
-  if (!options_.exit_when_drained || !opened_ || next_plan_ || !store_.empty()) return;
-  if (!nothing_out()) return;
-  if (numbers_.ended || idle_polls_ >= kIdlePollsToDrain) {
-    finish("drained", now, effects);
-  }
+  if (options_.exit_when_drained && drained() && nothing_out()) finish("drained", now, effects);
+}
+
+bool SourceMachine::drained() const {
+  if (!opened_ || next_plan_ || !store_.empty()) return false;
+  return numbers_.ended || (!finite_ && idle_polls_ >= kIdlePollsToDrain);
 }
 
 void SourceMachine::finish(std::string_view reason, TimePoint now, link::Effects& effects) {

@@ -101,6 +101,8 @@ class SourceMachine {
   void ask_acks(TimePoint now, std::vector<Request>& requests);
   void ask_source(TimePoint now, std::vector<Request>& requests);
   bool nothing_out() const;
+  /// Everything the source had is read and done.
+  bool drained() const;
   void check_end(TimePoint now, link::Effects& effects);
   void finish(std::string_view reason, TimePoint now, link::Effects& effects);
   void show_state(TimePoint now, link::Effects& effects);
@@ -142,6 +144,7 @@ class SourceMachine {
   bool open_out_ = false;
   bool poll_out_ = false;
   bool ack_out_ = false;
+  bool finite_ = false;      ///< The source itself says when it has ended.
   unsigned idle_polls_ = 0;  ///< Empty ones in a row, with nothing pending.
 
   MessageStore store_;

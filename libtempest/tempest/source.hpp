@@ -64,6 +64,10 @@ class Source {
   /// too large to be read): each is given once. Asked for after every open() and poll().
   virtual std::vector<std::string> take_warnings() { return {}; }
 
+  /// True if some poll will set `ended`. Of any other source an empty poll, with nothing pending,
+  /// is all the end there is.
+  virtual bool is_finite() const { return false; }
+
   /// For log lines and dead letters: "1700000000000-0", "line 17".
   virtual std::string describe(const SourceToken& token) const = 0;
 };

@@ -22,6 +22,7 @@ class GeneratorSource : public Source {
   Result<void> open() override;
   Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override;
   Result<void> ack(std::span<const SourceToken> tokens) override;
+  bool is_finite() const override { return true; }
   std::string describe(const SourceToken& token) const override;
 
  private:

@@ -20,6 +20,7 @@ class LinesSource : public Source {
   Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override;
   Result<void> ack(std::span<const SourceToken> tokens) override;
   std::vector<std::string> take_warnings() override;
+  bool is_finite() const override { return true; }
   std::string describe(const SourceToken& token) const override;
 
  private:

@@ -66,6 +66,35 @@ TEST_CASE("an endless source is drained after two empty polls with nothing pendi
   CHECK(harness.source.polls.size() >= polls + 1);
 }
 
+TEST_CASE("a finite source that is only slow is not taken for drained") {
+  SourceHarness harness(SourceHarness::default_plan(), true);
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.source.finite = true;
+  harness.source.more_to_come = true;
+  harness.fill(1);
+  harness.run();
+  coordinator.ack_all(harness.now);
+  harness.pass(60s, 100ms);
+  CHECK_FALSE(harness.finished);
+  harness.source.more_to_come = false;
+  harness.pass(5s, 100ms);
+  CHECK(harness.finished);
+}
+
+TEST_CASE("a source found drained is not polled again, so that the end need not wait for a poll") {
+  SourceHarness harness(SourceHarness::default_plan(), true);
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(1);
+  harness.run();
+  coordinator.ack_all(harness.now);
+  harness.run();
+  const std::size_t polls = harness.source.polls.size();
+  harness.pass(10s, 10ms);
+  CHECK(harness.finished);
+  CHECK(harness.source.polls.size() <= polls + 2);
+  CHECK(harness.requests.empty());
+}
+
 TEST_CASE("stop reads no more, and lets what is out there finish and be acked") {
   SourceHarness harness;
   FakeCoordinator& coordinator = harness.add_coordinator("a", 5);

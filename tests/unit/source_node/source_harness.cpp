@@ -235,6 +235,7 @@ bool SourceHarness::serve_one() {
     OpenDone done;
     ++source.opens;
     if (source.away) done.result = gone;
+    done.finite = source.finite;
     machine.take(std::move(done), now, effects_);
   } else if (const auto* poll = std::get_if<PollRequest>(&request)) {
     PollDone done;
@@ -247,7 +248,7 @@ bool SourceHarness::serve_one() {
         done.batch.messages.push_back(std::move(source.backlog.front()));
         source.backlog.pop_front();
       }
-      done.batch.ended = source.finite && source.backlog.empty();
+      done.batch.ended = source.finite && source.backlog.empty() && !source.more_to_come;
     }
     machine.take(std::move(done), now, effects_);
   } else if (const auto* ack = std::get_if<AckRequest>(&request)) {

@@ -56,6 +56,7 @@ class FakeCoordinator {
 struct FakeSource {
   std::deque<SourceMessage> backlog;
   bool finite = false;
+  bool more_to_come = false;  ///< Of a finite one: it has not ended yet.
   bool away = false;
   bool acks_fail = false;
   bool sink_away = false;
