@@ -43,6 +43,11 @@ class HttpServer::Impl {
  public:
   explicit Impl(StatsBoard& board) {
     server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+    // By default two servers share one port, and each gets some of the requests.
+    server_.set_socket_options([](socket_t socket) {
+      const int on = 1;
+      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    });
     server_.set_read_timeout(kTimeoutSeconds);
     server_.set_write_timeout(kTimeoutSeconds);
     server_.set_payload_max_length(kMaxRequestBytes);
