@@ -32,4 +32,9 @@ std::optional<Topology> load_checked_topology(const std::string& file,
   return std::nullopt;
 }
 
+bool ends_by_itself(const SourceDefinition& source) {
+  if (source.endpoint.type == "lines") return true;
+  return source.endpoint.type == "generator" && source.endpoint.settings.integer("count") > 0;
+}
+
 }  // namespace tempest::cli

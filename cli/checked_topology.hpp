@@ -19,4 +19,7 @@ struct LibraryOptions {
 std::optional<Topology> load_checked_topology(const std::string& file,
                                               const LibraryOptions& libraries, int& exit_code);
 
+/// True for sources that come to an end by themselves: a run ends with them.
+bool ends_by_itself(const SourceDefinition& source);
+
 }  // namespace tempest::cli

@@ -4,6 +4,7 @@
 /// gives the exit code.
 namespace tempest::cli {
 
+int up_command(int argc, const char* const* argv);
 int validate_command(int argc, const char* const* argv);
 int graph_command(int argc, const char* const* argv);
 int schema_command(int argc, const char* const* argv);

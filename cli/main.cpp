@@ -27,6 +27,7 @@ struct Verb {
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> table = {
       {"run", "Run a topology in this process", cli::run_command},
+      {"up", "Run it as separate processes on this machine", cli::up_command},
       {"validate", "Check topology files", cli::validate_command},
       {"graph", "Draw a topology", cli::graph_command},
       {"new", "Begin a project of your own", cli::new_command},

@@ -22,12 +22,6 @@ namespace {
 
 constexpr Duration kProgressInterval = std::chrono::milliseconds(200);
 
-/// Sources that come to an end by themselves: the run ends with them.
-bool is_finite(const SourceDefinition& source) {
-  if (source.endpoint.type == "lines") return true;
-  return source.endpoint.type == "generator" && source.endpoint.settings.integer("count") > 0;
-}
-
 double seconds_of(const source_node::SourceNumbers& numbers) {
   if (numbers.last_ack_at <= numbers.first_read_at) return 0;
   return std::chrono::duration<double>(numbers.last_ack_at - numbers.first_read_at).count();
@@ -135,7 +129,8 @@ int run_command(int argc, const char* const* argv) {
   int exit_code = runtime::kExitOk;
   auto topology = load_checked_topology(file, {options.libraries, options.library_path}, exit_code);
   if (!topology) return exit_code;
-  options.exit_when_drained = line.has_flag("exit-when-drained") || is_finite(topology->source);
+  options.exit_when_drained =
+      line.has_flag("exit-when-drained") || ends_by_itself(topology->source);
   return run(std::move(*topology), options, line.has_flag("json"), line.has_flag("quiet"));
 }
 

@@ -7,6 +7,8 @@ Usage: cluster_test.py FOLDER_OF_PROGRAMS [unittest arguments]
 import collections
 import json
 import os
+import re
+import signal
 import sys
 import threading
 import unittest
@@ -242,6 +244,67 @@ class AsNineProcesses(unittest.TestCase):
     def test_all_is_acked_when_workers_start_before_coordinators_and_the_source_last(self):
         self.run_in_order(lambda names: sorted(
             names, key=lambda name: (name == "source", not name.startswith("task"), name)))
+
+
+class Supervised(unittest.TestCase):
+    """tempest up: the nodes as processes that are started again when they die."""
+
+    def test_whatever_is_killed_is_started_again_and_every_line_arrives(self):
+        count = 20_000
+        with processes.Cluster(BINARIES) as cluster:
+            out = cluster.path("out.txt")
+            cluster.write("in.txt", "".join(f"line-{i:05d}\n" for i in range(count)))
+            topology = cluster.write("Topology.toml", f"""
+                name = "supervised"
+                [source]
+                type = "lines"
+                path = "{cluster.path('in.txt')}"
+                [[task]]
+                name = "pace"
+                uses = "sleep"
+                sleep = {{ time = "500us" }}
+                [[task]]
+                name = "out"
+                uses = "sink"
+                after = ["pace"]
+                sink = {{ type = "lines", path = "{out}" }}
+                """)
+            up = processes.Node(cluster.folder, "up", [
+                cluster.program("tempest"), "up", topology, "--workers", "2", "--broker",
+                cluster.broker_url, "--http", ""])
+            cluster.nodes["up"] = up
+
+            def pid_of(name):
+                return int(re.findall(rf"started {name}, process (\d+)", up.log())[-1])
+
+            def written(lines):
+                return lambda: (os.path.exists(out) and
+                                os.path.getsize(out) > lines * len("line-00000\n"))
+
+            processes.wait_until(written(1000), "the first lines")
+            for progress, name in ((2000, "task-1"), (3000, "broker"), (4000, "pipeline"),
+                                   (5000, "stats")):
+                os.kill(pid_of(name), signal.SIGKILL)
+                processes.wait_until(
+                    lambda name=name: up.log().count(f"started {name}, process") == 2,
+                    f"{name} to be started again")
+                processes.wait_until(written(progress), f"progress after {name} was killed")
+            self.assertEqual(up.wait(100), 0)
+            self.assertEqual(set(lines_of(out)), {f"line-{i:05d}" for i in range(count)})
+
+    def test_a_topology_that_cannot_be_built_ends_it_with_78(self):
+        with processes.Cluster(BINARIES) as cluster:
+            topology = cluster.write("Topology.toml", """
+                name = "hopeless"
+                [source]
+                type = "generator"
+                [[task]]
+                name = "out"
+                uses = "nowhere:Task"
+                """)
+            result = cluster.tempest("up", topology, check=False)
+            self.assertEqual(result.returncode, 78)
+            self.assertIn("Topology.toml:7:", result.stderr)
 
 
 class Looking(unittest.TestCase):
