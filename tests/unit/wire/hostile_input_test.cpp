@@ -263,10 +263,12 @@ TEST_CASE("Numbers are understood in any width, and negative ones refused") {
 }
 
 TEST_CASE("Text may come as bin, and bytes as str") {
+  const std::string frame = bytes({0x93, 6, 1, 0xc4, 2, 'o', 'k'});
   Bye bye;
-  REQUIRE(decode(bytes({0x93, 6, 1, 0xc4, 2, 'o', 'k'}), bye).ok());
+  REQUIRE(decode(frame, bye).ok());
   CHECK(bye.reason == "ok");
+  const std::string body = bytes({0x91, 0x91, 0x92, 1, 0xa2, 'h', 'i'});
   Messages messages;
-  REQUIRE(decode(bytes({0x91, 0x91, 0x92, 1, 0xa2, 'h', 'i'}), messages).ok());
+  REQUIRE(decode(body, messages).ok());
   CHECK(messages.items[0].payload == "hi");
 }
