@@ -1,12 +1,24 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 
 #include "source_harness.hpp"
 #include "tempest/wire/codec.hpp"
 
 using namespace tempest;
 using namespace tempest::source_node;
+
+namespace {
+
+/// Of this thread: what else the machine does is left out.
+std::chrono::nanoseconds processor_time() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+}  // namespace
 
 // Hidden: run it by name, built for release. The machine alone, without source, sockets or threads.
 TEST_CASE("speed of the source machine", "[.][speed]") {
@@ -26,9 +38,9 @@ TEST_CASE("speed of the source machine", "[.][speed]") {
   std::optional<Request> poll = std::move(harness.requests.front());
   std::optional<Request> ack;
   const auto timed = [&spent](auto call) {
-    const auto begin = std::chrono::steady_clock::now();
+    const auto begin = processor_time();
     call();
-    spent += std::chrono::steady_clock::now() - begin;
+    spent += processor_time() - begin;
   };
   while (harness.numbers().acked < kMessages) {
     harness.now += std::chrono::microseconds(300);

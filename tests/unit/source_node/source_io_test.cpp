@@ -1,0 +1,181 @@
+#include "source_node/source_io.hpp"
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <stdexcept>
+
+using namespace tempest;
+using namespace tempest::source_node;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// What the source below has been asked, and what it is to do: seen by two threads.
+struct Script {
+  std::mutex mutex;
+  std::vector<std::string> calls;
+  bool away = false;
+  bool throws = false;
+
+  void note(std::string call) {
+    const std::lock_guard lock(mutex);
+    calls.push_back(std::move(call));
+  }
+  std::vector<std::string> taken() {
+    const std::lock_guard lock(mutex);
+    return std::exchange(calls, {});
+  }
+  void set(bool is_away, bool does_throw = false) {
+    const std::lock_guard lock(mutex);
+    away = is_away;
+    throws = does_throw;
+  }
+  Result<void> answer() {
+    const std::lock_guard lock(mutex);
+    if (throws) throw std::runtime_error("out of luck");
+    if (away) return Error{ErrorCode::unavailable, "away", {}};
+    return {};
+  }
+};
+
+class ScriptedSource : public Source {
+ public:
+  explicit ScriptedSource(Script& script) : script_(script) {}
+
+  Result<void> open() override {
+    script_.note("open");
+    return script_.answer();
+  }
+  Result<void> poll(std::size_t max_messages, Duration, SourceBatch& batch) override {
+    script_.note("poll " + std::to_string(max_messages));
+    batch.messages.push_back({"payload", "", SourceToken{0, 1}});
+    return script_.answer();
+  }
+  Result<void> ack(std::span<const SourceToken> tokens) override {
+    script_.note("ack " + std::to_string(tokens.size()));
+    return script_.answer();
+  }
+  std::vector<std::string> take_warnings() override { return {"a warning"}; }
+  std::string describe(const SourceToken& token) const override {
+    return "entry " + std::to_string(token.low);
+  }
+
+ private:
+  Script& script_;
+};
+
+class ScriptedSink : public Sink {
+ public:
+  explicit ScriptedSink(Script& script) : script_(script) {}
+
+  Result<void> open() override {
+    script_.note("sink open");
+    return {};
+  }
+  Result<void> write(std::span<const Message> messages) override {
+    for (const Message& message : messages) script_.note("write " + std::string(message.payload));
+    return script_.answer();
+  }
+
+ private:
+  Script& script_;
+};
+
+class Rig {
+ public:
+  /// Sends one request and waits for its response.
+  template <typename Done>
+  Done ask(Request request) {
+    std::vector<Request> requests;
+    requests.push_back(std::move(request));
+    io_.submit(requests);
+    CHECK(requests.empty());
+    std::vector<Response> responses;
+    const auto deadline = std::chrono::steady_clock::now() + 10s;
+    std::unique_lock lock(mutex_);
+    while (responses.empty()) {
+      REQUIRE(woken_.wait_until(lock, deadline, [this] { return is_woken_; }));
+      is_woken_ = false;
+      io_.collect(responses);
+    }
+    REQUIRE(responses.size() == 1);
+    REQUIRE(std::holds_alternative<Done>(responses[0]));
+    return std::get<Done>(std::move(responses[0]));
+  }
+
+  OpenDone open() {
+    Plan plan;
+    plan.failure.dead_letter = Endpoint{"scripted", {}};
+    return ask<OpenDone>(OpenRequest{std::make_shared<const Plan>(plan)});
+  }
+
+  Script script;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable woken_;
+  bool is_woken_ = false;
+  SourceIo io_{[this](const Plan&) -> Result<std::unique_ptr<Source>> {
+                 return std::unique_ptr<Source>(new ScriptedSource(script));
+               },
+               [this](const Endpoint&) -> Result<std::unique_ptr<Sink>> {
+                 return std::unique_ptr<Sink>(new ScriptedSink(script));
+               },
+               [this] {
+                 const std::lock_guard lock(mutex_);
+                 is_woken_ = true;
+                 woken_.notify_one();
+               }};
+};
+
+using Calls = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("the source is opened once, then polled and acked, and its warnings come along") {
+  Rig rig;
+  const OpenDone opened = rig.open();
+  CHECK(opened.result.ok());
+  CHECK(opened.warnings == Calls{"a warning"});
+  const PollDone polled = rig.ask<PollDone>(PollRequest{7, {}});
+  CHECK(polled.result.ok());
+  CHECK(polled.batch.messages.size() == 1);
+  CHECK(rig.ask<AckDone>(AckRequest{{{0, 1}, {0, 2}}}).result.ok());
+  CHECK(rig.script.taken() == Calls{"open", "poll 7", "ack 2"});
+}
+
+TEST_CASE("after an unavailable the source is opened again before its next use") {
+  Rig rig;
+  rig.open();
+  rig.script.set(true);
+  CHECK(rig.ask<AckDone>(AckRequest{{{0, 1}}}).result.error().code == ErrorCode::unavailable);
+  CHECK(rig.ask<AckDone>(AckRequest{{{0, 1}}}).result.error().code == ErrorCode::unavailable);
+  rig.script.set(false);
+  CHECK(rig.ask<AckDone>(AckRequest{{{0, 1}}}).result.ok());
+  CHECK(rig.script.taken() == Calls{"open", "ack 1", "open", "open", "ack 1"});
+}
+
+TEST_CASE("dead letters are written as text, with the source's own name for the message") {
+  Rig rig;
+  rig.open();
+  DeadLetters letters(1);
+  letters[0].token = {0, 17};
+  letters[0].attempts.push_back({});
+  const auto request = DeadLetterRequest{std::make_shared<const DeadLetters>(std::move(letters))};
+  CHECK(rig.ask<DeadLettersDone>(request).result.ok());
+  const Calls calls = rig.script.taken();
+  REQUIRE(calls.size() == 3);
+  CHECK(calls[1] == "sink open");
+  CHECK(calls[2].find(R"("source":"entry 17")") != std::string::npos);
+}
+
+TEST_CASE("a source that throws is an internal error, not the end of the process") {
+  Rig rig;
+  rig.open();
+  rig.script.set(false, true);
+  const auto polled = rig.ask<PollDone>(PollRequest{1, {}});
+  CHECK(polled.result.error().code == ErrorCode::internal);
+  CHECK(polled.result.error().message.find("out of luck") != std::string::npos);
+}
