@@ -107,7 +107,7 @@ int follow(stats_node::AggregateFeed& feed, bool as_json, std::int64_t count) {
     if (!aggregate) {
       if (now < give_up_at) continue;
       std::cerr << "tempest stats: nothing for " << format_duration(kPatience)
-                << ": no tempest-stats publishes here; start one with --broker, or name another "
+                << ": no tempest-stats publishes here; start it, or name another "
                    "broker\n";
       return runtime::kExitUnavailable;
     }
