@@ -297,6 +297,12 @@ TEST_CASE("hostile texts are refused without harm") {
              Catch::Contains("must not hold a NUL character"));
 }
 
+TEST_CASE("a text that breaks an assumption of the parser is refused with its line") {
+  CHECK(faults(kHead + "[[{task]]\nname = \"a\"\n") ==
+        "t.toml:4:1: syntax error: this line is not understood");
+  CHECK(faults("[{x]") == "t.toml:1:1: syntax error: this line is not understood");
+}
+
 TEST_CASE("long strings with dots are no deep keys") {
   const Topology topology = parsed("name = \"t\"\n[source]\ntype = \"lines\"\npath = \"" +
                                    std::string(200, '.') + "\"\n" + kTask);
