@@ -117,7 +117,7 @@ void PipelineMachine::handle(const link::Event& event, const SharedBytes& frame,
       peer_up(event);
       return;
     case link::Event::Kind::lost:
-      peer_lost(event);
+      peer_lost(event, now);
       return;
     case link::Event::Kind::body:
       if (event.peer.slot < peers_.size() && peers_[event.peer.slot].live) {
@@ -137,18 +137,22 @@ void PipelineMachine::peer_up(const link::Event& event) {
   peer.name = event.identity->name;
 }
 
-void PipelineMachine::peer_lost(const link::Event& event) {
+void PipelineMachine::peer_lost(const link::Event& event, TimePoint now) {
   Peer& peer = peers_[event.peer.slot];
+  const bool expected =
+      event.reason == link::LostReason::left || event.reason == link::LostReason::closed;
   std::string given_back = "0";
   if (peer.worker) {
     const auto deliveries = scheduler_.remove_worker(*peer.worker);
     given_back = std::to_string(deliveries.size());
-    tracker_.worker_lost(deliveries);
+    if (expected) {
+      tracker_.worker_lost(deliveries);
+    } else {
+      tracker_.worker_died(deliveries, peer.name, now);
+    }
   } else if (peer.role == Role::source) {
     tracker_.forget_owner(peer.id);
   }
-  const bool expected =
-      event.reason == link::LostReason::left || event.reason == link::LostReason::closed;
   notices_.push_back({expected ? link::Notice::Level::info : link::Notice::Level::warning,
                       std::string(to_string(peer.role)) + " lost",
                       {{"peer", peer.name},
@@ -448,6 +452,7 @@ void PipelineMachine::report(TimePoint now, wire::StatsReport& report) const {
   gauge("tempest_deliveries_delayed", static_cast<double>(tracker_.delayed()));
   gauge("tempest_tracking_memory_bytes", static_cast<double>(tracker_.memory_bytes()));
   gauge("tempest_queued_bytes", static_cast<double>(scheduler_.queued_bytes()));
+  gauge("tempest_suspects_waiting", static_cast<double>(scheduler_.suspects_waiting()));
   gauge("tempest_workers", static_cast<double>(scheduler_.worker_count()));
   const TimePoint oldest = tracker_.oldest_tree();
   gauge("tempest_oldest_tree_age_seconds",
@@ -465,6 +470,7 @@ void PipelineMachine::report(TimePoint now, wire::StatsReport& report) const {
     add("tempest_deliveries_failed_total", static_cast<double>(counters.failed), true);
     add("tempest_deliveries_retried_total", static_cast<double>(counters.retried), true);
     add("tempest_deliveries_timed_out_total", static_cast<double>(counters.timed_out), true);
+    add("tempest_workers_killed_total", static_cast<double>(counters.killed_workers), true);
     add("tempest_deliveries_returned_total", static_cast<double>(counters.returned), true);
     add("tempest_outputs_total", static_cast<double>(counters.outputs), true);
     add("tempest_outputs_dropped_total", static_cast<double>(counters.outputs_dropped), true);

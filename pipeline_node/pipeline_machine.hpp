@@ -78,7 +78,7 @@ class PipelineMachine {
 
   void handle(const link::Event& event, const SharedBytes& frame, TimePoint now);
   void peer_up(const link::Event& event);
-  void peer_lost(const link::Event& event);
+  void peer_lost(const link::Event& event, TimePoint now);
   void receive_body(Peer& peer, const link::Event& event, const SharedBytes& frame, TimePoint now);
   void attach(Peer& peer, std::string_view body, TimePoint now);
   void receive_window(const Peer& peer, std::string_view body);

@@ -17,12 +17,14 @@ Scheduler::Scheduler(const dag::Graph& graph, DeliveryTable& table, const QueueL
 
 WaitingLine& Scheduler::line_of(const Delivery& delivery) {
   TaskQueue& task = tasks_[index(delivery.task)];
-  return task.keyed ? task.keyed->line_of(delivery) : task.shuffle;
+  if (task.keyed) return task.keyed->line_of(delivery);
+  return is_suspect(delivery) ? task.suspects : task.shuffle;
 }
 
 void Scheduler::count_joined(const Delivery& delivery) {
   ++queued_;
   queued_bytes_ += size_bytes(delivery);
+  if (is_suspect(delivery)) ++suspects_waiting_;
   TaskQueue& task = tasks_[index(delivery.task)];
   if (task.keyed) task.keyed->joined(delivery.key_slot);
 }
@@ -55,6 +57,7 @@ void Scheduler::withdraw(std::uint32_t delivery) {
 void Scheduler::count_left(const Delivery& delivery) {
   --queued_;
   queued_bytes_ -= size_bytes(delivery);
+  if (is_suspect(delivery)) --suspects_waiting_;
   TaskQueue& task = tasks_[index(delivery.task)];
   if (task.keyed) task.keyed->left(delivery.key_slot);
 }
@@ -156,13 +159,15 @@ bool Scheduler::may_feed(TaskId task) const {
 }
 
 bool Scheduler::has_room(const Worker& worker) const {
-  return worker.in_flight.size < worker.window.messages &&
+  return !worker.has_suspect && !worker.reserved &&
+         worker.in_flight.size < worker.window.messages &&
          (worker.in_flight_bytes < worker.window.bytes || worker.in_flight.empty());
 }
 
 void Scheduler::dispatch(TimePoint now, const std::vector<bool>& blocked,
                          std::vector<Assignment>& assignments) {
   if (queued_ == 0) return;
+  dispatch_suspects(now, blocked, assignments);
   const auto order = graph_.topological_order();
   for (auto task = order.rbegin(); task != order.rend(); ++task) {
     if (queued(*task) == 0 || !may_feed(*task)) continue;
@@ -170,6 +175,66 @@ void Scheduler::dispatch(TimePoint now, const std::vector<bool>& blocked,
       dispatch_keyed(*task, now, blocked, assignments);
     } else {
       dispatch_shuffle(*task, now, blocked, assignments);
+    }
+  }
+}
+
+bool Scheduler::can_take_suspect(std::uint32_t number, const std::vector<bool>& blocked) const {
+  const Worker& worker = workers_[number];
+  return worker.live && worker.in_flight.empty() && worker.window.messages > 0 &&
+         !(number < blocked.size() && blocked[number]);
+}
+
+void Scheduler::dispatch_suspects(TimePoint now, const std::vector<bool>& blocked,
+                                  std::vector<Assignment>& assignments) {
+  for (Worker& worker : workers_) worker.reserved = false;
+  if (suspects_waiting_ == 0) return;
+  const auto order = graph_.topological_order();
+  for (auto task = order.rbegin(); task != order.rend(); ++task) {
+    if (tasks_[index(*task)].keyed) {
+      dispatch_keyed_suspects(*task, now, blocked, assignments);
+    } else {
+      dispatch_shuffle_suspects(*task, now, blocked, assignments);
+    }
+  }
+}
+
+void Scheduler::dispatch_shuffle_suspects(TaskId task, TimePoint now,
+                                          const std::vector<bool>& blocked,
+                                          std::vector<Assignment>& assignments) {
+  WaitingLine& line = tasks_[index(task)].suspects;
+  std::uint32_t least_busy = kNowhere;
+  bool one_is_coming_free = false;
+  for (std::uint32_t number = 0; number < workers_.size() && !line.empty(); ++number) {
+    const Worker& worker = workers_[number];
+    if (!worker.live || !worker.serves[index(task)]) continue;
+    if (can_take_suspect(number, blocked)) send_first(line, number, now, assignments);
+    one_is_coming_free = one_is_coming_free || worker.has_suspect || worker.reserved;
+    if (least_busy == kNowhere || worker.in_flight.size < workers_[least_busy].in_flight.size) {
+      least_busy = number;
+    }
+  }
+  if (!line.empty() && !one_is_coming_free && least_busy != kNowhere) {
+    workers_[least_busy].reserved = true;
+  }
+}
+
+void Scheduler::dispatch_keyed_suspects(TaskId task, TimePoint now,
+                                        const std::vector<bool>& blocked,
+                                        std::vector<Assignment>& assignments) {
+  KeyedQueues& keyed = *tasks_[index(task)].keyed;
+  for (std::uint32_t number = 0; number < workers_.size(); ++number) {
+    if (!workers_[number].live || !workers_[number].serves[index(task)]) continue;
+    keyed.slots_in_turn(number, settled_revision_, slots_);
+    const auto slot = std::find_if(slots_.begin(), slots_.end(), [&](std::size_t waiting) {
+      return is_suspect(table_.at(keyed.slot(waiting).queue.front()));
+    });
+    if (slot == slots_.end()) continue;
+    if (can_take_suspect(number, blocked)) {
+      send_first(keyed.slot(*slot).queue, number, now, assignments);
+      keyed.turn_ended(number, *slot);
+    } else {
+      workers_[number].reserved = true;
     }
   }
 }
@@ -227,13 +292,18 @@ void Scheduler::dispatch_keyed(TaskId task, TimePoint now, const std::vector<boo
   for (std::uint32_t number = 0; number < workers_.size(); ++number) {
     if (!can_take(number, blocked)) continue;
     keyed.slots_in_turn(number, settled_revision_, slots_);
+    const auto has_nothing_to_send = [&](std::size_t slot) {
+      const WaitingLine& line = keyed.slot(slot).queue;
+      return line.empty() || is_suspect(table_.at(line.front()));
+    };
+    std::erase_if(slots_, has_nothing_to_send);
     while (!slots_.empty() && has_room(workers_[number])) {
       for (const std::size_t slot : slots_) {
         if (!has_room(workers_[number])) break;
         send_first(keyed.slot(slot).queue, number, now, assignments);
         keyed.turn_ended(number, slot);
       }
-      std::erase_if(slots_, [&](std::size_t slot) { return keyed.slot(slot).queue.empty(); });
+      std::erase_if(slots_, has_nothing_to_send);
     }
   }
 }
@@ -248,6 +318,7 @@ void Scheduler::send_first(WaitingLine& line, std::uint32_t number, TimePoint no
   record.worker = number;
   record.since = now;
   worker.in_flight_bytes += size_bytes(record);
+  worker.has_suspect = is_suspect(record);
   table_.push_back(worker.in_flight, delivery, DeliveryState::in_flight);
   ++task.in_flight;
   if (task.keyed) {
@@ -265,6 +336,7 @@ void Scheduler::settle(std::uint32_t delivery) {
   Worker& worker = workers_[record.worker];
   worker.in_flight_bytes -= size_bytes(record);
   table_.remove(worker.in_flight, delivery);
+  if (worker.in_flight.empty()) worker.has_suspect = false;
   --task.in_flight;
   if (task.keyed) --task.keyed->slot(record.key_slot).in_flight;
   record.worker = kNowhere;
@@ -273,11 +345,13 @@ void Scheduler::settle(std::uint32_t delivery) {
 void Scheduler::orphan(std::uint32_t delivery) {
   assert(table_.at(delivery).state == DeliveryState::in_flight);
   table_.at(delivery).state = DeliveryState::orphan;
+  // Nobody waits for it any more, so it need not keep its worker to itself.
+  workers_[table_.at(delivery).worker].has_suspect = false;
 }
 
 std::size_t Scheduler::queued(TaskId task) const {
   const TaskQueue& queue = tasks_[index(task)];
-  return queue.keyed ? queue.keyed->queued() : queue.shuffle.size();
+  return queue.keyed ? queue.keyed->queued() : queue.shuffle.size() + queue.suspects.size();
 }
 
 std::size_t Scheduler::workers_of(TaskId task) const {

@@ -27,9 +27,11 @@ struct QueueLimits {
 /// A task is served after all tasks below it, so that what has been begun is finished; of the
 /// workers of a task the least busy is served first, and of a worker's key slots each in turn.
 ///
-/// While more waits than
-/// QueueLimits allow, a task is given work only if nothing waits at any of its descendants: then
-/// what waits can only shrink, and something can always go on.
+/// While more waits than QueueLimits allow, a task is given work only if nothing waits at any of
+/// its descendants: then what waits can only shrink, and something can always go on.
+///
+/// A suspect (see is_suspect) is given to a worker that has nothing else, and that gets nothing
+/// else until it has answered. If no worker is idle, one is kept from new work until it is.
 class Scheduler {
  public:
   Scheduler(const dag::Graph& graph, DeliveryTable& table, const QueueLimits& limits = {});
@@ -110,6 +112,7 @@ class Scheduler {
   std::size_t queued(TaskId task) const;
   std::size_t in_flight(TaskId task) const { return tasks_[index(task)].in_flight; }
   std::size_t queued() const { return queued_; }
+  std::size_t suspects_waiting() const { return suspects_waiting_; }
   std::size_t queued_bytes() const { return queued_bytes_; }
   /// Live workers that serve the task.
   std::size_t workers_of(TaskId task) const;
@@ -122,9 +125,12 @@ class Scheduler {
     Window window;
     DeliveryList in_flight;
     std::uint64_t in_flight_bytes = 0;
+    bool has_suspect = false;  ///< What it has in flight is a suspect, alone.
+    bool reserved = false;     ///< For a suspect, as soon as it has nothing in flight.
   };
   struct TaskQueue {
     WaitingLine shuffle;
+    WaitingLine suspects;  ///< Unless grouped by key: there a suspect keeps its place.
     std::unique_ptr<KeyedQueues> keyed;  ///< Null unless grouped by key.
     std::size_t in_flight = 0;
   };
@@ -139,12 +145,19 @@ class Scheduler {
   bool over_limits() const;
   bool may_feed(TaskId task) const;
   bool has_room(const Worker& worker) const;
+  bool can_take_suspect(std::uint32_t worker, const std::vector<bool>& blocked) const;
   /// Live, with room, and not blocked.
   bool can_take(std::uint32_t worker, const std::vector<bool>& blocked) const;
   /// Into candidates_: who can take something of the task, the least busy first.
   void find_candidates(TaskId task, const std::vector<bool>& blocked);
   void send_first(WaitingLine& line, std::uint32_t worker, TimePoint now,
                   std::vector<Assignment>& assignments);
+  void dispatch_suspects(TimePoint now, const std::vector<bool>& blocked,
+                         std::vector<Assignment>& assignments);
+  void dispatch_shuffle_suspects(TaskId task, TimePoint now, const std::vector<bool>& blocked,
+                                 std::vector<Assignment>& assignments);
+  void dispatch_keyed_suspects(TaskId task, TimePoint now, const std::vector<bool>& blocked,
+                               std::vector<Assignment>& assignments);
   void dispatch_shuffle(TaskId task, TimePoint now, const std::vector<bool>& blocked,
                         std::vector<Assignment>& assignments);
   void dispatch_keyed(TaskId task, TimePoint now, const std::vector<bool>& blocked,
@@ -158,6 +171,7 @@ class Scheduler {
   std::vector<TaskQueue> tasks_;
   std::size_t queued_ = 0;
   std::size_t queued_bytes_ = 0;
+  std::size_t suspects_waiting_ = 0;
   std::uint64_t slots_revision_ = 0;
   std::uint64_t settled_revision_ = 0;
   std::uint32_t last_given_ = 0;           ///< Of equally busy workers, those after it go first.

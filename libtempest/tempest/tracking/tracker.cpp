@@ -283,6 +283,27 @@ bool Tracker::give_back(DeliveryId id, std::uint32_t worker) {
   return true;
 }
 
+void Tracker::worker_died(std::span<const std::uint32_t> deliveries, const std::string& worker,
+                          TimePoint now) {
+  const auto is_orphan = [this](std::uint32_t slot) {
+    return table_.at(slot).state == DeliveryState::orphan;
+  };
+  if (deliveries.size() == 1 && !is_orphan(deliveries.front()) &&
+      is_suspect(table_.at(deliveries.front()))) {
+    const TaskId task = table_.at(deliveries.front()).task;
+    ++count(task).failed;
+    ++count(task).killed_workers;
+    retry_or_give_up(deliveries.front(), wire::FailureKind::worker_lost, worker,
+                     {false, "its worker was lost while it handled nothing else", {}}, now);
+    return;
+  }
+  for (const std::uint32_t slot : deliveries) {
+    Delivery& delivery = table_.at(slot);
+    if (!is_orphan(slot) && delivery.losses < 255) ++delivery.losses;
+  }
+  worker_lost(deliveries);
+}
+
 void Tracker::worker_lost(std::span<const std::uint32_t> deliveries) {
   // From the last sent to the first, so that they stand in the queue as they were sent.
   for (auto slot = deliveries.rbegin(); slot != deliveries.rend(); ++slot) {

@@ -190,6 +190,7 @@ std::uint32_t Tracker::replace_in_flight(std::uint32_t slot) {
     copy.task = original.task;
     copy.edge = original.edge;
     copy.attempt = original.attempt;
+    copy.losses = original.losses;
     copy.key_slot = original.key_slot;
     copy.payload = original.payload;
     copy.state = last == kNowhere ? DeliveryState::detached : DeliveryState::member;

@@ -13,6 +13,8 @@ class WaitingLine {
  public:
   bool empty() const { return list_.empty(); }
   std::uint32_t size() const { return list_.size; }
+  /// The one that is sent next; kNowhere if there is none.
+  std::uint32_t front() const { return list_.head; }
 
   /// A detached delivery becomes ready, behind all.
   void push_back(DeliveryTable& table, std::uint32_t delivery);

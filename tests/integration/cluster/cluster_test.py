@@ -16,6 +16,8 @@ import unittest
 import processes
 
 BINARIES = os.path.abspath(sys.argv.pop(1))
+# Where the task libraries are that only tests use.
+LIBRARIES = os.path.join(os.path.dirname(BINARIES), "tests")
 
 STREAM_TO_LINES = """
 name = "relay"
@@ -291,6 +293,40 @@ class Supervised(unittest.TestCase):
                 processes.wait_until(written(progress), f"progress after {name} was killed")
             self.assertEqual(up.wait(100), 0)
             self.assertEqual(set(lines_of(out)), {f"line-{i:05d}" for i in range(count)})
+
+    def test_a_message_that_kills_its_worker_becomes_a_dead_letter_and_takes_nobody_with_it(self):
+        count = 10_000
+        with processes.Cluster(BINARIES) as cluster:
+            out, dead = cluster.path("out.txt"), cluster.path("dead.txt")
+            cluster.write("in.txt", "".join("poison\n" if i == count // 2 else f"good-{i}\n"
+                                            for i in range(count + 1)))
+            topology = cluster.write("Topology.toml", f"""
+                name = "poisoned"
+                libraries = ["libpoison.so"]
+                [source]
+                type = "lines"
+                path = "{cluster.path('in.txt')}"
+                [[task]]
+                name = "fragile"
+                uses = "poison:DieOfPoison"
+                [[task]]
+                name = "out"
+                uses = "sink"
+                after = ["fragile"]
+                sink = {{ type = "lines", path = "{out}" }}
+                [failure]
+                max_attempts = 3
+                dead_letter = {{ type = "lines", path = "{dead}" }}
+                """)
+            result = cluster.tempest("up", topology, "--workers", "4", "--broker",
+                                     cluster.broker_url, "--http", "", "--library-path", LIBRARIES)
+            self.assertIn("has ended with 134", result.stderr)
+            self.assertEqual(set(lines_of(out)),
+                             {f"good-{i}" for i in range(count + 1) if i != count // 2})
+            with open(dead, encoding="utf-8") as file:
+                letters = [json.loads(line) for line in file]
+            self.assertEqual([letter["payload"] for letter in letters], ["poison"])
+            self.assertEqual([letter["kind"] for letter in letters], ["worker_lost"])
 
     def test_a_topology_that_cannot_be_built_ends_it_with_78(self):
         with processes.Cluster(BINARIES) as cluster:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <initializer_list>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -141,6 +142,15 @@ class Pipeline {
     scheduler.set_directory(workers, revision);
   }
 
+  /// The worker dies, perhaps of something that it was given.
+  void die(std::uint32_t worker_number) {
+    const std::string name = scheduler.worker_name(worker_number);
+    const auto back = scheduler.remove_worker(worker_number);
+    tracker.worker_died(back, name, now);
+    std::erase_if(given_, [&](const Given& given) { return given.worker == worker_number; });
+    collect();
+  }
+
   // --- Messages ---
 
   /// A message comes from a source; its name is its payload.
@@ -220,6 +230,19 @@ class Pipeline {
   }
   void fail(std::string_view task_name, const Tracker::Failure& failure = {false, "broken", {}}) {
     REQUIRE(fail(take(task_name), failure));
+  }
+
+  /// All that this worker has and has not answered.
+  std::vector<Given> given_to(std::uint32_t worker_number) const {
+    std::vector<Given> given;
+    std::copy_if(given_.begin(), given_.end(), std::back_inserter(given),
+                 [&](const Given& one) { return one.worker == worker_number; });
+    return given;
+  }
+  /// That worker is done with it.
+  void finish(const Given& given) {
+    std::erase_if(given_, [&](const Given& one) { return one.id == given.id; });
+    REQUIRE(done(given));
   }
 
   bool give_back(const Given& given) { return tracker.give_back(given.id, given.worker); }
