@@ -25,7 +25,8 @@ PipelineMachine::PipelineMachine(link::Identity self, PipelineSettings settings,
       scheduler_(topology_.graph, table_, settings_.queue_limits),
       tracker_(topology_.graph, table_, scheduler_, tracking::failure_rules_of(topology_), seed),
       member_(self_, settings_.brokers, settings_.link, seed + 1),
-      server_(self_, settings_.link) {}
+      server_(self_, settings_.link),
+      stall_watch_(settings_.stall_after) {}
 
 void PipelineMachine::start(TimePoint now, link::Effects& effects) {
   member_.start(now, effects);
@@ -60,11 +61,13 @@ void PipelineMachine::turn(TimePoint now, link::Effects& effects) {
   for (Peer& peer : peers_) send_outcomes(peer, now);
   settle_slots(now, effects);
   carry_out({}, now, effects);
+  watch_for_stall(now, effects);
   if (draining_) finish_if_drained(now, effects);
 }
 
 TimePoint PipelineMachine::next_turn() const {
-  const TimePoint next = std::min({member_.next_turn(), server_.next_turn(), tracker_.next_turn()});
+  const TimePoint next = std::min(
+      {member_.next_turn(), server_.next_turn(), tracker_.next_turn(), stall_watch_.next_turn()});
   return draining_ ? std::min(next, drain_until_) : next;
 }
 
@@ -72,9 +75,7 @@ void PipelineMachine::stop(bool at_once, TimePoint now, link::Effects& effects) 
   if (closed_) return;
   if (!draining_) {
     draining_ = true;
-    registry::Registration registration = member_.registration();
-    registration.state = "draining";
-    member_.set_registration(std::move(registration), now, effects);
+    show_state("draining", now, effects);
     for (const Peer& peer : peers_) {
       if (peer.live && peer.role == Role::source) send_window(peer, 0, 0, now);
     }
@@ -94,6 +95,47 @@ void PipelineMachine::finish_if_drained(TimePoint now, link::Effects& effects) {
                  {{"left_in_flight", std::to_string(tracker_.trees_in_flight())}});
   closed_ = true;
   effects.finished = true;
+}
+
+void PipelineMachine::show_state(std::string state, TimePoint now, link::Effects& effects) {
+  registry::Registration registration = member_.registration();
+  registration.state = std::move(state);
+  member_.set_registration(std::move(registration), now, effects);
+}
+
+void PipelineMachine::watch_for_stall(TimePoint now, link::Effects& effects) {
+  switch (stall_watch_.observe(tracker_.trees_in_flight() > 0, tracker_.deliveries_ended(), now)) {
+    case StallWatch::Change::none:
+      return;
+    case StallWatch::Change::stalled: {
+      const std::string cause = stall_cause();
+      effects.notify(link::Notice::Level::warning, "stalled: " + cause,
+                     {{"in_flight", std::to_string(tracker_.trees_in_flight())}});
+      if (!draining_) show_state("stalled: " + cause, now, effects);
+      return;
+    }
+    case StallWatch::Change::resumed:
+      effects.notify(link::Notice::Level::info, "no longer stalled");
+      if (!draining_) show_state("running", now, effects);
+      return;
+  }
+}
+
+std::string PipelineMachine::stall_cause() const {
+  const auto order = topology_.graph.topological_order();
+  for (auto task = order.rbegin(); task != order.rend(); ++task) {
+    const std::string name = "task '" + topology_.graph.node(*task).name + "'";
+    if (scheduler_.queued(*task) > 0 && scheduler_.workers_of(*task) == 0) {
+      return "no worker serves " + name;
+    }
+    if (scheduler_.in_flight(*task) > 0) return "the workers of " + name + " do not answer";
+    if (scheduler_.queued(*task) > 0) {
+      return topology_.graph.node(*task).grouping == dag::Grouping::key
+                 ? "the key slots of " + name + " wait for a worker or for the broker"
+                 : "no worker of " + name + " takes anything";
+    }
+  }
+  return "deliveries wait for their next attempt";
 }
 
 // --- Peers ---------------------------------------------------------------------------------------
@@ -452,6 +494,7 @@ void PipelineMachine::report(TimePoint now, wire::StatsReport& report) const {
   gauge("tempest_deliveries_delayed", static_cast<double>(tracker_.delayed()));
   gauge("tempest_tracking_memory_bytes", static_cast<double>(tracker_.memory_bytes()));
   gauge("tempest_queued_bytes", static_cast<double>(scheduler_.queued_bytes()));
+  gauge("tempest_stalled", stall_watch_.stalled() ? 1 : 0);
   gauge("tempest_suspects_waiting", static_cast<double>(scheduler_.suspects_waiting()));
   gauge("tempest_workers", static_cast<double>(scheduler_.worker_count()));
   const TimePoint oldest = tracker_.oldest_tree();

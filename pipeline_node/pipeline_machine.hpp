@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tempest/base/stall_watch.hpp"
 #include "tempest/link/node.hpp"
 #include "tempest/link/server.hpp"
 #include "tempest/registry/member.hpp"
@@ -28,6 +29,8 @@ struct PipelineSettings {
   /// Sources get no credit before so many workers are there for the first time: so that key slots
   /// are shared out among all of them from the first message on.
   std::size_t min_workers = 0;
+  /// Messages in flight and none of their deliveries done for this long: said to be stalled.
+  Duration stall_after = std::chrono::seconds(10);
 };
 
 /// The coordinator's decisions. Takes messages from sources, has their deliveries done by workers
@@ -100,6 +103,10 @@ class PipelineMachine {
   void sort_outcomes();
   void send_outcomes(Peer& peer, TimePoint now);
   void finish_if_drained(TimePoint now, link::Effects& effects);
+  void watch_for_stall(TimePoint now, link::Effects& effects);
+  /// Why nothing moves, as far as can be seen from here.
+  std::string stall_cause() const;
+  void show_state(std::string state, TimePoint now, link::Effects& effects);
 
   template <typename Body>
   void send(PeerId peer, const Body& body, TimePoint now);
@@ -121,6 +128,7 @@ class PipelineMachine {
   std::vector<tracking::Scheduler::Assignment> assignments_;
   std::uint64_t settlement_told_ = 0;
 
+  StallWatch stall_watch_;
   bool open_ = false;  ///< Sources have credit.
   bool draining_ = false;
   bool closed_ = false;

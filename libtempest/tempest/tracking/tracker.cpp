@@ -152,6 +152,7 @@ void Tracker::unlink_from_tree(std::uint32_t slot) {
 }
 
 void Tracker::release_delivery(std::uint32_t slot) {
+  ++deliveries_ended_;
   std::uint32_t member = table_.at(slot).members;
   table_.release(slot);
   while (member != kNowhere) {

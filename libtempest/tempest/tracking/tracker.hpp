@@ -137,6 +137,8 @@ class Tracker {
   std::uint64_t trees_completed() const { return trees_completed_; }
   std::uint64_t trees_failed() const { return trees_failed_; }
   std::uint64_t trees_forgotten() const { return trees_forgotten_; }
+  /// Deliveries that have come to an end of any kind, so far: what moves while anything does.
+  std::uint64_t deliveries_ended() const { return deliveries_ended_; }
   std::uint64_t stale_results() const { return stale_results_; }
   const Histogram& tree_durations() const { return tree_durations_; }
   std::size_t trees_in_flight() const { return trees_.size(); }
@@ -219,6 +221,7 @@ class Tracker {
   std::uint64_t trees_completed_ = 0;
   std::uint64_t trees_failed_ = 0;
   std::uint64_t trees_forgotten_ = 0;
+  std::uint64_t deliveries_ended_ = 0;
   std::uint64_t stale_results_ = 0;
   Histogram tree_durations_;
   std::vector<EdgeId> edges_;  ///< Of acknowledge(); kept for its capacity.

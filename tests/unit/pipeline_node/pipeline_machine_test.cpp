@@ -304,6 +304,37 @@ TEST_CASE("a worker of another topology version gets no work") {
   CHECK(old.deliveries.empty());
 }
 
+TEST_CASE("messages that nobody serves make a stall with its cause, said once and taken back") {
+  World world(kOneTask);
+  Peer& source = world.add_source("source");
+  world.send(source, {"m"});
+  const auto notices = [&](const std::string& text) {
+    return std::count_if(world.effects.notices.begin(), world.effects.notices.end(),
+                         [&](const auto& notice) { return notice.text == text; });
+  };
+  world.pass(9s);
+  CHECK(notices("stalled: no worker serves task 'a'") == 0);
+  world.pass(5s);
+  CHECK(notices("stalled: no worker serves task 'a'") == 1);
+  Peer& worker = world.add_worker("worker");
+  world.finish_all(worker);
+  CHECK(notices("no longer stalled") == 1);
+  CHECK(source.acked.size() == 1);
+}
+
+TEST_CASE("workers that hang make a stall that names their task") {
+  World world(kTwoTasks);
+  Peer& source = world.add_source("source");
+  Peer& worker = world.add_worker("worker");
+  world.send(source, {"m"});
+  world.finish_all(worker, {"x"});
+  world.pass(11s);
+  CHECK(std::any_of(world.effects.notices.begin(), world.effects.notices.end(),
+                    [](const auto& notice) {
+                      return notice.text == "stalled: the workers of task 'b' do not answer";
+                    }));
+}
+
 TEST_CASE("a payload of several hundred kilobytes arrives as it was sent") {
   World world(kTwoTasks);
   Peer& source = world.add_source("source");
