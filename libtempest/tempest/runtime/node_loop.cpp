@@ -86,8 +86,10 @@ class NodeLoop::Impl {
       read_all(node, now);
       node.turn(now, effects_);
       carry_out();
-      publish_stats(node, now);
+      if (now >= stats_at_) publish_stats(node, now);
     }
+    // What was counted since the last time; otherwise it would never be known.
+    publish_stats(node, monotonic_now());
     close_all();
     return effects_.exit_code;
   }
@@ -229,7 +231,7 @@ class NodeLoop::Impl {
   }
 
   void publish_stats(Node& node, TimePoint now) {
-    if (!stats_ || now < stats_at_) return;
+    if (!stats_) return;
     stats_at_ = now + options_.stats_interval;
     wire::StatsReport report;
     node.report(now, report);
@@ -244,6 +246,7 @@ class NodeLoop::Impl {
   void close_all() {
     for (auto& [channel, socket] : dealers_) socket.set(zmq::sockopt::linger, kCloseLinger_ms);
     if (router_) router_->set(zmq::sockopt::linger, kCloseLinger_ms);
+    if (stats_) stats_->set(zmq::sockopt::linger, kCloseLinger_ms);
     dealers_.clear();
     router_.reset();
     stats_.reset();
