@@ -154,6 +154,46 @@ class InOneProcess(unittest.TestCase):
             self.assertEqual(len(letters), 100)
             self.assertEqual({letter["task"] for letter in letters}, {"strict"})
 
+    def test_branches_by_name_are_joined_again_message_by_message(self):
+        with processes.Cluster(BINARIES) as cluster:
+            out = cluster.path("out.txt")
+            cluster.write("in.txt", "".join(f"{i}\n" for i in range(500)))
+            topology = cluster.write("Topology.toml", f"""
+                name = "diamond"
+                libraries = ["libshapes.so"]
+                [source]
+                type = "lines"
+                path = "{cluster.path('in.txt')}"
+                [[task]]
+                name = "scatter"
+                uses = "shapes:Scatter"
+                [[task]]
+                name = "route"
+                uses = "shapes:Route"
+                after = ["scatter"]
+                [[task]]
+                name = "odd"
+                uses = "identity"
+                after = ["route:odd"]
+                [[task]]
+                name = "even"
+                uses = "identity"
+                after = ["route"]
+                grouping = "key"
+                [[task]]
+                name = "join"
+                uses = "shapes:Join"
+                after = ["odd", "even"]
+                gather = "all"
+                [[task]]
+                name = "out"
+                uses = "sink"
+                after = ["join"]
+                sink = {{ type = "lines", path = "{out}" }}
+                """)
+            cluster.tempest("run", topology, "--workers", "3", "--library-path", LIBRARIES)
+            self.assertEqual(lines_of(out), {f"even={i}.0 odd={i}.1": 1 for i in range(500)})
+
     def test_redis_away_for_a_while_costs_nothing(self):
         count = 50_000
         with processes.Cluster(BINARIES) as cluster:
