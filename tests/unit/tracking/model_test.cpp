@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "random_pipeline.hpp"
 #include "reference_model.hpp"
 #include "tempest/base/random.hpp"
 
@@ -21,54 +22,6 @@ using std::chrono::milliseconds;
   do {                                  \
     if (!(condition)) FAIL(#condition); \
   } while (false)
-
-struct Shape {
-  std::vector<dag::Node> nodes;
-  std::vector<dag::EdgeByName> edges;
-
-  dag::Graph build() const {
-    std::vector<dag::Fault> faults;
-    dag::Graph graph = dag::Graph::build(nodes, edges, faults);
-    MUST(faults.empty());
-    return graph;
-  }
-};
-
-Shape draw_shape(Random& random) {
-  Shape shape;
-  const std::size_t tasks = 1 + random.below(6);
-  for (std::size_t i = 0; i < tasks; ++i) {
-    dag::Node node{"t" + std::to_string(i), dag::Grouping::shuffle, dag::Gather::none};
-    if (random.below(3) == 0) node.grouping = dag::Grouping::key;
-    if (random.below(3) == 0) {
-      node.gather = random.below(2) == 0 ? dag::Gather::each : dag::Gather::all;
-    }
-    shape.nodes.push_back(std::move(node));
-  }
-  for (std::size_t from = 0; from < tasks; ++from) {
-    for (std::size_t to = from + 1; to < tasks; ++to) {
-      for (const char* output : {"", "left", "right"}) {
-        if (random.below(output[0] == '\0' ? 2 : 8) != 0) continue;
-        shape.edges.push_back({shape.nodes[from].name, shape.nodes[to].name, output});
-      }
-    }
-  }
-  return shape;
-}
-
-FailureRules draw_rules(Random& random, std::size_t tasks) {
-  FailureRules rules;
-  constexpr std::array policies{FailurePolicy::retry, FailurePolicy::retry, FailurePolicy::none,
-                                FailurePolicy::best_effort};
-  rules.policy = policies[random.below(policies.size())];
-  rules.max_attempts = static_cast<std::uint32_t>(1 + random.below(4));
-  rules.backoff = {milliseconds(50), 2.0, milliseconds(150), 0.0};
-  if (random.below(2) == 0) rules.tree_timeout = milliseconds(1000 + random.below(3000));
-  for (std::size_t i = 0; i < tasks; ++i) {
-    rules.task_timeouts.push_back(milliseconds(random.below(2) == 0 ? 0 : 300));
-  }
-  return rules;
-}
 
 class Trial {
  public:
@@ -121,7 +74,7 @@ class Trial {
       case 5:
         return give_back();
       case 6:
-        return change_window();
+        return random_.below(2) == 0 ? change_window() : answer_late();
       case 7:
         return advance(milliseconds(20 + random_.below(150)));
       case 8:
@@ -171,7 +124,10 @@ class Trial {
     tracker_.worker_lost(back);
     model_.lose_worker(number);
     workers_.erase(number);
-    std::erase_if(given_, [&](const Given& given) { return given.worker == number; });
+    std::erase_if(given_, [&](const Given& given) {
+      if (given.worker == number) past_.push_back(given);
+      return given.worker == number;
+    });
   }
 
   void change_window() {
@@ -221,6 +177,7 @@ class Trial {
       MUST(tracker_.fail(given.id, given.worker, {is_permanent, "no", pause}, now_) == is_current);
       if (is_current) model_.fail(given.number, is_permanent, pause, now_);
     }
+    past_.push_back(given);
     if (random_.below(4) == 0) answer_again(given);
   }
 
@@ -252,6 +209,11 @@ class Trial {
     ++stale_;
   }
 
+  // An id that was answered, given back or lost with its worker, at any time after that.
+  void answer_late() {
+    if (!past_.empty()) answer_again(past_[random_.below(past_.size())]);
+  }
+
   // As a worker that drains: what it has begun stays, the rest goes back in order.
   void give_back() {
     if (workers_.empty()) return;
@@ -274,6 +236,7 @@ class Trial {
 
   void give_back(const Given& given) {
     const bool is_current = model_.deliveries.contains(given.number);
+    past_.push_back(given);
     MUST(tracker_.give_back(given.id, given.worker) == is_current);
     if (is_current) {
       model_.give_back(given.number);
@@ -525,6 +488,7 @@ class Trial {
   std::map<std::uint32_t, Worker> workers_;
   std::vector<Scheduler::DirectoryWorker> directory_;
   std::vector<Given> given_;  ///< In the order in which they were sent.
+  std::vector<Given> past_;   ///< What is no longer at a worker, or under another id.
   std::set<int> ended_;
   std::uint64_t revision_ = 0;
   std::uint64_t stale_ = 0;
