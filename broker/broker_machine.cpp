@@ -366,27 +366,17 @@ void BrokerMachine::send_directories(TimePoint now) {
 }
 
 void BrokerMachine::report(wire::StatsReport& report) const {
-  const auto counter = [&](const char* name, std::uint64_t value) {
-    report.numbers.push_back({name, {}, static_cast<double>(value), true});
-  };
-  const auto gauge = [&](const char* name, std::size_t value) {
-    report.numbers.push_back({name, {}, static_cast<double>(value), false});
-  };
-  counter("tempest_broker_registrations_total", counters_.registrations);
-  counter("tempest_broker_registrations_refused_total", counters_.registrations_refused);
-  counter("tempest_broker_directories_sent_total", counters_.directories_sent);
-  counter("tempest_broker_queries_total", counters_.queries);
-  counter("tempest_broker_queries_dropped_total", counters_.queries_dropped);
-  counter("tempest_broker_malformed_bodies_total", counters_.malformed_bodies);
-  gauge("tempest_broker_sessions", sessions_.size());
-  gauge("tempest_broker_topologies", topologies_.size());
-  gauge("tempest_broker_registered_bytes", registered_bytes_);
-  const link::Counters& links = server_.counters();
-  counter("tempest_link_frames_sent_total", links.frames_sent);
-  counter("tempest_link_frames_received_total", links.frames_received);
-  counter("tempest_link_frames_resent_total", links.frames_resent);
-  counter("tempest_link_malformed_total", links.malformed);
-  counter("tempest_link_leases_lost_total", links.leases_lost);
+  wire::StatsBuilder stats(report);
+  stats.counter("tempest_broker_registrations_total", counters_.registrations);
+  stats.counter("tempest_broker_registrations_refused_total", counters_.registrations_refused);
+  stats.counter("tempest_broker_directories_sent_total", counters_.directories_sent);
+  stats.counter("tempest_broker_queries_total", counters_.queries);
+  stats.counter("tempest_broker_queries_dropped_total", counters_.queries_dropped);
+  stats.counter("tempest_broker_malformed_bodies_total", counters_.malformed_bodies);
+  stats.gauge("tempest_broker_sessions", sessions_.size());
+  stats.gauge("tempest_broker_topologies", topologies_.size());
+  stats.gauge("tempest_broker_registered_bytes", registered_bytes_);
+  link::report(server_.counters(), stats);
 }
 
 }  // namespace tempest::broker

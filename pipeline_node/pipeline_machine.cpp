@@ -473,52 +473,40 @@ void PipelineMachine::send_outcomes(Peer& peer, TimePoint now) {
 // --- Statistics ----------------------------------------------------------------------------------
 
 void PipelineMachine::report(TimePoint now, wire::StatsReport& report) const {
-  const auto counter = [&](const char* name, std::uint64_t value) {
-    report.numbers.push_back({name, {}, static_cast<double>(value), true});
-  };
-  const auto gauge = [&](const char* name, double value) {
-    report.numbers.push_back({name, {}, value, false});
-  };
-  counter("tempest_trees_started_total", tracker_.trees_started());
-  counter("tempest_trees_completed_total", tracker_.trees_completed());
-  counter("tempest_trees_failed_total", tracker_.trees_failed());
-  counter("tempest_trees_forgotten_total", tracker_.trees_forgotten());
-  counter("tempest_stale_results_total", tracker_.stale_results());
-  counter("tempest_malformed_bodies_total", malformed_bodies_);
-  counter("tempest_messages_returned_total", messages_returned_);
-  counter("tempest_link_frames_sent_total", server_.counters().frames_sent);
-  counter("tempest_link_frames_received_total", server_.counters().frames_received);
-  counter("tempest_link_frames_resent_total", server_.counters().frames_resent);
-  counter("tempest_link_leases_lost_total", server_.counters().leases_lost);
-  gauge("tempest_trees_in_flight", static_cast<double>(tracker_.trees_in_flight()));
-  gauge("tempest_deliveries_delayed", static_cast<double>(tracker_.delayed()));
-  gauge("tempest_tracking_memory_bytes", static_cast<double>(tracker_.memory_bytes()));
-  gauge("tempest_queued_bytes", static_cast<double>(scheduler_.queued_bytes()));
-  gauge("tempest_stalled", stall_watch_.stalled() ? 1 : 0);
-  gauge("tempest_suspects_waiting", static_cast<double>(scheduler_.suspects_waiting()));
-  gauge("tempest_workers", static_cast<double>(scheduler_.worker_count()));
+  wire::StatsBuilder stats(report);
+  stats.counter("tempest_trees_started_total", tracker_.trees_started());
+  stats.counter("tempest_trees_completed_total", tracker_.trees_completed());
+  stats.counter("tempest_trees_failed_total", tracker_.trees_failed());
+  stats.counter("tempest_trees_forgotten_total", tracker_.trees_forgotten());
+  stats.counter("tempest_stale_results_total", tracker_.stale_results());
+  stats.counter("tempest_malformed_bodies_total", malformed_bodies_);
+  stats.counter("tempest_messages_returned_total", messages_returned_);
+  stats.gauge("tempest_trees_in_flight", tracker_.trees_in_flight());
+  stats.gauge("tempest_deliveries_delayed", tracker_.delayed());
+  stats.gauge("tempest_suspects_waiting", scheduler_.suspects_waiting());
+  stats.gauge("tempest_tracking_memory_bytes", tracker_.memory_bytes());
+  stats.gauge("tempest_queued_bytes", scheduler_.queued_bytes());
+  stats.gauge("tempest_workers", scheduler_.worker_count());
+  stats.gauge("tempest_stalled", stall_watch_.stalled() ? 1.0 : 0.0);
   const TimePoint oldest = tracker_.oldest_tree();
-  gauge("tempest_oldest_tree_age_seconds",
-        oldest == kNever ? 0.0 : std::chrono::duration<double>(now - oldest).count());
-  report.distributions.push_back({"tempest_tree_duration_seconds", {}, tracker_.tree_durations()});
+  stats.gauge("tempest_oldest_tree_age_seconds",
+              oldest == kNever ? 0.0 : std::chrono::duration<double>(now - oldest).count());
+  stats.distribution("tempest_tree_duration_seconds", tracker_.tree_durations());
+  link::report(server_.counters(), stats);
 
   for (const TaskId task : topology_.graph.topological_order()) {
-    const std::vector<wire::StatsReport::Label> labels = {
-        {"task", topology_.graph.node(task).name}};
-    const auto add = [&](const char* name, double value, bool is_counter) {
-      report.numbers.push_back({name, labels, value, is_counter});
-    };
+    stats.for_task(topology_.graph.node(task).name);
     const tracking::Tracker::TaskCounters& counters = tracker_.counters(task);
-    add("tempest_deliveries_total", static_cast<double>(counters.acknowledged), true);
-    add("tempest_deliveries_failed_total", static_cast<double>(counters.failed), true);
-    add("tempest_deliveries_retried_total", static_cast<double>(counters.retried), true);
-    add("tempest_deliveries_timed_out_total", static_cast<double>(counters.timed_out), true);
-    add("tempest_workers_killed_total", static_cast<double>(counters.killed_workers), true);
-    add("tempest_deliveries_returned_total", static_cast<double>(counters.returned), true);
-    add("tempest_outputs_total", static_cast<double>(counters.outputs), true);
-    add("tempest_outputs_dropped_total", static_cast<double>(counters.outputs_dropped), true);
-    add("tempest_deliveries_queued", static_cast<double>(scheduler_.queued(task)), false);
-    add("tempest_deliveries_in_flight", static_cast<double>(scheduler_.in_flight(task)), false);
+    stats.counter("tempest_deliveries_total", counters.acknowledged);
+    stats.counter("tempest_deliveries_failed_total", counters.failed);
+    stats.counter("tempest_deliveries_retried_total", counters.retried);
+    stats.counter("tempest_deliveries_timed_out_total", counters.timed_out);
+    stats.counter("tempest_deliveries_returned_total", counters.returned);
+    stats.counter("tempest_workers_killed_total", counters.killed_workers);
+    stats.counter("tempest_outputs_total", counters.outputs);
+    stats.counter("tempest_outputs_dropped_total", counters.outputs_dropped);
+    stats.gauge("tempest_deliveries_queued", scheduler_.queued(task));
+    stats.gauge("tempest_deliveries_in_flight", scheduler_.in_flight(task));
   }
 }
 

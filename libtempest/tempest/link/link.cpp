@@ -18,4 +18,31 @@ const char* to_string(LostReason reason) {
   return "unknown";
 }
 
+Counters& Counters::operator+=(const Counters& other) {
+  frames_sent += other.frames_sent;
+  frames_received += other.frames_received;
+  frames_resent += other.frames_resent;
+  oversize += other.oversize;
+  malformed += other.malformed;
+  refused += other.refused;
+  stale += other.stale;
+  duplicate += other.duplicate;
+  out_of_order += other.out_of_order;
+  leases_lost += other.leases_lost;
+  return *this;
+}
+
+void report(const Counters& counters, wire::StatsBuilder& stats) {
+  stats.counter("tempest_link_frames_sent_total", counters.frames_sent);
+  stats.counter("tempest_link_frames_received_total", counters.frames_received);
+  stats.counter("tempest_link_frames_resent_total", counters.frames_resent);
+  stats.counter("tempest_link_oversize_total", counters.oversize);
+  stats.counter("tempest_link_malformed_total", counters.malformed);
+  stats.counter("tempest_link_refused_total", counters.refused);
+  stats.counter("tempest_link_stale_total", counters.stale);
+  stats.counter("tempest_link_duplicate_total", counters.duplicate);
+  stats.counter("tempest_link_out_of_order_total", counters.out_of_order);
+  stats.counter("tempest_link_leases_lost_total", counters.leases_lost);
+}
+
 }  // namespace tempest::link

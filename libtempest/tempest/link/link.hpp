@@ -10,6 +10,7 @@
 #include "tempest/base/shared_bytes.hpp"
 #include "tempest/base/time.hpp"
 #include "tempest/wire/frames.hpp"
+#include "tempest/wire/stats_builder.hpp"
 
 /// What both ends of a link have in common. A link is a session between two incarnations of two
 /// nodes, over a transport (ZeroMQ) that reconnects silently and may lose whatever is in its
@@ -111,6 +112,11 @@ struct Counters {
   std::uint64_t duplicate = 0;     ///< Arrived already.
   std::uint64_t out_of_order = 0;  ///< Something before it is missing; it will come again.
   std::uint64_t leases_lost = 0;
+
+  Counters& operator+=(const Counters& other);
 };
+
+/// Adds them to a node's report, as tempest_link_*_total.
+void report(const Counters& counters, wire::StatsBuilder& stats);
 
 }  // namespace tempest::link
