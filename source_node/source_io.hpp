@@ -2,24 +2,20 @@
 
 #include <functional>
 #include <memory>
-#include <string>
 #include <vector>
 
+#include "source_node/request_server.hpp"
 #include "source_node/requests.hpp"
-#include "tempest/sink.hpp"
-#include "tempest/source.hpp"
 
 namespace tempest::source_node {
 
 /// The thread that owns the source and the dead-letter sink. It may block there as long as it
 /// needs: requests wait in a mailbox, are served in the order they came in, and their responses
 /// wait in another, of which `wake` tells.
-///
-/// After an `unavailable` the source (or the sink) is opened again before it is used again.
 class SourceIo {
  public:
-  using MakeSource = std::function<Result<std::unique_ptr<Source>>(const Plan&)>;
-  using MakeSink = std::function<Result<std::unique_ptr<Sink>>(const Endpoint&)>;
+  using MakeSource = RequestServer::MakeSource;
+  using MakeSink = RequestServer::MakeSink;
 
   /// `wake` is called from the thread. All are called only while this lives.
   SourceIo(MakeSource make_source, MakeSink make_sink, std::function<void()> wake);
