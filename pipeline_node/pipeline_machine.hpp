@@ -57,6 +57,8 @@ class PipelineMachine {
 
   const tracking::Tracker& tracker() const { return tracker_; }
   const tracking::Scheduler& scheduler() const { return scheduler_; }
+  /// Every delivery there is a record of, those of ended trees that workers still have included.
+  std::size_t delivery_count() const { return table_.size(); }
 
  private:
   /// What is known of a peer with a live session; by PeerId::slot.

@@ -1,0 +1,210 @@
+#include "scenario.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+
+#include "tempest/runtime/topology_file.hpp"
+
+namespace tempest::sim {
+
+namespace {
+
+std::string milliseconds_text(Duration duration) {
+  return "\"" + std::to_string(std::chrono::duration_cast<milliseconds>(duration).count()) + "ms\"";
+}
+
+}  // namespace
+
+const char* to_string(FaultKind kind) {
+  constexpr const char* kNames[kFaultKinds] = {
+      "crash",  "pause",   "stop",       "one-way",     "two-way",   "reconnect",
+      "replay", "garbage", "redis away", "redis start", "redis cut", "new version"};
+  return kNames[static_cast<std::size_t>(kind)];
+}
+
+Scenario::Scenario(std::uint64_t number) : seed(number), random(number * 0x9e3779b97f4a7c15ULL) {
+  for (int i = 0; i < 4; ++i) random.next();
+  keeps_key_order = chance(0.2);
+  is_calm = chance(0.05);
+  draw_topology();
+  draw_failure();
+  draw_deployment();
+  draw_load();
+  draw_faults();
+
+  std::vector<runtime::Diagnostic> diagnostics;
+  auto parsed =
+      runtime::parse_topology(topology_text(0), "seed " + std::to_string(seed), diagnostics);
+  if (!parsed) {
+    std::cerr << text_ << "\n" << runtime::joined(diagnostics) << "\n";
+    std::abort();
+  }
+  topology = std::move(*parsed);
+  const bool best_effort = topology.failure.policy == FailurePolicy::best_effort;
+  // By best effort a message that timed out is acked with nothing done.
+  checks_effects = !best_effort || topology.failure.timeout == Duration::zero();
+  keeps_key_order = keeps_key_order && is_keyed_root_ && sources == 1 && coordinators == 1;
+}
+
+Duration Scenario::between(Duration least, Duration most) {
+  const auto span = static_cast<std::uint64_t>((most - least).count());
+  return least + Duration(static_cast<Duration::rep>(random.below(span + 1)));
+}
+
+std::string Scenario::topology_text(unsigned version) const {
+  return "# version " + std::to_string(version) + "\n" + text_;
+}
+
+void Scenario::draw_topology() {
+  const std::uint64_t max_pending = chance(0.4) ? 1 + random.below(10) : 20'000;
+  text_ = "name = \"sim\"\n[source]\ntype = \"redis_stream\"\nkey = \"in\"\nfield = \"text\"\n";
+  text_ += "key_field = \"key\"\npoll_interval = \"5ms\"\nmax_backoff = \"200ms\"\n";
+  text_ += "max_pending = " + std::to_string(max_pending) + "\n";
+  text_ += "read_count = " + std::to_string(chance(0.5) ? 1 + random.below(8) : 1000) + "\n";
+  if (chance(0.2)) text_ += "ack = \"individual\"\n";
+  task_count_ = 1 + random.below(5);
+  for (std::size_t i = 0; i < task_count_; ++i) draw_task(i, text_);
+}
+
+void Scenario::draw_task(std::size_t index, std::string& text) {
+  const auto name_of = [](std::size_t task) {
+    return std::string(1, static_cast<char>('a' + task));
+  };
+  TaskShape& shape = shapes.emplace_back();
+  text += "[[task]]\nname = \"" + name_of(index) + "\"\n";
+
+  // Parents come before; a sink has no children.
+  std::vector<std::string> after;
+  for (std::size_t parent = 0; parent < index; ++parent) {
+    if (shapes[parent].is_sink || !chance(0.5)) continue;
+    const bool named = chance(0.25);
+    after.push_back("\"" + name_of(parent) + (named ? ":late" : "") + "\"");
+  }
+  const bool is_root = after.empty();
+  if (!is_root) {
+    text += "after = [";
+    for (const std::string& input : after) text += input + ", ";
+    text += "]\n";
+  }
+  shape.is_sink = index > 0 && chance(0.35);
+  if (shape.is_sink) {
+    text += "uses = \"sink\"\nsink = { type = \"redis_stream\", key = \"out." + name_of(index) +
+            "\" }\n";
+  } else {
+    text += "uses = \"sim:Step\"\n";
+  }
+  if (chance(is_root && keeps_key_order ? 0.9 : 0.3)) {
+    text += "grouping = \"key\"\n";
+    if (is_root && !shape.is_sink) is_keyed_root_ = true;
+  }
+  if (!is_root && !shape.is_sink && chance(0.35)) {
+    text += std::string("gather = \"") + (chance(0.5) ? "all" : "each") + "\"\n";
+  }
+  shape.most_outputs = static_cast<unsigned>(1 + random.below(index < 2 ? 3 : 2));
+  shape.handle_time = between(std::chrono::microseconds(50), milliseconds(chance(0.2) ? 30 : 4));
+  if (!shape.is_sink && chance(0.3)) shape.filtered = 0.2;
+  if (keeps_key_order) return;
+  if (chance(0.3)) {
+    const Duration timeout = between(milliseconds(150), milliseconds(1500));
+    text += "timeout = " + milliseconds_text(timeout) + "\n";
+    if (chance(0.6)) shape.slow = 0.05;
+  }
+  if (shape.is_sink || is_calm) return;
+  if (chance(0.3)) shape.flaky = 0.1 + 0.3 * random.fraction();
+  if (chance(0.2)) shape.pausing = 0.1;
+  if (chance(0.2)) shape.sick = 0.03;
+  if (chance(0.1)) shape.throwing = 0.03;
+  if (chance(0.2)) shape.bad = 0.03;
+}
+
+void Scenario::draw_failure() {
+  text_ += "[failure]\n";
+  const std::uint64_t choice = keeps_key_order ? 0 : random.below(10);
+  const char* policy = choice < 7 ? "retry" : choice < 8 ? "none" : "best_effort";
+  text_ += std::string("policy = \"") + policy + "\"\n";
+  if (choice >= 8 ? chance(0.6) : keeps_key_order || chance(0.2)) {
+    text_ += "timeout = \"0s\"\n";
+  } else {
+    text_ +=
+        "timeout = " + milliseconds_text(between(milliseconds(2000), milliseconds(20'000))) + "\n";
+  }
+  text_ += "max_attempts = " + std::to_string(1 + random.below(5)) + "\n";
+  text_ +=
+      "backoff = { initial = " + milliseconds_text(between(milliseconds(1), milliseconds(200))) +
+      ", factor = " + (chance(0.2) ? "60.0" : "2.0") + ", max = \"1s\", jitter = 0.2 }\n";
+  if (choice < 5) text_ += "dead_letter = { type = \"redis_stream\", key = \"dead\" }\n";
+}
+
+void Scenario::draw_deployment() {
+  brokers = chance(0.3) ? 2 : 1;
+  sources = !keeps_key_order && chance(0.25) ? 2 : 1;
+  coordinators = keeps_key_order ? 1 : static_cast<unsigned>(1 + random.below(3));
+  workers = static_cast<unsigned>(1 + random.below(5));
+  const bool specialised = chance(0.3);
+  for (unsigned worker = 0; worker < workers; ++worker) {
+    threads.push_back(static_cast<unsigned>(1 + random.below(3)));
+    auto& served = tasks.emplace_back();
+    if (!specialised || worker == 0) continue;
+    for (std::size_t task = 0; task < task_count_; ++task) {
+      if (chance(0.6)) served.push_back(std::string(1, static_cast<char>('a' + task)));
+    }
+  }
+  moves_endpoint = chance(0.5);
+  if (chance(0.3)) worker_window_bytes = 50 + random.below(500);
+  if (chance(0.4)) source_window = 1 + random.below(20);
+  if (chance(0.3)) queue_limits.messages = 1 + random.below(10);
+  if (chance(0.1)) queue_limits.bytes = 1 + random.below(500);
+  if (chance(0.2)) min_workers = 1 + random.below(workers);
+
+  link.lease = between(milliseconds(300), milliseconds(3000));
+  link.heartbeat_interval = link.lease / 3;
+  link.hello_interval = between(milliseconds(20), milliseconds(100));
+  link.ack_delay = between(milliseconds(1), milliseconds(20));
+  link.ack_every_frames = chance(0.3) ? 1 + random.below(4) : 32;
+  link.resend_initial = between(milliseconds(50), milliseconds(300));
+  link.resend_max = link.resend_initial * 4;
+  if (chance(0.2)) link.max_unacked_frames = 1 + random.below(4);
+  drain_timeout = between(milliseconds(500), milliseconds(8000));
+  latency = between(std::chrono::microseconds(20), milliseconds(2));
+  jitter = between(Duration(0), milliseconds(chance(0.3) ? 40 : 2));
+  drift = chance(0.5) ? 0.02 * random.fraction() : 0;
+}
+
+void Scenario::draw_load() {
+  messages = static_cast<unsigned>(10 + random.below(chance(0.2) ? 400 : 120));
+  keys = keeps_key_order || chance(0.6) ? static_cast<unsigned>(1 + random.below(12)) : 0;
+  fault_phase = between(milliseconds(2000), milliseconds(12'000));
+  production = between(milliseconds(100), fault_phase);
+}
+
+void Scenario::draw_faults() {
+  fault_interval = between(milliseconds(50), milliseconds(1500));
+  struck_roles = 0;
+  if (is_calm) return;
+  for (double& weight : weights) {
+    if (chance(0.5)) weight = random.fraction();
+  }
+  // What comes of these is little beside crashes: more of them at a time.
+  if (chance(0.3)) weights[static_cast<std::size_t>(FaultKind::crash)] += 2;
+  const Role roles[] = {Role::broker, Role::source, Role::pipeline, Role::task};
+  for (const Role role : roles) {
+    if (chance(0.6)) struck_roles |= 1U << static_cast<unsigned>(role);
+  }
+  weights[static_cast<std::size_t>(FaultKind::new_version)] *= 0.1;
+  is_wild = chance(0.25);
+  if (chance(0.4)) lost_reply = 0.1 * random.fraction();
+  if (chance(0.2)) error_reply = 0.05 * random.fraction();
+  if (!keeps_key_order) return;
+  struck_roles &= ~(1U << static_cast<unsigned>(Role::pipeline));
+  weights[static_cast<std::size_t>(FaultKind::new_version)] = 0;
+  error_reply = 0;
+}
+
+Duration Scenario::drain_bound() const {
+  const FailureDefinition& failure = topology.failure;
+  const Duration attempt = failure.timeout + failure.backoff.max + seconds(2);
+  return seconds(60) + 10 * link.lease + failure.max_attempts * attempt * 2;
+}
+
+}  // namespace tempest::sim

@@ -1,0 +1,110 @@
+#include "shells.hpp"
+
+#include <algorithm>
+
+#include "broker/broker_machine.hpp"
+#include "pipeline_node/pipeline_machine.hpp"
+#include "tempest/runtime/topology_file.hpp"
+#include "world.hpp"
+
+namespace tempest::sim {
+
+namespace {
+
+class BrokerShell final : public Shell {
+ public:
+  BrokerShell(World& world, Host& host)
+      : machine_({Role::broker, host.name(), host.incarnation(), ""}, world.scenario().link) {}
+
+  void start(TimePoint now, link::Effects& /*effects*/) override { machine_.start(now); }
+  void receive(const link::FrameReceived& received, TimePoint now,
+               link::Effects& effects) override {
+    machine_.receive(received, now, effects);
+  }
+  void turn(TimePoint now, link::Effects& effects) override { machine_.turn(now, effects); }
+  TimePoint next_turn() const override { return machine_.next_turn(); }
+  void stop(bool /*at_once*/, TimePoint now, link::Effects& effects) override {
+    machine_.stop(now, effects);
+  }
+
+ private:
+  broker::BrokerMachine machine_;
+};
+
+Topology topology_of(const World& world) {
+  std::vector<runtime::Diagnostic> diagnostics;
+  return *runtime::parse_topology(world.scenario().topology_text(world.version()), "", diagnostics);
+}
+
+pipeline_node::PipelineSettings settings_of(const World& world, const Host& host) {
+  const Scenario& scenario = world.scenario();
+  pipeline_node::PipelineSettings settings;
+  settings.brokers = world.broker_endpoints();
+  settings.endpoint = host.endpoint();
+  settings.link = scenario.link;
+  settings.drain_timeout = scenario.drain_timeout;
+  settings.source_window_messages = scenario.source_window;
+  settings.queue_limits = scenario.queue_limits;
+  settings.min_workers = scenario.min_workers;
+  return settings;
+}
+
+class CoordinatorShell final : public Shell {
+ public:
+  CoordinatorShell(World& world, Host& host)
+      : scenario_(world.scenario()),
+        machine_({Role::pipeline, host.name(), host.incarnation(), "sim"}, settings_of(world, host),
+                 topology_of(world), world.random().next()) {}
+
+  void start(TimePoint now, link::Effects& effects) override { machine_.start(now, effects); }
+  void receive(const link::FrameReceived& received, TimePoint now,
+               link::Effects& effects) override {
+    machine_.receive(received, now, effects);
+  }
+  void turn(TimePoint now, link::Effects& effects) override { machine_.turn(now, effects); }
+  TimePoint next_turn() const override { return machine_.next_turn(); }
+  void stop(bool at_once, TimePoint now, link::Effects& effects) override {
+    machine_.stop(at_once, now, effects);
+  }
+
+  std::string check() const override {
+    const std::uint64_t trees = machine_.tracker().trees_in_flight();
+    if (trees > scenario_.sources * scenario_.source_window) {
+      return std::to_string(trees) + " trees, with a window of " +
+             std::to_string(scenario_.source_window);
+    }
+    return {};
+  }
+  bool is_idle() const override { return leftovers().empty(); }
+  std::string leftovers() const override {
+    std::string text;
+    const auto say = [&text](const char* what, std::size_t count) {
+      if (count > 0) text += std::string(text.empty() ? "" : ", ") + std::to_string(count) + what;
+    };
+    say(" trees", machine_.tracker().trees_in_flight());
+    say(" delayed", machine_.tracker().delayed());
+    say(" queued", machine_.scheduler().queued());
+    say(" bytes queued", machine_.scheduler().queued_bytes());
+    say(" deliveries", machine_.delivery_count());
+    for (std::size_t i = 0; i < scenario_.shapes.size(); ++i) {
+      say(" in flight", machine_.scheduler().in_flight(TaskId{static_cast<std::uint16_t>(i)}));
+    }
+    return text;
+  }
+
+ private:
+  const Scenario& scenario_;
+  pipeline_node::PipelineMachine machine_;
+};
+
+}  // namespace
+
+std::unique_ptr<Shell> make_broker_shell(World& world, Host& host) {
+  return std::make_unique<BrokerShell>(world, host);
+}
+
+std::unique_ptr<Shell> make_coordinator_shell(World& world, Host& host) {
+  return std::make_unique<CoordinatorShell>(world, host);
+}
+
+}  // namespace tempest::sim

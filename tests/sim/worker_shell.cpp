@@ -1,0 +1,133 @@
+#include <deque>
+
+#include "shells.hpp"
+#include "simulated_tasks.hpp"
+#include "task_node/handler.hpp"
+#include "task_node/plan.hpp"
+#include "task_node/task_machine.hpp"
+#include "world.hpp"
+
+namespace tempest::sim {
+
+namespace {
+
+using task_node::BuildAnswer;
+using task_node::Execution;
+
+/// The machine and the real handlers; their threads (task_node/handler_pool.hpp) are simulated: a
+/// handler's calls are made when an execution begins, and are known to the machine when the time
+/// that they take is over.
+class WorkerShell final : public Shell {
+ public:
+  WorkerShell(World& world, Host& host, unsigned number)
+      : world_(world),
+        host_(host),
+        machine_({Role::task, host.name(), host.incarnation(), "sim"}, world.broker_endpoints(),
+                 world.scenario().link,
+                 {.threads = world.scenario().threads[number],
+                  .drain_timeout = world.scenario().drain_timeout,
+                  .window_bytes = world.scenario().worker_window_bytes},
+                 world.random().next()),
+        threads_(world.scenario().threads[number]) {
+    plan_options_.tasks = world.scenario().tasks[number];
+    static_cast<void>(libraries_.add(step_library()));
+  }
+
+  void start(TimePoint now, link::Effects& effects) override { machine_.start(now, effects); }
+  void receive(const link::FrameReceived& received, TimePoint now,
+               link::Effects& effects) override {
+    machine_.receive(received, now, effects);
+  }
+  void woken(TimePoint now, link::Effects& effects) override {
+    for (auto& execution : finished_) machine_.completed(std::move(execution), now, effects);
+    finished_.clear();
+    for (BuildAnswer& answer : answers_) machine_.built(std::move(answer), now, effects);
+    answers_.clear();
+  }
+  void turn(TimePoint now, link::Effects& effects) override { machine_.turn(now, effects, work_); }
+  void submit() override {
+    for (auto& execution : work_.executions) {
+      Thread& thread = threads_[execution->thread];
+      thread.waiting.push_back(std::move(execution));
+      if (!thread.running) begin(thread);
+    }
+    work_.executions.clear();
+    if (auto request = std::exchange(work_.build, std::nullopt)) build(*request);
+  }
+  TimePoint next_turn() const override { return machine_.next_turn(); }
+  void stop(bool at_once, TimePoint now, link::Effects& effects) override {
+    machine_.stop(at_once, now, effects);
+  }
+
+  bool is_idle() const override { return leftovers().empty(); }
+  std::string leftovers() const override {
+    const auto& queue = machine_.queue();
+    if (queue.queued() == 0 && queue.running() == 0) return {};
+    return std::to_string(queue.queued()) + " queued, " + std::to_string(queue.running()) +
+           " running";
+  }
+
+ private:
+  struct Thread {
+    task_node::Handler handler;
+    std::deque<std::unique_ptr<Execution>> waiting;
+    std::unique_ptr<Execution> running;
+  };
+
+  void begin(Thread& thread) {
+    if (thread.waiting.empty()) return;
+    thread.running = std::move(thread.waiting.front());
+    thread.waiting.pop_front();
+    Duration takes{};
+    host_.inside([&] {
+      thread.handler.run(*thread.running);
+      takes = Surroundings::current.elapsed;
+    });
+    // What went to Redis took a while, too.
+    takes += Duration(static_cast<Duration::rep>(20'000 + world_.random().below(500'000)));
+    thread.running->handle_time = takes;
+    host_.later(takes, [this, &thread] {
+      finished_.push_back(std::move(thread.running));
+      host_.wake();
+      begin(thread);
+    });
+  }
+
+  void build(const task_node::BuildRequest& request) {
+    BuildAnswer answer{request.version, std::nullopt, {}};
+    host_.inside([&] {
+      auto plan = task_node::make_plan(request.version, request.text, plan_options_, libraries_);
+      if (!plan) {
+        answer.error = plan.error();
+        return;
+      }
+      for (Thread& thread : threads_) {
+        if (auto built = thread.handler.build(*plan); !built) answer.error = built.error();
+      }
+      answer.tasks = threads_.front().handler.served();
+    });
+    auto shared = std::make_shared<BuildAnswer>(std::move(answer));
+    host_.later(milliseconds(1 + world_.random().below(30)), [this, shared] {
+      answers_.push_back(std::move(*shared));
+      host_.wake();
+    });
+  }
+
+  World& world_;
+  Host& host_;
+  task_node::TaskMachine machine_;
+  task_node::PlanOptions plan_options_;
+  runtime::TaskLibraries libraries_;
+  task_node::Work work_;
+  std::vector<Thread> threads_;
+  std::vector<std::unique_ptr<Execution>> finished_;
+  std::vector<BuildAnswer> answers_;
+};
+
+}  // namespace
+
+std::unique_ptr<Shell> make_worker_shell(World& world, Host& host, unsigned number) {
+  return std::make_unique<WorkerShell>(world, host, number);
+}
+
+}  // namespace tempest::sim

@@ -1,0 +1,127 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <queue>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host.hpp"
+#include "ledger.hpp"
+#include "network.hpp"
+#include "scenario.hpp"
+#include "simulated_redis.hpp"
+#include "trace.hpp"
+
+namespace tempest::sim {
+
+/// What a seed's run has come to.
+struct Outcome {
+  std::string violation;  ///< Empty: every promise was kept.
+  std::uint64_t trace_hash = 0;
+  Ledger::Counts ledger;
+  struct Counts {
+    std::uint64_t seeds = 0;
+    std::uint64_t steps = 0;
+    std::uint64_t crashes = 0;
+    std::uint64_t pauses = 0;
+    std::uint64_t stops = 0;
+    std::uint64_t partitions = 0;
+    std::uint64_t reconnects = 0;
+    std::uint64_t redis_faults = 0;
+    std::uint64_t frames = 0;
+    std::uint64_t frames_lost = 0;
+    std::uint64_t frames_doubled = 0;
+    std::uint64_t frames_replayed = 0;
+    std::uint64_t simulated_ms = 0;
+  };
+  Counts counts;
+};
+
+/// A whole deployment in one thread, from one seed: a time of faults, then one without, in which
+/// everything must drain, then an orderly end.
+class World {
+ public:
+  World(std::uint64_t seed, std::ostream* trace_lines);
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  Outcome run();
+
+  TimePoint now() const { return now_; }
+  void at(TimePoint when, std::function<void()> action);
+  void after(Duration delay, std::function<void()> action) { at(now_ + delay, std::move(action)); }
+
+  const Scenario& scenario() const { return scenario_; }
+  Ledger& ledger() { return ledger_; }
+  SimulatedRedis& redis() { return redis_; }
+  Network& network() { return network_; }
+  Host& host(std::size_t index) { return *hosts_[index]; }
+  Random& random() { return random_; }
+  bool has_faults() const { return has_faults_; }
+  /// Of the definition that coordinators are started with.
+  unsigned version() const { return version_; }
+  std::vector<std::string> broker_endpoints() const;
+
+  void violate(std::string_view checker, const std::string& what) {
+    ledger_.violate(checker, what);
+  }
+  Outcome::Counts& counts() { return counts_; }
+  Trace& trace() { return trace_; }
+  bool has_trace() const { return trace_.has_lines(); }
+  void trace_line(std::string_view where, std::string_view what) { trace_.line(now_, where, what); }
+
+ private:
+  struct Event {
+    TimePoint when;
+    std::uint64_t order;
+    std::function<void()> action;
+  };
+  struct Later {
+    bool operator()(const Event& left, const Event& right) const {
+      return left.when != right.when ? left.when > right.when : left.order > right.order;
+    }
+  };
+
+  void make_hosts();
+  void produce();
+  bool is_violated() const { return !ledger_.violation().empty(); }
+  /// Carries out what is due up to then; ends early on a violation, or when `is_done` says so.
+  void run_until(TimePoint until, const std::function<bool()>& is_done);
+
+  // faults.cpp
+  void next_fault();
+  void commit(FaultKind kind);
+  Host* draw_host(bool struck);
+  void crash_one();
+  void start_later(Host& host);
+  void block_two(bool both);
+  void strike_redis(FaultKind kind);
+  void bring_new_version();
+  void heal();
+
+  bool is_drained() const;
+  void drain();
+  void check_leftovers();
+  void end_nodes();
+
+  Scenario scenario_;
+  Trace trace_;
+  Random random_;
+  Ledger ledger_;
+  SimulatedRedis redis_;
+  TimePoint now_{};
+  std::priority_queue<Event, std::vector<Event>, Later> events_;
+  std::uint64_t next_order_ = 0;
+  Network network_;
+  std::vector<std::unique_ptr<Host>> hosts_;
+  Outcome::Counts counts_;
+  unsigned version_ = 0;
+  bool has_faults_ = false;
+  bool is_over_ = false;
+};
+
+}  // namespace tempest::sim
