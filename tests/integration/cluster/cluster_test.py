@@ -13,6 +13,7 @@ import sys
 import threading
 import unittest
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
 import processes
 
 BINARIES = os.path.abspath(sys.argv.pop(1))
@@ -207,7 +208,7 @@ class InOneProcess(unittest.TestCase):
             processes.wait_until(lambda: os.path.exists(out) and os.path.getsize(out) > 0, "output")
             redis.kill()
             processes.wait_until(lambda: "away" in run.log(), "a word that Redis is away")
-            redis.start()
+            redis.start_again()
             fill_stream(redis, count // 2)
             processes.wait_until(lambda: len(lines_of(out)) >= count // 2 and
                                  redis.command("XPENDING", "in", "relay")[0] == 0 and

@@ -52,21 +52,63 @@ def free_ports(count):
     raise Failed(f"no {count} free ports in a row")
 
 
-class Redis:
-    """A redis-server of its own, with its append-only file, and a connection to it."""
+class ReplyError(RuntimeError):
+    """An error that Redis replied."""
 
-    def __init__(self, folder):
+
+class Connection:
+    """A connection to a Redis server, for many commands."""
+
+    def __init__(self, host, port, timeout_s=30):
+        self.socket = socket.create_connection((host, port), timeout=timeout_s)
+        self.replies = self.socket.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.replies.close()
+        self.socket.close()
+
+    def command(self, *words):
+        self.socket.sendall(_request(words))
+        return _read_reply(self.replies)
+
+    def pipeline(self, commands):
+        """Sends few enough commands for the sockets' buffers at once; the replies, errors too."""
+        self.socket.sendall(b"".join(_request(words) for words in commands))
+        return [_read_value(self.replies) for _ in commands]
+
+    def transaction(self, commands):
+        """The replies to commands that are carried out with nothing in between."""
+        replies = self.pipeline([("MULTI",), *commands, ("EXEC",)])[-1]
+        if isinstance(replies, ReplyError):
+            raise replies
+        return replies
+
+
+class Redis:
+    """A redis-server of its own, with its append-only file, and what asks it."""
+
+    def __init__(self, folder, host="127.0.0.1", port=None, prefix=(), settings=()):
         self.folder = folder
-        self.port = free_ports(1)
-        self.uri = f"redis://127.0.0.1:{self.port}/0"
+        self.host = host
+        self.port = port or free_ports(1)
+        self.uri = f"redis://{host}:{self.port}/0"
+        self.arguments = [*prefix, "redis-server", "--port", str(self.port), "--bind", host,
+                          "--dir", folder, "--appendonly", "yes", "--save", "", *settings]
         self.process = None
         self.start()
+        wait_until(self.answers, "an answer of redis-server")
 
     def start(self):
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.folder,
-             "--appendonly", "yes", "--save", ""],
-            stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(self.arguments, stdout=subprocess.DEVNULL)
+
+    def start_again(self):
+        self.start()
         wait_until(self.answers, "an answer of redis-server")
 
     def answers(self):
@@ -75,14 +117,16 @@ class Redis:
         except (OSError, RuntimeError):
             return False
 
+    def connect(self, timeout_s=30):
+        return Connection(self.host, self.port, timeout_s)
+
     def command(self, *words):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
-            connection.sendall(_request(words))
-            return _read_reply(connection.makefile("rb"))
+        with self.connect() as connection:
+            return connection.command(*words)
 
     def pipeline(self, commands):
         """Sends many commands at once; checks the replies for errors and returns how many."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
+        with socket.create_connection((self.host, self.port), timeout=60) as connection:
             payload = b"".join(_request(words) for words in commands)
             writer = threading.Thread(target=connection.sendall, args=(payload,))
             writer.start()
@@ -94,12 +138,15 @@ class Redis:
             writer.join()
             return count
 
+    def running(self):
+        return self.process.poll() is None
+
     def kill(self):
         self.process.kill()
         self.process.wait()
 
     def stop(self):
-        if self.process.poll() is None:
+        if self.running():
             self.process.terminate()
             self.process.wait()
 
@@ -110,19 +157,29 @@ def _request(words):
 
 
 def _read_reply(stream):
+    reply = _read_value(stream)
+    if isinstance(reply, ReplyError):
+        raise reply
+    return reply
+
+
+def _read_value(stream):
+    """One reply; errors as values, since a list may hold some."""
     line = stream.readline()
-    if not line:
+    if not line.endswith(b"\r\n"):
         raise OSError("connection closed")
     kind, rest = line[:1], line[1:-2]
     if kind == b"+":
         return rest.decode()
     if kind == b"-":
-        raise RuntimeError(rest.decode())
+        return ReplyError(rest.decode())
     if kind == b":":
         return int(rest)
     if kind == b"$":
         return None if rest == b"-1" else stream.read(int(rest) + 2)[:-2].decode()
-    return None if rest == b"-1" else [_read_reply(stream) for _ in range(int(rest))]
+    if rest == b"-1":
+        return None
+    return [_read_value(stream) for _ in range(int(rest))]
 
 
 class Node:
