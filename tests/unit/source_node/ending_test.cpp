@@ -95,6 +95,18 @@ TEST_CASE("a source found drained is not polled again, so that the end need not 
   CHECK(harness.requests.empty());
 }
 
+TEST_CASE("an endless source whose polls block is drained all the same") {
+  SourceHarness harness(SourceHarness::default_plan(), true);
+  harness.add_coordinator("a");
+  harness.source.blocks = true;
+  for (int i = 0; i < 20; ++i) {
+    harness.step();
+    harness.serve_one();
+  }
+  CHECK(harness.finished);
+  CHECK(harness.source.polls.size() <= 3);
+}
+
 TEST_CASE("stop reads no more, and lets what is out there finish and be acked") {
   SourceHarness harness;
   FakeCoordinator& coordinator = harness.add_coordinator("a", 5);

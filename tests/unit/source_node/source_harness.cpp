@@ -248,6 +248,7 @@ bool SourceHarness::serve_one() {
         done.batch.messages.push_back(std::move(source.backlog.front()));
         source.backlog.pop_front();
       }
+      if (source.blocks && done.batch.messages.empty()) now += poll->wait;
       done.batch.ended = source.finite && source.backlog.empty() && !source.more_to_come;
     }
     machine.take(std::move(done), now, effects_);
