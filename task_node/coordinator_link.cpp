@@ -33,6 +33,12 @@ void CoordinatorLink::take_frames(link::Effects& effects) {
   output_.frames.clear();
 }
 
+bool CoordinatorLink::leads_to(const registry::Directory::Coordinator& listed) const {
+  return coordinator_.name == listed.name && coordinator_.endpoint == listed.endpoint &&
+         coordinator_.topology_version == listed.topology_version &&
+         (coordinator_.incarnation == listed.incarnation || met_ == listed.incarnation);
+}
+
 std::size_t CoordinatorLink::drop_results() {
   const std::size_t dropped = results_.items.size();
   results_.items.clear();

@@ -90,9 +90,21 @@ void TaskMachine::heed_directory(TimePoint now, link::Effects& effects) {
 void TaskMachine::match_coordinators(TimePoint now, link::Effects& effects) {
   for (const auto& coordinator : member_.directory().coordinators) {
     if (coordinator.topology_version != version_) continue;
-    const bool known = std::any_of(links_.begin(), links_.end(), [&](const auto& entry) {
-      return entry.second->coordinator() == coordinator;
-    });
+    bool known = false;
+    for (auto entry = links_.begin(); entry != links_.end();) {
+      CoordinatorLink& link = *entry->second;
+      const bool leads_to_it = link.leads_to(coordinator);
+      known = known || leads_to_it;
+      // Another life of it at the same place: the old link's session is over, and its HELLOs would
+      // take the new link's place at the coordinator.
+      if (!leads_to_it && link.coordinator().name == coordinator.name &&
+          link.coordinator().endpoint == coordinator.endpoint) {
+        close_link(link, "started anew", now, effects);
+        entry = links_.erase(entry);
+      } else {
+        ++entry;
+      }
+    }
     if (!known) open_link(coordinator, effects);
   }
   close_unlisted(now, effects);
@@ -106,36 +118,36 @@ void TaskMachine::open_link(const registry::Directory::Coordinator& coordinator,
   effects.opens.push_back({channel, coordinator.endpoint});
 }
 
+bool TaskMachine::is_listed(const CoordinatorLink& link) const {
+  const auto& listed = member_.directory().coordinators;
+  return std::any_of(listed.begin(), listed.end(),
+                     [&](const auto& coordinator) { return link.leads_to(coordinator); });
+}
+
 /// A coordinator that is no longer listed but still there is kept: a registry that has lost sight
 /// of it must not stop the work.
 void TaskMachine::close_unlisted(TimePoint now, link::Effects& effects) {
-  const auto& listed = member_.directory().coordinators;
-  for (auto entry = links_.begin(); entry != links_.end();) {
-    CoordinatorLink& link = *entry->second;
-    if (link.is_up() ||
-        std::find(listed.begin(), listed.end(), link.coordinator()) != listed.end()) {
-      ++entry;
-      continue;
-    }
-    link.close("not listed any more", now);
-    link.take_events(events_);
-    link.take_frames(effects);
-    effects.closes.push_back(link.channel());
-    add(link.counters(), stats_.closed_links);
-    entry = links_.erase(entry);
-  }
+  std::erase_if(links_, [&](const auto& entry) {
+    CoordinatorLink& link = *entry.second;
+    if (link.is_up() || is_listed(link)) return false;
+    close_link(link, "not listed any more", now, effects);
+    return true;
+  });
+}
+
+void TaskMachine::close_link(CoordinatorLink& link, std::string_view reason, TimePoint now,
+                             link::Effects& effects) {
+  stats_.late_results += link.drop_results();
+  stats_.dropped_deliveries += queue_.drop(link.session());
+  link.close(reason, now);
+  link.take_events(events_);
+  link.take_frames(effects);
+  effects.closes.push_back(link.channel());
+  add(link.counters(), stats_.closed_links);
 }
 
 void TaskMachine::close_links(std::string_view reason, TimePoint now, link::Effects& effects) {
-  for (auto& [channel, link] : links_) {
-    stats_.late_results += link->drop_results();
-    stats_.dropped_deliveries += queue_.drop(link->session());
-    link->close(reason, now);
-    link->take_events(events_);
-    link->take_frames(effects);
-    effects.closes.push_back(channel);
-    add(link->counters(), stats_.closed_links);
-  }
+  for (auto& [channel, link] : links_) close_link(*link, reason, now, effects);
   links_.clear();
 }
 
@@ -199,7 +211,7 @@ void TaskMachine::take_events(CoordinatorLink& link, const SharedBytes& frame, T
   for (const link::Event& event : events_) {
     switch (event.kind) {
       case link::Event::Kind::up:
-        came_up(link, now, effects);
+        came_up(link, event, now, effects);
         break;
       case link::Event::Kind::body:
         take_body(link, event, frame, now, effects);
@@ -209,11 +221,17 @@ void TaskMachine::take_events(CoordinatorLink& link, const SharedBytes& frame, T
         break;
     }
   }
-  link.take_frames(effects);
+  if (link.is_up() || is_listed(link)) {
+    link.take_frames(effects);
+  } else {
+    // About to be closed: a last HELLO could take the place of another link to that coordinator.
+    link.drop_frames();
+  }
 }
 
-void TaskMachine::came_up(CoordinatorLink& link, TimePoint now, link::Effects& effects) {
-  link.begin_session();
+void TaskMachine::came_up(CoordinatorLink& link, const link::Event& event, TimePoint now,
+                          link::Effects& effects) {
+  link.begin_session(event.identity->incarnation);
   // A coordinator to which this worker has not attached sends it nothing.
   if (phase_ != Phase::serving) return;
   link.attach(version_, served_ids_, window(), now);

@@ -89,13 +89,17 @@ class TaskMachine {
   void heed_directory(TimePoint now, link::Effects& effects);
   void match_coordinators(TimePoint now, link::Effects& effects);
   void open_link(const registry::Directory::Coordinator& coordinator, link::Effects& effects);
+  bool is_listed(const CoordinatorLink& link) const;
   void close_unlisted(TimePoint now, link::Effects& effects);
+  void close_link(CoordinatorLink& link, std::string_view reason, TimePoint now,
+                  link::Effects& effects);
   void close_links(std::string_view reason, TimePoint now, link::Effects& effects);
 
   // What the links say.
   void take_events(CoordinatorLink& link, const SharedBytes& frame, TimePoint now,
                    link::Effects& effects);
-  void came_up(CoordinatorLink& link, TimePoint now, link::Effects& effects);
+  void came_up(CoordinatorLink& link, const link::Event& event, TimePoint now,
+               link::Effects& effects);
   void lost(CoordinatorLink& link, link::LostReason reason, link::Effects& effects);
   void take_body(CoordinatorLink& link, const link::Event& event, const SharedBytes& frame,
                  TimePoint now, link::Effects& effects);

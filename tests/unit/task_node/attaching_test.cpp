@@ -90,14 +90,33 @@ TEST_CASE("a coordinator that is started anew elsewhere gets a link of its own")
   CHECK(world.open_channels != channels);
 }
 
-TEST_CASE("a coordinator that is started anew at the same endpoint is attached to again") {
+TEST_CASE("a coordinator that is started anew at the same endpoint is attached to once") {
   World world;
   world.serve();
-  FakeCoordinator& restarted = world.add_coordinator("pipeline", 12, "tcp://a");
-  world.settle();
-  CHECK(restarted.attached_version == "v1");
-  world.advance(seconds(4));
-  CHECK(restarted.attached_version == "v1");
+  SECTION("when the directory says so first") {
+    FakeCoordinator& restarted = world.add_coordinator("pipeline", 12, "tcp://a");
+    world.settle();
+    CHECK(restarted.attached_version == "v1");
+    world.advance(seconds(4));
+    CHECK(restarted.attached_version == "v1");
+    CHECK(restarted.lost.empty());
+  }
+  SECTION("when the link finds out first") {
+    world.coordinators["tcp://a"] = std::make_unique<FakeCoordinator>("pipeline", 12);
+    FakeCoordinator& restarted = *world.coordinators["tcp://a"];
+    world.advance(seconds(2));
+    CHECK(restarted.attached_version == "v1");
+    // Of no interest here, and still with the old life in it.
+    world.broker.directory.workers.push_back({"worker", {1, 1}, {"split"}});
+    world.broker.publish(world.now);
+    world.settle();
+    CHECK(restarted.lost.empty());
+    world.broker.directory.coordinators[0].incarnation = {12, 12};
+    world.broker.publish(world.now);
+    world.advance(seconds(4));
+    CHECK(restarted.attached_version == "v1");
+    CHECK(restarted.lost.empty());
+  }
   CHECK(world.machine.coordinators_up() == 1);
   CHECK(world.open_channels.size() == 2);
 }
