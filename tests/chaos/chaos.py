@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../support")]
@@ -67,7 +68,7 @@ class Stuck(Exception):
     """Nothing moves any more."""
 
 
-class Interrupted(Exception):
+class Interrupted(BaseException):
     """SIGTERM."""
 
 
@@ -163,18 +164,15 @@ class Run:
 
     # --- the middle ---
 
-    def full_flow_from(self, since):
-        with self.sampler.lock:
-            return recovery.full_flow_from(self.sampler.times, self.sampler.acked, since,
-                                           self.options.rate)
-
     def await_flow(self, since):
-        """How long after `since` the flow was full again."""
+        """The first moment from `since` on at which the flow was full."""
         while True:
             self.watch_over()
-            full = self.full_flow_from(since)
+            with self.sampler.lock:
+                full = recovery.full_flow_from(self.sampler.times, self.sampler.acked, since,
+                                               self.options.rate)
             if full is not None:
-                return full - since
+                return full
             if time.monotonic() - since > STUCK_S:
                 raise Stuck(f"no full flow for {STUCK_S:.0f} s")
             time.sleep(0.05)
@@ -227,7 +225,7 @@ class Run:
 
     def record_recovery(self, each, episode):
         """From the fault's end to full flow; while another holds it back, from that one's end."""
-        full = self.full_flow_from(each.over)
+        full = self.await_flow(each.over)
         since = max(other.over for other in episode
                     if other is each or (other.fault.what != "kill" and other.begun <= full and
                                          each.over < other.over <= full))
@@ -378,7 +376,7 @@ def carry_out(options, folder, net):
     drained_s, stuck = None, []
     try:
         run.start()
-        run.note(f"full flow {run.await_flow(time.monotonic()):.2f} s after the start")
+        run.await_flow(time.monotonic())
         run.disturb()
         drained_s = run.drain()
         stuck = [f"did not end well: {end}" for end in run.end_nodes()]
@@ -387,6 +385,9 @@ def carry_out(options, folder, net):
         run.note(stuck[0])
         with open(run.path("aggregate.json"), "w", encoding="utf-8") as file:
             json.dump(run.aggregate(), file, indent=1)
+    except Exception:  # pylint: disable=broad-except
+        # A fault of this script is a finding too; what was seen until then is still worth reading.
+        stuck = [traceback.format_exc()]
     finally:
         run.clean_up()
     found = findings(run) + stuck

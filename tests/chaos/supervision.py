@@ -21,6 +21,7 @@ class Supervisor(threading.Thread):
         self.unexpected = []
         self.restarts = 0
         self.ending = threading.Event()
+        self.ended = threading.Event()
 
     def watch(self, name, process):
         with self.lock:
@@ -56,6 +57,10 @@ class Supervisor(threading.Thread):
                     elif not process.running():
                         self._has_ended(name, process, now)
 
+        self.ended.set()
+        # Processes may be set to die with the thread that started them.
+        threading.Event().wait()
+
     def _has_ended(self, name, process, now):
         if name in self.killed:
             self.killed.discard(name)
@@ -67,4 +72,4 @@ class Supervisor(threading.Thread):
     def stop(self):
         """From now on nothing is started again."""
         self.ending.set()
-        self.join()
+        self.ended.wait()
