@@ -39,9 +39,6 @@ class Loopback:
     def prefix(self, _name):
         return ["setpriv", "--pdeathsig", "KILL"]
 
-    def heal_all(self):
-        pass
-
 
 class Namespaces:
     """A namespace with one address for each process, on a bridge."""
@@ -50,7 +47,6 @@ class Namespaces:
 
     def __init__(self):
         self.addresses = {}
-        self.rules = []
         # `ip netns` and iptables keep files there; a tmpfs of our own leaves the host's alone.
         run("mount", "-t", "tmpfs", "tmpfs", "/run")
         run("ip", "link", "set", "lo", "up")
@@ -58,12 +54,11 @@ class Namespaces:
         run("ip", "addr", "add", HUB + "/24", "dev", "bridge0")
         run("ip", "link", "set", "bridge0", "up")
         self.add("trial")
-        self.drop("trial", "INPUT", None)
-        self.heal_all()
+        self.heal(self.partition("trial", None, "both"))
 
     def add(self, name):
         number = len(self.addresses) + 10
-        outer, inside = f"outer{number}", f"/run/netns/{name}"
+        outer = f"outer{number}"
         self.addresses[name] = f"10.77.0.{number}"
         run("ip", "netns", "add", name)
         run("ip", "link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", name)
@@ -71,7 +66,6 @@ class Namespaces:
         run("ip", "-n", name, "addr", "add", self.addresses[name] + "/24", "dev", "eth0")
         run("ip", "-n", name, "link", "set", "eth0", "up")
         run("ip", "-n", name, "link", "set", "lo", "up")
-        return inside
 
     def host(self, name):
         return self.addresses[name]
@@ -90,26 +84,21 @@ class Namespaces:
         """
         rules = []
         if direction in ("in", "both"):
-            rules.append(self.drop(name, "INPUT", peer))
+            rules.append(self._drop(name, "INPUT", peer))
         if direction in ("out", "both"):
-            rules.append(self.drop(name, "OUTPUT", peer))
+            rules.append(self._drop(name, "OUTPUT", peer))
         return rules
 
-    def drop(self, name, chain, peer):
+    def _drop(self, name, chain, peer):
         option = "-s" if chain == "INPUT" else "-d"
         whom = ["!", option, HUB] if peer is None else [option, self.addresses[peer]]
         rule = (name, [chain, "!", "-i" if chain == "INPUT" else "-o", "lo", *whom, "-j", "DROP"])
         self._iptables("-I", rule)
-        self.rules.append(rule)
         return rule
 
     def heal(self, rules):
         for rule in rules:
             self._iptables("-D", rule)
-            self.rules.remove(rule)
-
-    def heal_all(self):
-        self.heal(list(self.rules))
 
     def _iptables(self, action, rule):
         name, words = rule
