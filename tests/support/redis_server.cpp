@@ -85,6 +85,10 @@ std::string RedisServer::uri() const {
   return "redis://127.0.0.1:" + std::to_string(port_) + "/0";
 }
 
+std::string RedisServer::unix_uri() const {
+  return "unix://" + folder_ + "/socket";
+}
+
 void RedisServer::start() {
   if (pid_ > 0) return;
   launch();
@@ -97,6 +101,8 @@ void RedisServer::launch() {
                                         std::to_string(port_),
                                         "--bind",
                                         "127.0.0.1",
+                                        "--unixsocket",
+                                        folder_ + "/socket",
                                         "--dir",
                                         folder_,
                                         "--save",

@@ -25,6 +25,8 @@ class RedisServer {
 
   /// "redis://127.0.0.1:PORT/0", without the password.
   std::string uri() const;
+  /// The same server, by its Unix socket.
+  std::string unix_uri() const;
   std::uint16_t port() const { return port_; }
   pid_t pid() const { return pid_; }
 

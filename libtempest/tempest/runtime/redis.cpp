@@ -145,8 +145,10 @@ Result<void> RedisConnection::connect() {
   if (redisSetTimeout(context, to_timeval(timeouts_.reply)) != REDIS_OK) {
     return lost("while its timeout was set");
   }
-  // A help, not a must: where it cannot be had, the reply's timeout finds a dead server.
-  redisEnableKeepAlive(context);
+  // TCP's alone: at a Unix socket the attempt would leave hiredis's context with an error for good.
+  if (address_.unix_path.empty() && redisEnableKeepAlive(context) != REDIS_OK) {
+    return lost("while its keep-alive was set");
+  }
   return greet();
 }
 

@@ -32,6 +32,15 @@ TEST_CASE("a command's arguments and reply may be any bytes") {
   CHECK(reply->value().text() == bytes);
 }
 
+TEST_CASE("a server is reached by its Unix socket as well") {
+  RedisServer server;
+  RedisConnection connection(*parse_redis_uri(server.unix_uri()));
+  REQUIRE(connection.connect());
+  auto reply = connection.command({"PING"});
+  REQUIRE(reply);
+  CHECK(reply->value().text() == "PONG");
+}
+
 TEST_CASE("pipelined commands are answered in order, errors among them") {
   RedisServer server;
   RedisConnection connection(*parse_redis_uri(server.uri()));
