@@ -303,6 +303,14 @@ TEST_CASE("a text that breaks an assumption of the parser is refused with its li
   CHECK(faults("[{x]") == "t.toml:1:1: syntax error: this line is not understood");
 }
 
+// Undefined behaviour is what this was: the builds with sanitizers see it.
+TEST_CASE("letters beyond ASCII are a syntax error outside of strings") {
+  CHECK(faults("name = \"\u00e9\"\n\u00e9 = 1\n") ==
+        "t.toml:2:1: syntax error in root table: expected keys, tables, whitespace or comments, "
+        "saw '\u00e9'");
+  CHECK_FALSE(faults("\ufefe").empty());
+}
+
 TEST_CASE("long strings with dots are no deep keys") {
   const Topology topology = parsed("name = \"t\"\n[source]\ntype = \"lines\"\npath = \"" +
                                    std::string(200, '.') + "\"\n" + kTask);
