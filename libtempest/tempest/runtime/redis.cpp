@@ -38,6 +38,22 @@ void ignore_broken_pipes() {
   });
 }
 
+/// hiredis reserves room for as many elements as an array says it has, up to 2^31, before any has
+/// come: a few bytes could ask for 16 GiB.
+constexpr int kMaxArrayElements = 1 << 20;
+
+void bound_arrays(redisContext& context) {
+  static const redisReplyObjectFunctions original = *context.reader->fn;
+  static redisReplyObjectFunctions bounded = [] {
+    redisReplyObjectFunctions functions = original;
+    functions.createArray = [](const redisReadTask* task, int elements) -> void* {
+      return elements > kMaxArrayElements ? nullptr : original.createArray(task, elements);
+    };
+    return functions;
+  }();
+  context.reader->fn = &bounded;
+}
+
 /// Error replies after which another try may go well: Redis itself says so by their first word.
 bool is_passing(std::string_view word) {
   constexpr std::array<std::string_view, 10> kPassing = {
@@ -145,6 +161,7 @@ Result<void> RedisConnection::connect() {
   if (redisSetTimeout(context, to_timeval(timeouts_.reply)) != REDIS_OK) {
     return lost("while its timeout was set");
   }
+  bound_arrays(*context);
   // TCP's alone: at a Unix socket the attempt would leave hiredis's context with an error for good.
   if (address_.unix_path.empty() && redisEnableKeepAlive(context) != REDIS_OK) {
     return lost("while its keep-alive was set");

@@ -41,6 +41,22 @@ TEST_CASE("a server is reached by its Unix socket as well") {
   CHECK(reply->value().text() == "PONG");
 }
 
+TEST_CASE("a reply of too many elements costs the connection, not the memory") {
+  RedisServer server;
+  RedisConnection connection(*parse_redis_uri(server.uri()));
+  REQUIRE(connection.connect());
+  const std::string_view script =
+      "local list = {} for i = 1, tonumber(ARGV[1]) do list[i] = 1 end return list";
+  auto largest = connection.command({"EVAL", script, "0", "1048576"});
+  REQUIRE(largest);
+  CHECK(largest->value().size() == 1048576);
+  auto larger = connection.command({"EVAL", script, "0", "1048577"});
+  REQUIRE_FALSE(larger);
+  CHECK(larger.error().code == ErrorCode::unavailable);
+  CHECK_FALSE(connection.connected());
+  CHECK(connection.connect());
+}
+
 TEST_CASE("pipelined commands are answered in order, errors among them") {
   RedisServer server;
   RedisConnection connection(*parse_redis_uri(server.uri()));
