@@ -161,6 +161,8 @@ class Run:
         for process in [*self.nodes.values(), *([self.redis] if self.redis else [])]:
             if process.running():
                 process.kill()
+        if self.sampler:
+            self.sampler.save(self.path("samples.csv"), self.started)
         self.events.close()
 
     # --- the middle ---
@@ -206,7 +208,8 @@ class Run:
                 f"lost {len(self.oracle.lost)}  duplicates {self.oracle.duplicates}  "
                 f"dead {self.oracle.dead}  ended by themselves {len(self.supervisor.unexpected)}")
         print(line, flush=True)
-        self.note(line)
+        disk_s = max(self.producer.log.take_slowest_s(), self.oracle.log.take_slowest_s())
+        self.note(f"{line}  slowest sync {disk_s:.2f} s")
 
     def disturb(self):
         """Episodes of faults, until the time is over."""

@@ -20,11 +20,20 @@ class Log:
 
     def __init__(self, path):
         self.file = open(path, "a", encoding="ascii")  # pylint: disable=consider-using-with
+        # Redis waits for the same disk: when that is slow, so is the flow, whatever else was done.
+        self.slowest_s = 0.0
 
     def write(self, numbers):
         self.file.writelines(f"{number}\n" for number in numbers)
         self.file.flush()
+        began = time.monotonic()
         os.fsync(self.file.fileno())
+        self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+
+    def take_slowest_s(self):
+        """The longest that the disk took since the last call."""
+        slowest_s, self.slowest_s = self.slowest_s, 0.0
+        return slowest_s
 
     def close(self):
         self.file.close()
@@ -151,6 +160,13 @@ class Sampler(Worker):
             self.last_pending = state.pending
             if state.unacked_from != self.unacked_from:
                 self.unacked_from, self.progressed = state.unacked_from, now
+
+    def save(self, path, zero):
+        """As a table, so that a slow recovery can be looked at afterwards."""
+        with self.lock, open(path, "w", encoding="ascii") as file:
+            file.write("seconds,acked,acked_up_to\n")
+            for at, acked, up_to in zip(self.times, self.acked, self.acked_up_to):
+                file.write(f"{at - zero:.2f},{acked},{up_to}\n")
 
 
 class Oracle(Worker):
