@@ -40,7 +40,6 @@ class CoordinatorLink {
   void take_events(std::vector<link::Event>& events);
   /// Moves what is to be sent into the effects.
   void take_frames(link::Effects& effects);
-  void drop_frames() { output_.frames.clear(); }
 
   /// `incarnation`: of whom the link has met, which may be newer than the directory knows.
   void begin_session(const Incarnation& incarnation) {

@@ -221,12 +221,7 @@ void TaskMachine::take_events(CoordinatorLink& link, const SharedBytes& frame, T
         break;
     }
   }
-  if (link.is_up() || is_listed(link)) {
-    link.take_frames(effects);
-  } else {
-    // About to be closed: a last HELLO could take the place of another link to that coordinator.
-    link.drop_frames();
-  }
+  link.take_frames(effects);
 }
 
 void TaskMachine::came_up(CoordinatorLink& link, const link::Event& event, TimePoint now,
