@@ -207,9 +207,10 @@ class Attack:
 
 
 class Crew:
-    """Several attacks at once, since most of one's time is waiting."""
+    """Several attacks at once, since one mostly waits: for a second and more where the queue of
+    connections is full, as that of an HTTP server often is."""
 
-    SIZE = 16
+    SIZE = 64
 
     def __init__(self, host, port, kind, seed, per_second):
         self.attacks = [Attack(host, port, kind, seed * self.SIZE + i) for i in range(self.SIZE)]

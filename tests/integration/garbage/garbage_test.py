@@ -2,10 +2,10 @@
 """Garbage at every listening socket of a topology that runs.
 
 Usage: garbage_test.py FOLDER_OF_PROGRAMS [--connections N] [--rounds N] [--per-second N] [--share X]
-                       [--sockets NAME...]
+                       [--rate N] [--sockets NAME...]
 
 Makes N connections (default: 1,000) to each socket, in rounds with a pause as long before each: what
-the topology does meanwhile is compared. Fails if a process ends, if a file descriptor stays open, if
+the topology does meanwhile, at --rate messages/s (default: as many as it can), is compared. Fails if a process ends, if a file descriptor stays open, if
 a message is not acked in the end, or if less than that share of the throughput is left.
 """
 
@@ -28,6 +28,7 @@ TOPOLOGY = """
 name = "busy"
 [source]
 type = "generator"
+rate = {rate}
 [[task]]
 name = "copy"
 uses = "identity"
@@ -39,6 +40,13 @@ after = ["copy"]
 NODES = ("broker", "stats", "source", "pipeline", "task-1", "task-2")
 SOCKETS = ("broker", "stats-in", "stats-out", "pipeline", "stats-http")
 DATA_NODES = ("source", "pipeline", "task-1", "task-2")
+
+
+# Where there are several CPUs, one is the attackers' and the others are the topology's: what is
+# measured is what garbage costs the nodes, not what making it costs.
+CPUS = os.sched_getaffinity(0)
+ATTACKERS_CPUS = {max(CPUS)}
+TOPOLOGY_CPUS = CPUS - ATTACKERS_CPUS or CPUS
 
 
 class Attackers:
@@ -53,6 +61,7 @@ class Attackers:
                 # In a session of its own, its CPU time is not taken from the topology's share where
                 # Linux gives each session one.
                 text=True, start_new_session=True)
+            os.sched_setaffinity(self.processes[name].pid, ATTACKERS_CPUS)
         self.totals = {name: [0, 0, 0] for name in sockets}
 
     def attack(self, connections):
@@ -98,11 +107,12 @@ class Measured:
 class Topology:
     """`tempest up`, and what can be seen of it from outside."""
 
-    def __init__(self, cluster):
+    def __init__(self, cluster, rate):
         self.cluster = cluster
+        text = TOPOLOGY.format(rate=rate)
         self.http = f"127.0.0.1:{processes.free_ports(1)}"
         self.up = processes.Node(cluster.folder, "up", [
-            cluster.program("tempest"), "up", cluster.write("Topology.toml", TOPOLOGY), "--broker",
+            cluster.program("tempest"), "up", cluster.write("Topology.toml", text), "--broker",
             cluster.broker_url, "--http", self.http])
         cluster.nodes["up"] = self.up
         processes.wait_until(lambda: self.progress()[0] > 0, "the first message acked", 60)
@@ -200,8 +210,9 @@ def pause(seconds):
 
 
 def run(arguments):
+    os.sched_setaffinity(0, TOPOLOGY_CPUS)
     with processes.Cluster(os.path.abspath(arguments.programs)) as cluster:
-        topology = Topology(cluster)
+        topology = Topology(cluster, arguments.rate)
         before = topology.descriptors()
         memory_before = topology.resident_mib()
         sockets = {name: socket for name, socket in topology.sockets().items()
@@ -266,6 +277,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--per-second", type=int, default=150)
     parser.add_argument("--share", type=float, default=0.0)
+    parser.add_argument("--rate", type=int, default=0)
     parser.add_argument("--sockets", nargs="+", choices=SOCKETS, default=SOCKETS)
     run(parser.parse_args())
 
