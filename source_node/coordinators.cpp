@@ -16,17 +16,6 @@ constexpr std::uint64_t kMaxChunkMessages = 1024;
 // Fewer than this are not worth splitting between coordinators.
 constexpr std::uint64_t kMinChunkMessages = 64;
 
-void add(const link::Counters& from, link::Counters& to) {
-  to.frames_sent += from.frames_sent;
-  to.frames_received += from.frames_received;
-  to.frames_resent += from.frames_resent;
-  to.malformed += from.malformed;
-  to.stale += from.stale;
-  to.duplicate += from.duplicate;
-  to.out_of_order += from.out_of_order;
-  to.leases_lost += from.leases_lost;
-}
-
 std::uint64_t free_messages(const Coordinator& coordinator) {
   const auto& [messages, bytes] = coordinator.window;
   if (coordinator.sent.count >= messages) return 0;
@@ -85,7 +74,7 @@ void Coordinators::open(const registry::Directory::Coordinator& listed, link::Ef
 
 void Coordinators::drop(link::ChannelId channel, link::Effects& effects) {
   const auto found = coordinators_.find(channel);
-  add(found->second.client.counters(), past_counters_);
+  past_counters_ += found->second.client.counters();
   coordinators_.erase(found);
   effects.closes.push_back(channel);
 }
@@ -256,7 +245,7 @@ std::uint64_t Coordinators::sent_count() const {
 
 link::Counters Coordinators::counters() const {
   link::Counters sum = past_counters_;
-  for (const auto& [channel, coordinator] : coordinators_) add(coordinator.client.counters(), sum);
+  for (const auto& [channel, coordinator] : coordinators_) sum += coordinator.client.counters();
   return sum;
 }
 

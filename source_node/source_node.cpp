@@ -109,44 +109,26 @@ SourceSummary SourceNode::summary() const {
 }
 
 void SourceNode::report(TimePoint now, wire::StatsReport& report) const {
-  using std::chrono::duration;
-  using std::chrono::duration_cast;
-  report.node = identity_.name;
-  report.role = identity_.role;
-  report.topology = identity_.topology;
-  report.incarnation = identity_.incarnation;
-  report.uptime_ms = static_cast<std::uint64_t>(
-      duration_cast<std::chrono::milliseconds>(now - started_at_).count());
-  const auto number = [&report](const char* name, double value, bool is_counter) {
-    report.numbers.push_back({name, {}, value, is_counter});
-  };
-  const auto counter = [&number](const char* name, std::uint64_t value) {
-    number(name, static_cast<double>(value), true);
-  };
+  link::identify(identity_, started_at_, now, report);
+  wire::StatsBuilder stats(report);
   const SourceNumbers numbers = machine_.numbers();
-  counter("tempest_messages_read_total", numbers.read);
-  counter("tempest_messages_acked_total", numbers.acked);
-  counter("tempest_messages_failed_total", numbers.failed);
-  counter("tempest_messages_left_total", numbers.left);
-  counter("tempest_messages_dead_lettered_total", numbers.dead_lettered);
-  counter("tempest_messages_resent_total", numbers.resent);
-  counter("tempest_messages_lost_at_source_total", numbers.lost_at_source);
-  counter("tempest_messages_given_again_total", numbers.given_again);
-  counter("tempest_outcomes_stale_total", numbers.stale_outcomes);
-  const link::Counters link = machine_.link_counters();
-  counter("tempest_link_frames_sent_total", link.frames_sent);
-  counter("tempest_link_frames_received_total", link.frames_received);
-  counter("tempest_link_frames_resent_total", link.frames_resent);
-  counter("tempest_link_frames_duplicate_total", link.duplicate);
-  counter("tempest_link_frames_stale_total", link.stale);
-  counter("tempest_link_frames_malformed_total", link.malformed + machine_.malformed());
-  counter("tempest_link_leases_lost_total", link.leases_lost);
-  number("tempest_messages_pending", static_cast<double>(numbers.pending), false);
-  number("tempest_messages_queued", static_cast<double>(machine_.queued()), false);
-  number("tempest_pending_bytes", static_cast<double>(numbers.pending_bytes), false);
-  number("tempest_oldest_message_age_seconds", duration<double>(machine_.oldest_age(now)).count(),
-         false);
-  report.distributions.push_back({"tempest_message_latency_seconds", {}, machine_.latency()});
+  stats.counter("tempest_messages_read_total", numbers.read);
+  stats.counter("tempest_messages_acked_total", numbers.acked);
+  stats.counter("tempest_messages_failed_total", numbers.failed);
+  stats.counter("tempest_messages_left_total", numbers.left);
+  stats.counter("tempest_messages_dead_lettered_total", numbers.dead_lettered);
+  stats.counter("tempest_messages_resent_total", numbers.resent);
+  stats.counter("tempest_messages_lost_at_source_total", numbers.lost_at_source);
+  stats.counter("tempest_messages_given_again_total", numbers.given_again);
+  stats.counter("tempest_outcomes_stale_total", numbers.stale_outcomes);
+  stats.counter("tempest_malformed_bodies_total", machine_.malformed());
+  link::report(machine_.link_counters(), stats);
+  stats.gauge("tempest_messages_pending", numbers.pending);
+  stats.gauge("tempest_messages_queued", machine_.queued());
+  stats.gauge("tempest_pending_bytes", numbers.pending_bytes);
+  stats.gauge("tempest_oldest_message_age_seconds",
+              std::chrono::duration<double>(machine_.oldest_age(now)).count());
+  stats.distribution("tempest_message_latency_seconds", machine_.latency());
 }
 
 }  // namespace tempest::source_node

@@ -143,7 +143,7 @@ void TaskMachine::close_link(CoordinatorLink& link, std::string_view reason, Tim
   link.take_events(events_);
   link.take_frames(effects);
   effects.closes.push_back(link.channel());
-  add(link.counters(), stats_.closed_links);
+  stats_.closed_links += link.counters();
 }
 
 void TaskMachine::close_links(std::string_view reason, TimePoint now, link::Effects& effects) {
@@ -418,18 +418,19 @@ void TaskMachine::finish(std::string_view reason, int exit_code, TimePoint now,
 }
 
 void TaskMachine::report(wire::StatsReport& report) const {
-  link::Counters open_links;
-  for (const auto& [channel, link] : links_) add(link->counters(), open_links);
-  stats_.report(open_links, report);
+  wire::StatsBuilder stats(report);
+  link::Counters links = stats_.closed_links;
+  for (const auto& [channel, link] : links_) links += link->counters();
+  link::report(links, stats);
+  stats.gauge("tempest_handler_threads", queue_.threads());
+  stats.gauge("tempest_handlers_busy", queue_.busy_threads());
+  stats.gauge("tempest_coordinators_up", coordinators_up());
+  stats.gauge("tempest_window_messages", estimate_.messages(coordinators_up()));
+  stats_.report(stats);
   for (const ServedTask& task : served_) {
-    add_number(report, "tempest_task_queued", static_cast<double>(queue_.queued(task.id)), false,
-               "task", task.name);
+    stats.for_task(task.name);
+    stats.gauge("tempest_task_queued", queue_.queued(task.id));
   }
-  add_number(report, "tempest_handler_threads", static_cast<double>(queue_.threads()), false);
-  add_number(report, "tempest_handlers_busy", static_cast<double>(queue_.busy_threads()), false);
-  add_number(report, "tempest_coordinators_up", static_cast<double>(coordinators_up()), false);
-  add_number(report, "tempest_window_messages",
-             static_cast<double>(estimate_.messages(coordinators_up())), false);
 }
 
 }  // namespace tempest::task_node

@@ -61,12 +61,7 @@ void TaskNode::stop(bool at_once, TimePoint now, link::Effects& effects) {
 }
 
 void TaskNode::report(TimePoint now, wire::StatsReport& report) const {
-  report.node = self_.name;
-  report.role = self_.role;
-  report.topology = self_.topology;
-  report.incarnation = self_.incarnation;
-  report.uptime_ms = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(now - started_).count());
+  link::identify(self_, started_, now, report);
   machine_.report(report);
 }
 

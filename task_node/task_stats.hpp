@@ -5,11 +5,11 @@
 #include <cstdint>
 #include <map>
 #include <string>
-#include <string_view>
 
 #include "tempest/base/histogram.hpp"
 #include "tempest/link/link.hpp"
 #include "tempest/wire/frames.hpp"
+#include "tempest/wire/stats_builder.hpp"
 
 namespace tempest::task_node {
 
@@ -39,11 +39,7 @@ struct TaskStats {
   link::Counters closed_links;
 
   /// Appends what is counted here. What is a matter of the moment is the machine's to add.
-  void report(const link::Counters& open_links, wire::StatsReport& report) const;
+  void report(wire::StatsBuilder& stats) const;
 };
-
-void add(const link::Counters& counters, link::Counters& sum);
-void add_number(wire::StatsReport& report, std::string_view name, double value, bool is_counter,
-                std::string_view label = {}, std::string_view label_value = {});
 
 }  // namespace tempest::task_node

@@ -18,6 +18,16 @@ const char* to_string(LostReason reason) {
   return "unknown";
 }
 
+void identify(const Identity& self, TimePoint started, TimePoint now, wire::StatsReport& report) {
+  using std::chrono::duration_cast;
+  report.node = self.name;
+  report.role = self.role;
+  report.topology = self.topology;
+  report.incarnation = self.incarnation;
+  report.uptime_ms =
+      static_cast<std::uint64_t>(duration_cast<std::chrono::milliseconds>(now - started).count());
+}
+
 Counters& Counters::operator+=(const Counters& other) {
   frames_sent += other.frames_sent;
   frames_received += other.frames_received;

@@ -63,6 +63,9 @@ struct Identity {
   std::string topology;
 };
 
+/// Says in a node's report whose it is, and how long it has run.
+void identify(const Identity& self, TimePoint started, TimePoint now, wire::StatsReport& report);
+
 /// A frame that the shell is to send: on this link's socket, and if that is a ROUTER, to this
 /// routing id.
 struct Outgoing {
