@@ -49,6 +49,13 @@ TEST_CASE("nothing is sent beyond a coordinator's window") {
     harness.run();
     CHECK(coordinator.received.size() == 12);
   }
+  SECTION("a window lowered below what is out takes nothing back and lets nothing go") {
+    coordinator.give_window(5, 1 << 20, harness.now);
+    harness.run();
+    coordinator.ack({coordinator.received[0].id}, harness.now);
+    harness.run();
+    CHECK(coordinator.received.size() == 10);
+  }
   SECTION("a larger window takes effect, and a window of zero stops everything") {
     coordinator.give_window(15, 1 << 20, harness.now);
     harness.run();
