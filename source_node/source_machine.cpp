@@ -86,7 +86,7 @@ void SourceMachine::take_plan(Plan plan, link::Effects& effects) {
 
 void SourceMachine::take(Response response, TimePoint now, link::Effects& effects) {
   if (finished_) return;
-  std::visit([&](auto&& done) { settle(std::move(done), now, effects); }, std::move(response));
+  std::visit([&](auto& done) { settle(std::move(done), now, effects); }, response);
 }
 
 void SourceMachine::settle(OpenDone done, TimePoint now, link::Effects& effects) {
@@ -283,7 +283,7 @@ void SourceMachine::ask_source(TimePoint now, std::vector<Request>& requests) {
   if (options_.exit_when_drained && drained()) return;
   if (auto poll = pace_.next({store_.count(), store_.bytes()}, now)) {
     poll_out_ = true;
-    requests.push_back(std::move(*poll));
+    requests.push_back(*poll);
   }
 }
 

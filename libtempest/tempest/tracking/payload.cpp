@@ -7,7 +7,7 @@ namespace tempest::tracking {
 
 namespace {
 // From here on a copy costs more than keeping the rest of the frame alive.
-constexpr std::size_t kShareFromBytes = 16 * 1024;
+constexpr std::size_t kShareFromBytes = std::size_t{16} * 1024;
 }  // namespace
 
 Payload Payload::take(std::string_view key, std::string_view payload, const SharedBytes& frame) {
