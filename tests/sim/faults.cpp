@@ -143,14 +143,15 @@ void World::heal() {
   for (const auto& host : hosts_) {
     host->reaches_redis = true;
     host->calm_down();
-    // Those that were to die, or end, may do so a little later.
-    Host* started = host.get();
-    for (const auto delay : {milliseconds(10), milliseconds(5000), milliseconds(15'000)}) {
-      after(delay, [this, started] {
-        if (!is_over_) started->start();
-      });
-    }
   }
+  keep_alive();
+}
+
+/// Those that were to end may still do so: they are started again whenever it is.
+void World::keep_alive() {
+  if (is_over_) return;
+  for (const auto& host : hosts_) host->start();
+  after(milliseconds(100), [this] { keep_alive(); });
 }
 
 }  // namespace tempest::sim

@@ -210,7 +210,9 @@ void Host::carry_out(std::size_t most_sends) {
   }
   for (const auto channel : effects_.closes) network.close(index_, channel);
   for (const auto& notice : effects_.notices) {
-    if (!world_.has_trace()) break;
+    const bool is_loss = notice.text == "task lost" && notice.level == link::Notice::Level::warning;
+    if (is_loss) world_.ledger().worker_lost();
+    if (!world_.has_trace()) continue;
     std::string text = "log: " + notice.text;
     for (const auto& [key, value] : notice.fields) text += " " + key + "=" + value;
     world_.trace_line(name_, text);
@@ -239,8 +241,12 @@ void Host::schedule_next() {
 
 void Host::inside(const std::function<void()>& call) {
   Surroundings& here = Surroundings::current;
-  here = {&world_.scenario(),  &world_.ledger(), &world_.random(),
-          world_.has_faults(), local_now(),      Duration(0)};
+  here = {};
+  here.scenario = &world_.scenario();
+  here.ledger = &world_.ledger();
+  here.random = &world_.random();
+  here.faults = world_.has_faults();
+  here.started = local_now();
   SimulatedRedis::current = &world_.redis();
   SimulatedRedis::reachable = reaches_redis;
   const bool dies_here = crash_ && crash_->steps == 0 && crash_->boundary >= 5;
@@ -248,10 +254,10 @@ void Host::inside(const std::function<void()>& call) {
   call();
   SimulatedRedis::current = nullptr;
   // The process died in the middle of it: at once, as seen from outside.
-  if (dies_here) {
-    crash_->boundary = before_receive;
-    wake();
-  }
+  if (!dies_here && !here.dies) return;
+  if (!dies_here) world_.start_later(*this);
+  crash_ = Crash{0, before_receive, 0};
+  schedule(world_.now());
 }
 
 }  // namespace tempest::sim

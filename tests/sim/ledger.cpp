@@ -38,6 +38,7 @@ Fate Ledger::fate(TaskId task, std::string_view payload) const {
   if ((drawn -= shape.sick) < 0) return Fate::sick;
   if ((drawn -= shape.throwing) < 0) return Fate::throwing;
   if ((drawn -= shape.bad) < 0) return Fate::bad;
+  if ((drawn -= shape.lethal) < 0) return Fate::lethal;
   const bool gathers = scenario_.topology.graph.node(task).gather == dag::Gather::all;
   if (!gathers && (drawn -= shape.filtered) < 0) return Fate::filtered;
   return Fate::good;
@@ -172,7 +173,8 @@ void Ledger::started(TaskId task, std::string_view payload, std::uint32_t attemp
             "attempt " + std::to_string(attempt) + " of " + describe(*step));
   }
   const bool timed = scenario_.topology.tasks[static_cast<std::size_t>(task)].timeout > Duration(0);
-  if (!timed && attempt > step->started + 1) {
+  // Each time but the first something has been begun, or a worker was lost that had it alone.
+  if (!timed && attempt > step->started + worker_losses_ + 1) {
     violate("attempts are counted fairly", "attempt " + std::to_string(attempt) + " of " +
                                                describe(*step) + ", which was begun " +
                                                std::to_string(step->started) + " times");
@@ -226,7 +228,9 @@ void Ledger::succeeded(TaskId task, std::string_view payload) {
 void Ledger::check_order(const Step& step) {
   const std::string& key = sent_[step.message].key;
   const dag::Graph& graph = scenario_.topology.graph;
+  // A sink that is away asks to be tried again later, and that breaks the order.
   if (key.empty() || !step.parents.empty() ||
+      scenario_.shapes[static_cast<std::size_t>(step.task)].is_sink ||
       graph.node(step.task).grouping != dag::Grouping::key) {
     return;
   }
@@ -278,15 +282,25 @@ void Ledger::dead_lettered(std::string_view text) {
     }
     return;
   }
-  if (kind != "error") return;
   const TaskId task = scenario_.topology.graph.find(letter["task"].get<std::string>());
+  if (kind == "worker_lost") {
+    const std::string failing_payload = letter["failing_payload"].get<std::string>();
+    // Alone at a worker is only what is alone there for all coordinators.
+    if (scenario_.loses_workers_to_messages_only && scenario_.coordinators == 1 &&
+        fate(task, failing_payload) != Fate::lethal) {
+      violate("no bystander is harmed", about + " is no message that kills a worker");
+    }
+  }
+  if (kind != "error") return;
   std::string failing = letter["failing_payload"].get<std::string>();
   const bool all = scenario_.topology.graph.node(task).gather == dag::Gather::all;
   if (all && task != kNoTask && find(task, failing) == nullptr) failing = gathered_payload(failing);
   const Step* step = find_or_violate(task, failing, "dead letter of");
   if (step == nullptr || fate(task, failing) == Fate::bad) return;
   const bool timed = scenario_.topology.tasks[static_cast<std::size_t>(task)].timeout > Duration(0);
-  if (!timed && step->failed == 0) {
+  // What a sink refuses it refuses with all that was to be written with it.
+  const bool is_sink = scenario_.shapes[static_cast<std::size_t>(task)].is_sink;
+  if (!timed && !is_sink && step->failed == 0) {
     violate("attempts are counted fairly",
             "a dead letter for what never failed: " + describe(*step));
   }
@@ -314,9 +328,11 @@ void Ledger::acked(const SourceToken& token) {
     if (step->succeeded > 0 || (best_effort && excused(*step))) continue;
     const bool timed =
         scenario_.topology.tasks[static_cast<std::size_t>(step->task)].timeout > Duration(0);
-    // A delivery that timed out under best effort leaves no trace here; nor does what it would have
-    // made.
-    if (best_effort && (timed || !step->parents.empty())) continue;
+    // A delivery that timed out under best effort leaves no trace here, nor does a sink that could
+    // not be reached, nor what a dead worker had; nor what they would have made.
+    const bool is_sink = scenario_.shapes[static_cast<std::size_t>(step->task)].is_sink;
+    const bool may_be_lost = timed || is_sink || worker_losses_ > 0;
+    if (best_effort && (may_be_lost || !step->parents.empty())) continue;
     return violate("acked implies done", describe(*step) + " had not happened");
   }
 }

@@ -14,7 +14,7 @@
 namespace tempest::sim {
 
 /// What becomes of one message at one task: a hash of the two, so that it can be known beforehand.
-enum class Fate : std::uint8_t { good, filtered, sick, throwing, bad };
+enum class Fate : std::uint8_t { good, filtered, sick, throwing, bad, lethal };
 
 struct Emission {
   std::string output;
@@ -47,6 +47,8 @@ class Ledger {
   void failed(TaskId task, std::string_view payload);
   /// A sink has confirmed it.
   void sunk(std::string_view task, std::string_view payload);
+  /// A coordinator has lost a worker that did not say goodbye.
+  void worker_lost() { ++worker_losses_; }
   /// The sink said no.
   void sink_refused(std::string_view task, std::string_view payload);
   void dead_lettered(std::string_view text);
@@ -114,6 +116,7 @@ class Ledger {
   std::unordered_map<std::string, Step*> by_name_;  ///< Only ever asked.
   std::map<SourceToken, unsigned> by_token_;
   std::map<std::pair<TaskId, std::string>, unsigned> newest_of_key_;
+  std::uint32_t worker_losses_ = 0;
   Counts counts_;
   std::string violation_;
 };

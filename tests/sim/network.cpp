@@ -1,6 +1,7 @@
 #include "network.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "host.hpp"
 #include "world.hpp"
@@ -34,8 +35,13 @@ void Network::close(std::size_t host, link::ChannelId channel) {
   if (found == by_channel_.end()) return;
   const std::uint64_t id = found->second;
   by_channel_.erase(found);
-  // What was sent just before may still get out.
-  world_.after(milliseconds(200), [this, id] {
+  // What was sent just before may still get out; but it does not connect any more.
+  if (!connections_[id].is_up) {
+    connections_.erase(id);
+    return;
+  }
+  connections_[id].is_closing = true;
+  world_.after(milliseconds(50), [this, id] {
     break_connection(id);
     connections_.erase(id);
   });
@@ -43,7 +49,7 @@ void Network::close(std::size_t host, link::ChannelId channel) {
 
 void Network::try_connect(std::uint64_t id) {
   const auto found = connections_.find(id);
-  if (found == connections_.end() || found->second.is_up) return;
+  if (found == connections_.end() || found->second.is_up || found->second.is_closing) return;
   Connection& connection = found->second;
   const auto listener = bound_.find(connection.endpoint);
   if (listener == bound_.end()) return retry(id);
@@ -58,7 +64,12 @@ void Network::try_connect(std::uint64_t id) {
   }
   connection.router = router;
   connection.is_up = true;
-  routes_[{router, connection.routing_id}] = id;
+  // ROUTER_HANDOVER: the newest connection of a routing id ends the one before it.
+  auto& route = routes_[{router, connection.routing_id}];
+  if (const std::uint64_t former = std::exchange(route, id); former != 0) {
+    connections_[former].is_up = false;
+    retry(former);
+  }
 }
 
 void Network::retry(std::uint64_t id) {
@@ -95,6 +106,7 @@ void Network::died(std::size_t host) {
   }
   for (const std::uint64_t id : own) {
     by_channel_.erase({host, connections_[id].channel});
+    connections_[id].is_closing = true;
     // The kernel sends on what it was given.
     const bool flushes = random_.below(2) == 0;
     if (!flushes) {

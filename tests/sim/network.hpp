@@ -59,6 +59,7 @@ class Network {
     std::string routing_id;
     std::size_t router = 0;  ///< Good while it is up.
     bool is_up = false;
+    bool is_closing = false;
     /// Of each direction, to the router and from it: how often what was in the pipe has been lost.
     std::uint64_t epoch[2] = {0, 0};
     TimePoint last_arrival[2] = {};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
+#include <sstream>
 
 #include "tempest/runtime/topology_file.hpp"
 
@@ -27,6 +28,7 @@ Scenario::Scenario(std::uint64_t number) : seed(number), random(number * 0x9e377
   for (int i = 0; i < 4; ++i) random.next();
   keeps_key_order = chance(0.2);
   is_calm = chance(0.05);
+  loses_workers_to_messages_only = !keeps_key_order && !is_calm && chance(0.1);
   draw_topology();
   draw_failure();
   draw_deployment();
@@ -81,6 +83,8 @@ void Scenario::draw_task(std::size_t index, std::string& text) {
     const bool named = chance(0.25);
     after.push_back("\"" + name_of(parent) + (named ? ":late" : "") + "\"");
   }
+  // Several roots are the exception; the first task is no sink.
+  if (after.empty() && index > 0 && chance(0.7)) after.push_back("\"" + name_of(0) + "\"");
   const bool is_root = after.empty();
   if (!is_root) {
     text += "after = [";
@@ -116,6 +120,7 @@ void Scenario::draw_task(std::size_t index, std::string& text) {
   if (chance(0.2)) shape.sick = 0.03;
   if (chance(0.1)) shape.throwing = 0.03;
   if (chance(0.2)) shape.bad = 0.03;
+  if (loses_workers_to_messages_only && index == 0) shape.lethal = 0.03;
 }
 
 void Scenario::draw_failure() {
@@ -195,10 +200,53 @@ void Scenario::draw_faults() {
   is_wild = chance(0.25);
   if (chance(0.4)) lost_reply = 0.1 * random.fraction();
   if (chance(0.2)) error_reply = 0.05 * random.fraction();
+  if (loses_workers_to_messages_only) {
+    struck_roles &= ~(1U << static_cast<unsigned>(Role::task));
+    for (const FaultKind kind : {FaultKind::one_way, FaultKind::two_way, FaultKind::reconnect,
+                                 FaultKind::replay, FaultKind::garbage}) {
+      weights[static_cast<std::size_t>(kind)] = 0;
+    }
+    is_wild = false;
+  }
   if (!keeps_key_order) return;
   struck_roles &= ~(1U << static_cast<unsigned>(Role::pipeline));
   weights[static_cast<std::size_t>(FaultKind::new_version)] = 0;
   error_reply = 0;
+}
+
+std::string Scenario::describe() const {
+  std::ostringstream out;
+  const auto in_ms = [](Duration duration) { return static_cast<double>(duration.count()) / 1e6; };
+  out << topology_text(0) << "\n"
+      << brokers << " brokers, " << sources << " sources, " << coordinators << " coordinators, "
+      << workers << " workers; " << messages << " messages, " << keys << " keys\n";
+  for (unsigned worker = 0; worker < workers; ++worker) {
+    out << "worker-" << worker << ": " << threads[worker] << " threads, serves";
+    for (const std::string& task : tasks[worker]) out << " " << task;
+    out << (tasks[worker].empty() ? " all\n" : "\n");
+  }
+  for (std::size_t task = 0; task < shapes.size(); ++task) {
+    const TaskShape& shape = shapes[task];
+    out << static_cast<char>('a' + task) << ": filtered " << shape.filtered << ", sick "
+        << shape.sick << ", throwing " << shape.throwing << ", lethal " << shape.lethal << ", bad "
+        << shape.bad << ", flaky " << shape.flaky << ", pausing " << shape.pausing << ", slow "
+        << shape.slow << ", handles in " << in_ms(shape.handle_time) << " ms\n";
+  }
+  out << "lease " << in_ms(link.lease) << " ms, unacked frames " << link.max_unacked_frames
+      << ", source window " << source_window << ", worker window bytes " << worker_window_bytes
+      << ", queue limits " << queue_limits.messages << " " << queue_limits.bytes << ", min workers "
+      << min_workers << ", drain timeout " << in_ms(drain_timeout) << " ms\n"
+      << (is_calm ? "calm " : "") << (is_wild ? "wild " : "")
+      << (keeps_key_order ? "keeps key order " : "") << "lost replies " << lost_reply
+      << ", error replies " << error_reply << ", drift " << drift << "\nfaults:";
+  for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
+    if (weights[kind] > 0) {
+      out << " " << to_string(static_cast<FaultKind>(kind)) << " " << weights[kind];
+    }
+  }
+  out << "; every " << in_ms(fault_interval) << " ms for " << in_ms(fault_phase) << " ms; roles "
+      << struck_roles;
+  return out.str();
 }
 
 Duration Scenario::drain_bound() const {

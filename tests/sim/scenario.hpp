@@ -41,6 +41,7 @@ struct TaskShape {
   double sick = 0;       ///< Fails at each attempt, with an error of kind retry.
   double throwing = 0;   ///< The same by an exception.
   double bad = 0;        ///< Fails for good.
+  double lethal = 0;     ///< Kills the worker that handles it.
   double flaky = 0;      ///< Of the attempts, while there are faults: an error of kind retry.
   double pausing = 0;    ///< The same with a time given: no attempt.
   unsigned most_outputs = 1;
@@ -80,8 +81,10 @@ struct Scenario {
   Duration production{};
   Duration fault_phase{};
 
-  bool is_calm = false;          ///< No faults at all.
-  bool is_wild = false;          ///< The network reorders, doubles and drops single frames too.
+  bool is_calm = false;  ///< No faults at all.
+  bool is_wild = false;  ///< The network reorders, doubles and drops single frames too.
+  /// What kills a worker is in its messages, in this seed: no other fault does.
+  bool loses_workers_to_messages_only = false;
   bool keeps_key_order = false;  ///< Nothing that may break it: it is checked.
   double weights[kFaultKinds] = {};
   Duration fault_interval{};
@@ -100,6 +103,8 @@ struct Scenario {
     return topology.failure.policy == FailurePolicy::none ||
            (topology.failure.policy == FailurePolicy::retry && !topology.failure.dead_letter);
   }
+  /// All of it, for people.
+  std::string describe() const;
   /// How long everything may take to drain once there are no faults.
   Duration drain_bound() const;
 

@@ -146,6 +146,9 @@ namespace {
 /// What a redisContext* of this program points to.
 struct Connection {
   redisContext base;
+  /// The client sets bounds in it; nothing is ever parsed here.
+  redisReplyObjectFunctions functions;
+  redisReader reader;
   std::uint64_t life = 0;
   std::vector<SimulatedRedis::Command> unsent;
   std::deque<Reply> replies;
@@ -223,6 +226,8 @@ using tempest::sim::SimulatedRedis;
 
 redisContext* redisConnectWithTimeout(const char* /*ip*/, int /*port*/, const timeval /*tv*/) {
   auto* connection = new Connection{};
+  connection->reader.fn = &connection->functions;
+  connection->base.reader = &connection->reader;
   if (!tempest::sim::is_reachable()) {
     tempest::sim::fail(&connection->base, "Connection refused");
   } else {

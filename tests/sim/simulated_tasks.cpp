@@ -42,10 +42,19 @@ class Step : public Task {
       here.elapsed += here.scenario->topology.tasks[static_cast<std::size_t>(task)].timeout * 2;
     }
     if (here.faults && here.random->fraction() < shape.pausing) {
+      // Where nothing is tried again, there is no pause either.
+      if (here.scenario->topology.failure.policy != FailurePolicy::retry) {
+        here.ledger->failed(task, payload);
+      }
       return TaskError{TaskError::Kind::retry, "a pause", milliseconds(20)};
     }
     const bool is_flaky = here.faults && here.random->fraction() < shape.flaky;
     const Fate fate = here.ledger->fate(task, payload);
+    if (fate == Fate::lethal) {
+      here.dies = true;
+      here.ledger->failed(task, payload);
+      return {};
+    }
     if (is_flaky || fate == Fate::sick || fate == Fate::throwing || fate == Fate::bad) {
       here.ledger->failed(task, payload);
       // Emitted by a call that fails: must go nowhere.

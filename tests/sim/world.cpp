@@ -92,6 +92,7 @@ void World::run_until(TimePoint until, const std::function<bool()>& is_done) {
 
 Outcome World::run() {
   const auto never = [] { return false; };
+  if (has_trace()) trace_line("scenario", "\n" + scenario_.describe());
   has_faults_ = !scenario_.is_calm;
   network_.is_wild = scenario_.is_wild;
   redis_.lost_reply = scenario_.lost_reply;
@@ -152,13 +153,15 @@ void World::drain() {
   // What is still on its way (answers to what has timed out, confirmations) arrives.
   run_until(now_ + 2 * scenario_.link.lease, [] { return false; });
   if (is_violated()) return;
+  // Where messages are left unacked, a source that lost sight of Redis reads them again.
+  if (scenario_.leaves() && !is_drained()) return drain();
   ledger_.check_end(redis_.pending(), redis_.all_read());
   check_leftovers();
 }
 
 void World::check_leftovers() {
   for (const auto& host : hosts_) {
-    const std::string left = host->shell()->leftovers();
+    const std::string left = host->is_alive() ? host->shell()->leftovers() : "it is not there";
     if (!left.empty()) violate("nothing is left behind", host->name() + ": " + left);
   }
 }

@@ -71,6 +71,7 @@ class World {
   }
   Outcome::Counts& counts() { return counts_; }
   Trace& trace() { return trace_; }
+  void start_later(Host& host);
   bool has_trace() const { return trace_.has_lines(); }
   void trace_line(std::string_view where, std::string_view what) { trace_.line(now_, where, what); }
 
@@ -97,11 +98,11 @@ class World {
   void commit(FaultKind kind);
   Host* draw_host(bool struck);
   void crash_one();
-  void start_later(Host& host);
   void block_two(bool both);
   void strike_redis(FaultKind kind);
   void bring_new_version();
   void heal();
+  void keep_alive();
 
   bool is_drained() const;
   void drain();
