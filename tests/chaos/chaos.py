@@ -240,7 +240,7 @@ class Run:
         self.note(f"full flow {took_s:.2f} s after {fault}")
 
     def backlogs(self):
-        """How long after each fault everything produced until then was acked, whatever came later."""
+        """How long after each fault all that was produced until then was acked, whatever came."""
         took = collections.defaultdict(list)
         for fault, _, over, produced in self.done:
             at = recovery.acked_entirely_at(self.sampler.times, self.sampler.acked_up_to, produced)
@@ -340,13 +340,14 @@ def parse(arguments):
     root = os.path.join(HERE, "../..")
     parser = argparse.ArgumentParser(
         prog="scripts/chaos", description=__doc__,
-        epilog="Partitions need iproute2, iptables, and the right to make namespaces (root, or user "
-               "namespaces); where these are missing there are only kills and pauses. "
+        epilog="Partitions need iproute2, iptables, and the right to make namespaces (root, or "
+               "user namespaces); where these are missing there are only kills and pauses. "
                "Exit code: 0 nothing lost and everything done; 1 findings; 64 usage; 69 no Redis.")
     parser.add_argument("--minutes", type=float, default=1, help="of faults (default: 1)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31),
                         help="faults are drawn from it (default: at random)")
-    parser.add_argument("--rate", type=int, default=1000, help="messages per second (default: 1000)")
+    parser.add_argument("--rate", type=int, default=1000,
+                        help="messages per second (default: 1000)")
     parser.add_argument("--kinds", nargs="+", default=faults.KINDS, choices=faults.KINDS,
                         help="what is disturbed (default: everything)")
     parser.add_argument("--faults", nargs="+", default=faults.FAULTS, choices=faults.FAULTS,

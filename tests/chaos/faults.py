@@ -71,7 +71,7 @@ class Plan:
             faults.append(self.long_fault(what))
         if "kill" in self.faults:
             span_s = faults[0].lasts_s if faults else 1.5
-            wanted = self.random.choice((0, 1, 1, 2)) if faults else self.random.choice((1, 1, 1, 2, 3))
+            wanted = self.random.choice((0, 1, 1, 2) if faults else (1, 1, 1, 2, 3))
             paused = {fault.victim for fault in faults if fault.what == "pause"}
             for _ in range(wanted):
                 kind = self.draw_kind("kill")

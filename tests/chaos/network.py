@@ -1,7 +1,7 @@
 """Where the processes of a run live: each in a network namespace of its own, or all on loopback.
 
-`Namespaces` needs to run inside `unshare --net --mount --pid` (see `Enclosure`): all that it makes is
-then gone with the last process, however the run ends.
+`Namespaces` needs to run inside `unshare --net --mount --pid` (see `Enclosure`): all that it makes
+is then gone with the last process, however the run ends.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Starts what has ended again, after a random short time, and tells ends that were not asked for."""
+"""Starts what has ended again, after a short random time, and tells of ends nobody asked for."""
 
 import random
 import threading

@@ -1,8 +1,8 @@
 """The world outside the nodes: a producer, a reader of the output, and the oracle between them.
 
 Messages are numbers, from 1. Number n is the entry n-0 of the stream, so a write of which no reply
-came can be repeated without making a second entry, and what is acked follows from the group's state:
-delivered and not pending.
+came can be repeated without making a second entry, and what is acked follows from the group's
+state: delivered and not pending.
 """
 
 import json
@@ -172,7 +172,7 @@ class Sampler(Worker):
 class Oracle(Worker):
     """Reads what comes out, and checks that what is acked has come out.
 
-    Takes what was read from the output, and what is acked from the stream, so that Redis stays small.
+    Takes what was read from the output, and what is acked from the stream: Redis stays small.
     """
 
     # Above this many pending entries only those before the first of them are checked.
