@@ -159,9 +159,7 @@ bool Scheduler::may_feed(TaskId task) const {
 }
 
 bool Scheduler::has_room(const Worker& worker) const {
-  return !worker.has_suspect && !worker.reserved &&
-         worker.in_flight.size < worker.window.messages &&
-         (worker.in_flight_bytes < worker.window.bytes || worker.in_flight.empty());
+  return !worker.has_suspect && !worker.reserved && worker.has_room();
 }
 
 void Scheduler::dispatch(TimePoint now, const std::vector<bool>& blocked,
@@ -181,7 +179,7 @@ void Scheduler::dispatch(TimePoint now, const std::vector<bool>& blocked,
 
 bool Scheduler::can_take_suspect(std::uint32_t number, const std::vector<bool>& blocked) const {
   const Worker& worker = workers_[number];
-  return worker.live && worker.in_flight.empty() && worker.window.messages > 0 &&
+  return worker.may_come_free() && worker.at_work() == 0 &&
          !(number < blocked.size() && blocked[number]);
 }
 
@@ -207,10 +205,10 @@ void Scheduler::dispatch_shuffle_suspects(TaskId task, TimePoint now,
   bool one_is_coming_free = false;
   for (std::uint32_t number = 0; number < workers_.size() && !line.empty(); ++number) {
     const Worker& worker = workers_[number];
-    if (!worker.live || !worker.serves[index(task)]) continue;
+    if (!worker.may_come_free() || !worker.serves[index(task)]) continue;
     if (can_take_suspect(number, blocked)) send_first(line, number, now, assignments);
     one_is_coming_free = one_is_coming_free || worker.has_suspect || worker.reserved;
-    if (least_busy == kNowhere || worker.in_flight.size < workers_[least_busy].in_flight.size) {
+    if (least_busy == kNowhere || worker.at_work() < workers_[least_busy].at_work()) {
       least_busy = number;
     }
   }
@@ -233,7 +231,7 @@ void Scheduler::dispatch_keyed_suspects(TaskId task, TimePoint now,
     if (can_take_suspect(number, blocked)) {
       send_first(keyed.slot(*slot).queue, number, now, assignments);
       keyed.turn_ended(number, *slot);
-    } else {
+    } else if (workers_[number].may_come_free()) {
       workers_[number].reserved = true;
     }
   }
@@ -335,8 +333,9 @@ void Scheduler::settle(std::uint32_t delivery) {
   TaskQueue& task = tasks_[index(record.task)];
   Worker& worker = workers_[record.worker];
   worker.in_flight_bytes -= size_bytes(record);
+  if (record.state == DeliveryState::orphan) --worker.orphans;
   table_.remove(worker.in_flight, delivery);
-  if (worker.in_flight.empty()) worker.has_suspect = false;
+  if (worker.at_work() == 0) worker.has_suspect = false;
   --task.in_flight;
   if (task.keyed) --task.keyed->slot(record.key_slot).in_flight;
   record.worker = kNowhere;
@@ -345,8 +344,10 @@ void Scheduler::settle(std::uint32_t delivery) {
 void Scheduler::orphan(std::uint32_t delivery) {
   assert(table_.at(delivery).state == DeliveryState::in_flight);
   table_.at(delivery).state = DeliveryState::orphan;
+  Worker& worker = workers_[table_.at(delivery).worker];
+  ++worker.orphans;
   // Nobody waits for it any more, so it need not keep its worker to itself.
-  workers_[table_.at(delivery).worker].has_suspect = false;
+  if (worker.at_work() == 0) worker.has_suspect = false;
 }
 
 std::size_t Scheduler::queued(TaskId task) const {

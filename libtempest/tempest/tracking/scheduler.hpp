@@ -30,8 +30,8 @@ struct QueueLimits {
 /// While more waits than QueueLimits allow, a task is given work only if nothing waits at any of
 /// its descendants: then what waits can only shrink, and something can always go on.
 ///
-/// A suspect (see is_suspect) is given to a worker that has nothing else, and that gets nothing
-/// else until it has answered. If no worker is idle, one is kept from new work until it is.
+/// A suspect (see is_suspect) is given to a worker that has nothing else but orphans, and that gets
+/// nothing else until it has answered. If no worker is idle, one is kept from new work until it is.
 class Scheduler {
  public:
   Scheduler(const dag::Graph& graph, DeliveryTable& table, const QueueLimits& limits = {});
@@ -125,8 +125,19 @@ class Scheduler {
     Window window;
     DeliveryList in_flight;
     std::uint64_t in_flight_bytes = 0;
-    bool has_suspect = false;  ///< What it has in flight is a suspect, alone.
-    bool reserved = false;     ///< For a suspect, as soon as it has nothing in flight.
+    std::size_t orphans = 0;   ///< Of those in flight.
+    bool has_suspect = false;  ///< It has a suspect in flight, and nothing else but orphans.
+    bool reserved = false;     ///< For a suspect, as soon as it has nothing else.
+
+    std::size_t at_work() const { return in_flight.size - orphans; }
+    bool has_room() const {
+      return in_flight.size < window.messages &&
+             (in_flight_bytes < window.bytes || in_flight.empty());
+    }
+    /// For a suspect. False if orphans take all its window: that may last.
+    bool may_come_free() const {
+      return live && orphans < window.messages && (at_work() > 0 || has_room());
+    }
   };
   struct TaskQueue {
     WaitingLine shuffle;

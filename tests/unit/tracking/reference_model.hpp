@@ -29,8 +29,11 @@ struct ModelDelivery {
   Place place = Place::waiting;
   std::uint32_t worker = kNowhere;  ///< Out: where.
   TimePoint since{};                ///< Out: since when. Delayed: until when.
-  /// When it came to wait, as a number; kept when it is given back.
+  /// When it came to wait or was delayed, as a number; kept when it is given back.
   std::uint64_t rank = 0;
+  int losses = 0;  ///< Workers that died with it.
+
+  bool is_suspect() const { return losses >= 2; }
 
   std::size_t size_bytes() const {
     std::size_t bytes = 0;
@@ -133,6 +136,22 @@ class ReferenceModel {
     }
   }
 
+  /// A worker does not say goodbye: each remembers it, but a suspect that was alone is to blame.
+  void worker_dies(std::uint32_t worker, TimePoint now) {
+    const bool has_orphans = std::any_of(orphans.begin(), orphans.end(), [&](const auto& entry) {
+      return entry.second.worker == worker;
+    });
+    std::vector<int> out;
+    for (const auto& [number, delivery] : deliveries) {
+      if (delivery.place == Place::out && delivery.worker == worker) out.push_back(number);
+    }
+    if (out.size() == 1 && !has_orphans && deliveries.at(out[0]).is_suspect()) {
+      return fail(out[0], false, Duration::zero(), now);
+    }
+    for (const int number : out) ++deliveries.at(number).losses;
+    lose_worker(worker);
+  }
+
   void lose_owner(PeerId owner) {
     std::vector<int> lost;
     for (const auto& [message, tree] : trees) {
@@ -144,14 +163,10 @@ class ReferenceModel {
   void time_passes(TimePoint now) {
     time_out_trees(now);
     time_out_deliveries(now);
-    std::vector<std::pair<TimePoint, int>> due;
-    for (const auto& [number, delivery] : deliveries) {
-      if (delivery.place == Place::delayed && delivery.since <= now) {
-        due.emplace_back(delivery.since, number);
-      }
-    }
-    std::sort(due.begin(), due.end());
-    for (const auto& [when, number] : due) wait(deliveries.at(number));
+    const std::vector<int> due = in_order([&](const ModelDelivery& delivery) {
+      return delivery.place == Place::delayed && delivery.since <= now;
+    });
+    for (const int number : due) wait(deliveries.at(number));
   }
 
   // --- What there is ---
@@ -191,6 +206,21 @@ class ReferenceModel {
     return TaskId{i};
   }
 
+  /// Those that match, by `since` and then by rank.
+  template <typename Matches>
+  std::vector<int> in_order(Matches matches) const {
+    std::vector<int> numbers;
+    for (const auto& [number, delivery] : deliveries) {
+      if (matches(delivery)) numbers.push_back(number);
+    }
+    std::sort(numbers.begin(), numbers.end(), [this](int left, int right) {
+      const ModelDelivery& one = deliveries.at(left);
+      const ModelDelivery& other = deliveries.at(right);
+      return std::pair(one.since, one.rank) < std::pair(other.since, other.rank);
+    });
+    return numbers;
+  }
+
   void wait(ModelDelivery& delivery) {
     delivery.place = Place::waiting;
     delivery.rank = next_rank_++;
@@ -199,6 +229,7 @@ class ReferenceModel {
   void delay(ModelDelivery& delivery, TimePoint until) {
     delivery.place = Place::delayed;
     delivery.since = until;
+    delivery.rank = next_rank_++;
   }
 
   void add(int message, TaskId task, ModelPart part) {
@@ -281,14 +312,11 @@ class ReferenceModel {
   }
 
   void time_out_deliveries(TimePoint now) {
-    std::vector<int> late;
-    for (const auto& [number, delivery] : deliveries) {
+    const std::vector<int> late = in_order([&](const ModelDelivery& delivery) {
       const Duration timeout = rules_.task_timeouts[index(delivery.task)];
-      if (delivery.place == Place::out && timeout > Duration::zero() &&
-          delivery.since + timeout <= now) {
-        late.push_back(number);
-      }
-    }
+      return delivery.place == Place::out && timeout > Duration::zero() &&
+             delivery.since + timeout <= now;
+    });
     for (const int number : late) {
       const auto entry = deliveries.find(number);
       if (entry == deliveries.end()) continue;  // Its tree has failed just now.

@@ -171,4 +171,86 @@ TEST_CASE("a suspect whose time is over no longer keeps its worker to itself") {
   CHECK(p.dispatch() == 1);
 }
 
+namespace {
+/// Two workers die of "hangs", or so it looks; then it hangs at a third one until its task's time
+/// is over, and is to be tried again.
+std::uint32_t hang_as_suspect(Pipeline& p, Scheduler::Window window) {
+  p.source("hangs");
+  for (int i = 0; i < 2; ++i) {
+    const auto worker = p.worker("w");
+    p.dispatch();
+    p.die(worker);
+  }
+  const auto worker = p.worker("w", {}, window);
+  CHECK(p.take("a").parts == Texts{"hangs"});
+  p.advance(std::chrono::seconds(1));
+  p.advance(std::chrono::milliseconds(100));
+  CHECK(p.scheduler.suspects_waiting() == 1);
+  return worker;
+}
+
+FailureRules with_task_timeout() {
+  FailureRules rules = rules_of(FailurePolicy::retry);
+  rules.task_timeouts = {std::chrono::seconds(1)};
+  return rules;
+}
+}  // namespace
+
+TEST_CASE("a worker that hangs with an orphan is not kept from new work for a suspect for ever") {
+  for (const char* shape : {"a", "a(key)"}) {
+    Pipeline p(shape, with_task_timeout());
+    p.directory({"w"}, 1);
+    p.scheduler.set_settled(1);
+    hang_as_suspect(p, {10, 1000});
+    p.source("m");
+    CHECK(p.at_work("a") == Texts{"hangs"});
+    p.done("a");
+    p.done("a");
+    CHECK(p.acked() == Texts{"hangs", "m"});
+  }
+}
+
+TEST_CASE("a worker full of orphans is not the one that a suspect waits for") {
+  Pipeline p("a", with_task_timeout());
+  const auto hung = hang_as_suspect(p, {1, 1000});
+  const auto busy = p.worker("busy");
+  p.scheduler.set_window(busy, {0, 0});
+  CHECK(p.dispatch() == 0);
+  p.scheduler.set_window(busy, {10, 1000});
+  CHECK(p.at_work("a") == Texts{"hangs"});
+  CHECK(p.scheduler.in_flight_at(hung) == 1);
+  CHECK(p.scheduler.in_flight_at(busy) == 1);
+}
+
+TEST_CASE("a worker that takes no more is not the one that a suspect waits for") {
+  Pipeline p("a");
+  p.source("s");
+  for (int i = 0; i < 2; ++i) {
+    const auto worker = p.worker("w");
+    p.dispatch();
+    p.die(worker);
+  }
+  p.worker("drains", {}, {0, 0});
+  const auto busy = p.worker("busy", {}, {2, 1000});
+  CHECK(p.at_work("a") == Texts{"s"});
+  p.done("a");
+  for (int i = 0; i < 2; ++i) {
+    p.source("t");
+    for (int j = 0; j < 2; ++j) p.source("m");
+  }
+  p.dispatch();
+  CHECK(p.scheduler.in_flight_at(busy) == 2);
+  p.die(busy);
+  const auto second = p.worker("busy", {}, {2, 1000});
+  p.dispatch();
+  p.die(second);
+  const auto third = p.worker("busy", {}, {2, 1000});
+  REQUIRE(p.scheduler.suspects_waiting() == 2);
+  // Each in turn, though there is always something else that this worker could do.
+  p.done("a");
+  p.done("a");
+  CHECK(p.scheduler.suspects_waiting() == 0);
+  CHECK(p.scheduler.in_flight_at(third) == 0);
+}
+
 }  // namespace tempest::tracking
