@@ -30,11 +30,11 @@
 ///                                             <-   RESET(s)
 ///     event: lost(reset); HELLO(i)            ->
 ///
-/// A HELLO's number is drawn anew for each session wanted, and the session's number is made of it
-/// and the accepter's incarnation: so a session never outlives either of its incarnations, whatever
-/// is still on its way. Frames of a session that the receiver does not know are answered with
-/// RESET (but for RESET and BYE themselves, and for an opener that is still waiting to be
-/// welcomed), and count for nothing.
+/// A HELLO's number is drawn anew for each session wanted, and the session's number by the accepter
+/// for each session begun: so a session never outlives either of its incarnations, whatever is
+/// still on its way, and a HELLO that comes late does not revive the one that it once opened.
+/// Frames of a session that the receiver does not know are answered with RESET (but for RESET and
+/// BYE themselves, and for an opener that is still waiting to be welcomed), and count for nothing.
 namespace tempest::link {
 
 struct Settings {

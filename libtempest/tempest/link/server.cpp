@@ -79,17 +79,16 @@ void Server::receive_hello(std::string_view routing_id, std::string_view frame, 
   if (hello.protocol != wire::kProtocolVersion) {
     return refuse(routing_id, hello, "protocol version", output);
   }
-  const std::uint64_t session = session_number(hello.hello);
-  if (by_session_.contains(session)) {
-    Peer* known = find(routing_id, session);
-    const bool same = known && known->identity->role == hello.role &&
-                      known->identity->name == hello.name &&
-                      known->identity->incarnation == hello.incarnation;
+  if (const auto found = by_hello_.find(hello.hello); found != by_hello_.end()) {
+    Peer& known = peers_.at(found->second.slot);
+    const bool same = known.routing_id == routing_id && known.identity->role == hello.role &&
+                      known.identity->name == hello.name &&
+                      known.identity->incarnation == hello.incarnation;
     // Somebody else's number, or one that came by another way than its session's: anew, please.
     if (!same) return disown(routing_id, hello.hello, output);
     // Not welcomed yet, as far as it knows.
-    known->session->touch(now);
-    return welcome(*known, output);
+    known.session->touch(now);
+    return welcome(known, output);
   }
   accept(routing_id, hello, now, output);
 }
@@ -108,10 +107,12 @@ void Server::accept(std::string_view routing_id, const wire::Hello& hello, TimeP
       hello.role, std::string(hello.name), hello.incarnation, std::string(hello.topology)});
   peer.routing_id = routing_id;
   peer.hello = hello.hello;
-  peer.session.emplace(session_number(hello.hello), settings_, lease_from_ms(hello.lease_ms), now);
+  peer.session.emplace(new_session_number(hello.hello), settings_, lease_from_ms(hello.lease_ms),
+                       now);
   const PeerId id = peers_.create(std::move(peer));
   const Peer& created = peers_.at(id.slot);
   by_name_.emplace(key, id);
+  by_hello_.emplace(created.hello, id);
   by_session_.emplace(created.session->id(), id);
   heed_timers_of(*created.session);
   welcome(created, output);
@@ -234,8 +235,15 @@ void Server::refuse(std::string_view routing_id, const wire::Hello& hello, std::
   put(routing_id, header_frame(wire::Bye{hello.hello, reason}), output);
 }
 
-std::uint64_t Server::session_number(std::uint64_t hello) const {
-  return Random(hello ^ self_.incarnation.high).next() ^ self_.incarnation.low;
+std::uint64_t Server::new_session_number(std::uint64_t hello) {
+  // The same HELLO may come late, when its session is over here but not yet at the other end: under
+  // the old number the two ends would never agree on what has arrived.
+  std::uint64_t session = 0;
+  do {
+    const std::uint64_t drawn = Random(hello ^ self_.incarnation.high).next() + ++sessions_begun_;
+    session = Random(drawn).next() ^ self_.incarnation.low;
+  } while (by_session_.contains(session));
+  return session;
 }
 
 Server::Peer* Server::find(std::string_view routing_id, std::uint64_t session) {
@@ -258,6 +266,7 @@ void Server::lose(PeerId peer, LostReason reason, Output& output) {
   event.identity = std::move(lost.identity);
   event.reason = reason;
   by_session_.erase(lost.session->id());
+  by_hello_.erase(lost.hello);
   by_name_.erase({event.identity->role, event.identity->name});
   peers_.release(peer.slot);
 }

@@ -64,8 +64,8 @@ class Server {
   void welcome(const Peer& peer, Output& output);
   void refuse(std::string_view routing_id, const wire::Hello& hello, std::string_view reason,
               Output& output);
-  /// The number of the session that this HELLO opens.
-  std::uint64_t session_number(std::uint64_t hello) const;
+  /// A number for the session that this HELLO opens: one that no other has had.
+  std::uint64_t new_session_number(std::uint64_t hello);
   /// The peer of this session, if it is this peer's; else null.
   Peer* find(std::string_view routing_id, std::uint64_t session);
   /// A frame of a session that is not known, or not this sender's.
@@ -79,8 +79,11 @@ class Server {
   Slab<Peer, PeerId> peers_;
   /// By role and name: which session is that node's.
   std::map<std::pair<Role, std::string>, PeerId> by_name_;
+  /// By the number of the HELLO that opened it: so that the same HELLO again opens no other.
+  std::map<std::uint64_t, PeerId> by_hello_;
   /// By session number: which peer a frame belongs to. The routing id must match as well.
   std::map<std::uint64_t, PeerId> by_session_;
+  std::uint64_t sessions_begun_ = 0;
   TimePoint next_turn_ = kNever;
   bool closed_ = false;
   Counters counters_;

@@ -45,8 +45,8 @@ struct Hello {
 struct Welcome {
   std::uint64_t protocol = kProtocolVersion;
   std::uint64_t hello = 0;  ///< The HELLO's, whose answer this is.
-  /// Names the session in every later frame, of either side. Made from the HELLO's number and the
-  /// accepter's incarnation, so that no two incarnations ever share one.
+  /// Names the session in every later frame, of either side. Another for each session that an
+  /// accepter begins, and never that of another incarnation's.
   std::uint64_t session = 0;
   Role role = Role::broker;
   std::string_view name;

@@ -160,6 +160,43 @@ TEST_CASE("A HELLO that reaches two lives of a server opens two sessions, never 
   }
 }
 
+TEST_CASE("A HELLO that comes late does not revive the session that it once opened") {
+  TimePoint now{};
+  Client client({Role::task, "worker", {9, 1}, "wordcount"}, Settings{}, 5);
+  Server server({Role::pipeline, "server", {8, 100}, ""}, Settings{});
+  Output hello;
+  client.turn(now, hello);
+  Output first;
+  server.receive("worker", hello.frames.at(0).frame.view(), now, first);
+  Output at_client;
+  client.receive(first.frames.at(0).frame.view(), now, at_client);
+  client.send(wire::BodyKind::query, TwoEnds::frame_of("one"), now, at_client);
+  Output at_server;
+  server.receive("worker", at_client.frames.at(0).frame.view(), now, at_server);
+
+  // The client stops for a while. The server gives the session up; then that HELLO comes once more.
+  now += 4s;
+  server.turn(now, at_server);
+  REQUIRE(at_server.events.back().kind == Event::Kind::lost);
+  Output second;
+  server.receive("worker", hello.frames.at(0).frame.view(), now, second);
+  REQUIRE(second.events.size() == 1);
+
+  SECTION("what the client says in the old session is not taken for the new one's") {
+    client.send(wire::BodyKind::query, TwoEnds::frame_of("two"), now, at_client);
+    at_server = {};
+    server.receive("worker", at_client.frames.at(1).frame.view(), now, at_server);
+    CHECK(at_server.events.empty());
+    REQUIRE(at_server.frames.size() == 1);
+    client.receive(at_server.frames[0].frame.view(), now, at_client);
+    CHECK(at_client.events.back().reason == LostReason::reset);
+  }
+  SECTION("the new WELCOME tells the client that the old session is over") {
+    client.receive(second.frames.at(0).frame.view(), now, at_client);
+    CHECK(at_client.events.back().kind == Event::Kind::lost);
+  }
+}
+
 TEST_CASE("Goodbye is told once to each end, and ends it") {
   SECTION("of the client") {
     TwoEnds ends;
