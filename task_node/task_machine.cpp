@@ -352,6 +352,7 @@ TimePoint TaskMachine::next_turn() const {
 void TaskMachine::wind_down(Phase phase, TimePoint now) {
   phase_ = phase;
   deadline_ = now + options_.drain_timeout;
+  is_overdue_ = false;
   return_queued(now);
 }
 
@@ -382,7 +383,11 @@ void TaskMachine::go_on(TimePoint now, link::Effects& effects, Work& work) {
     finish("stopped", kExitOk, now, effects);
   }
   // Instances that run cannot be taken away; results not confirmed by now are another's to redo.
-  if (phase_ == Phase::switching && (settled || (queue_.running() == 0 && now >= deadline_))) {
+  if (phase_ == Phase::switching && now >= deadline_) {
+    deadline_ = kNever;
+    is_overdue_ = true;
+  }
+  if (phase_ == Phase::switching && (settled || (queue_.running() == 0 && is_overdue_))) {
     close_links("changing to another version", now, effects);
     version_.clear();
     phase_ = Phase::building;

@@ -133,6 +133,7 @@ class TaskMachine {
   DeliveryQueue queue_;
   WindowEstimate estimate_;
   TimePoint deadline_ = kNever;  ///< Of winding down.
+  bool is_overdue_ = false;      ///< It has passed, and something runs that must be waited for.
 
   TaskStats stats_;
 

@@ -134,3 +134,20 @@ TEST_CASE("a coordinator that cannot be reached does not hold up another version
   world.advance(milliseconds(1200));
   CHECK(world.builds.size() == 1);
 }
+
+TEST_CASE(
+    "a task that runs beyond the drain timeout holds up another version without a busy loop") {
+  World world(1, seconds(2));
+  FakeCoordinator& coordinator = world.serve();
+  coordinator.deliver(messages(1), world.now);
+  world.settle();
+  world.add_coordinator("pipeline", 12, "tcp://b", "v2");
+  world.advance(seconds(3));
+  REQUIRE(world.running.size() == 1);
+  CHECK(world.builds.empty());
+  CHECK(world.machine.next_turn() > world.now);
+
+  world.finish(0);
+  world.settle();
+  CHECK(world.builds.size() == 1);
+}
