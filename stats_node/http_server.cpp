@@ -82,9 +82,9 @@ class HttpServer::Impl {
                    "--http takes HOST:PORT, such as 127.0.0.1:9100, not '" + address + "'"};
     }
     if (port == 0) {
-      port = server_.bind_to_any_port(host.c_str());
+      port = server_.bind_to_any_port(host);
       if (port <= 0) return cannot_listen(address);
-    } else if (!server_.bind_to_port(host.c_str(), port)) {
+    } else if (!server_.bind_to_port(host, port)) {
       return cannot_listen(address);
     }
     address_ = (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" +
