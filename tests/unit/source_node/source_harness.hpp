@@ -56,7 +56,7 @@ class FakeCoordinator {
 struct FakeSource {
   std::deque<SourceMessage> backlog;
   bool finite = false;
-  bool blocks = false;  ///< An empty poll takes all the time it may.
+  bool blocks = false;        ///< An empty poll takes all the time it may.
   bool more_to_come = false;  ///< Of a finite one: it has not ended yet.
   bool away = false;
   bool acks_fail = false;
