@@ -76,6 +76,7 @@ class LinkRun {
     TimePoint when;
     std::string routing_id;
     SharedBytes frame;
+    bool to_server = false;
   };
   struct ClientEnd {
     std::unique_ptr<link::Client> client;
@@ -137,10 +138,10 @@ class LinkRun {
     }
     if (chance(20) && !old_.empty()) {
       const InPipe& old = old_[random_.below(old_.size())];
-      if (chance(2)) {
-        to_server_.push_back({now_, old.routing_id, old.frame});
+      if (old.to_server) {
+        to_server_.push_back({now_, old.routing_id, old.frame, true});
       } else {
-        clients_[random_.below(clients_.size())].to_client.push_back({now_, "", old.frame});
+        clients_[random_.below(clients_.size())].to_client.push_back({now_, "", old.frame, false});
       }
     }
   }
@@ -161,7 +162,7 @@ class LinkRun {
     trace_.mix(frame.size());
     if (trace_.has_lines())
       note("-> " + routing_id.substr(0, 8) + " " + describe_frame(frame.view()));
-    InPipe in{now_ + milliseconds(random_.below(3)), routing_id, frame};
+    InPipe in{now_ + milliseconds(random_.below(3)), routing_id, frame, &pipe == &to_server_};
     if (old_.size() < 200) {
       old_.push_back(in);
     } else {
