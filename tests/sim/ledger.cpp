@@ -180,6 +180,7 @@ void Ledger::started(TaskId task, std::string_view payload, std::uint32_t attemp
                                                std::to_string(step->started) + " times");
   }
   ++step->started;
+  step->attempt = std::max(step->attempt, attempt);
   check_gather(*step);
 }
 
@@ -228,8 +229,9 @@ void Ledger::succeeded(TaskId task, std::string_view payload) {
 void Ledger::check_order(const Step& step) {
   const std::string& key = sent_[step.message].key;
   const dag::Graph& graph = scenario_.topology.graph;
-  // A sink that is away asks to be tried again later, and that breaks the order.
-  if (key.empty() || !step.parents.empty() ||
+  // A sink that is away asks to be tried again later, and that breaks the order, as does another
+  // attempt.
+  if (key.empty() || !step.parents.empty() || step.attempt > 1 ||
       scenario_.shapes[static_cast<std::size_t>(step.task)].is_sink ||
       graph.node(step.task).grouping != dag::Grouping::key) {
     return;

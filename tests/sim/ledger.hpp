@@ -84,6 +84,7 @@ class Ledger {
     /// With gather = "all": the payloads that come in one call.
     std::vector<std::string> parts;
     std::uint32_t started = 0;
+    std::uint32_t attempt = 0;  ///< The highest.
     std::uint32_t succeeded = 0;
     std::uint32_t failed = 0;
   };

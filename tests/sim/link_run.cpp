@@ -15,9 +15,9 @@ namespace tempest::sim {
 
 namespace {
 
-constexpr auto kStep = milliseconds(2);
-constexpr auto kFaults = seconds(6);
-constexpr auto kCalm = seconds(12);
+constexpr auto kStep = milliseconds(4);
+constexpr auto kFaults = seconds(8);
+constexpr auto kCalm = seconds(8);
 
 std::string data_frame(const std::string& body) {
   std::string frame;
