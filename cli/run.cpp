@@ -13,7 +13,6 @@
 #include "cli/standalone.hpp"
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/exit_code.hpp"
-#include "tempest/runtime/logging.hpp"
 #include "tempest/runtime/node_program.hpp"
 
 namespace tempest::cli {
@@ -100,8 +99,7 @@ int run_command(int argc, const char* const* argv) {
               "How long to finish what is under way after SIGTERM or SIGINT", "8s");
   line.flag("json", "Print the summary as one JSON object on standard output");
   line.flag("quiet", "No progress and no summary");
-  line.option("log-level", "LEVEL", "debug, info, warning, error or off", "warning");
-  line.option("log-format", "FORMAT", "text or json", "text");
+  runtime::add_log_options(line, "warning");
   line.example("tempest run Topology.toml", "until its source ends, or Ctrl-C");
   line.example("tempest run stream.toml --exit-when-drained --json",
                "empties a Redis stream, and says in JSON what it did");
@@ -115,10 +113,7 @@ int run_command(int argc, const char* const* argv) {
   options.consumer = line.text("consumer").empty() ? runtime::host_name() : line.text("consumer");
   options.drain_timeout = line.duration("drain-timeout");
   options.libraries = line.texts("library");
-  if (auto started = runtime::start_logging(line.text("log-level"), line.text("log-format"));
-      !started) {
-    line.fail(started.error().message);
-  }
+  runtime::start_log(line);
   if (line.failed()) return runtime::kExitUsage;
 
   const std::string file = line.text("FILE");

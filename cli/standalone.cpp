@@ -131,7 +131,6 @@ void Standalone::run_part(Part& part, bool is_source) {
   if (!ending_ && !is_source) {
     // Nobody asked it to: a topology that cannot be built here, say. The source goes as well.
     source_part_->loop->request_stop(true);
-    source_part_->loop->request_stop(true);
     if (code == 0) code = runtime::kExitInternal;
   }
   if (is_source || !ending_) {

@@ -22,6 +22,7 @@
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/logging.hpp"
+#include "tempest/runtime/node_program.hpp"
 #include "tempest/runtime/transport.hpp"
 
 namespace tempest::cli {
@@ -214,8 +215,7 @@ int up_command(int argc, const char* const* argv) {
   line.list("library-path", "FOLDER", "Where task libraries are looked for");
   line.option("drain-timeout", "DURATION",
               "How long to finish what is under way after SIGTERM or SIGINT", "8s");
-  line.option("log-level", "LEVEL", "debug, info, warning, error or off", "info");
-  line.option("log-format", "FORMAT", "text or json", "text");
+  runtime::add_log_options(line);
   line.example("tempest up Topology.toml --workers 4", "then, elsewhere: tempest ls");
   if (const auto exit = line.parse(argc, argv)) return *exit;
 
@@ -231,10 +231,7 @@ int up_command(int argc, const char* const* argv) {
     line.fail("--broker takes an address such as tcp://127.0.0.1:5550, not '" + options.broker +
               "'");
   }
-  if (auto started = runtime::start_logging(line.text("log-level"), line.text("log-format"));
-      !started) {
-    line.fail(started.error().message);
-  }
+  runtime::start_log(line);
   if (line.failed()) return runtime::kExitUsage;
   for (const char* name : {"log-level", "log-format", "drain-timeout"}) {
     options.common.push_back(std::string("--") + name);

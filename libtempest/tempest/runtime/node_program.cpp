@@ -52,6 +52,17 @@ void set_handler(int signal_number, void (*handler)(int)) {
 
 }  // namespace
 
+void add_log_options(CommandLine& line, const char* default_level) {
+  line.option("log-level", "LEVEL", "debug, info, warning, error or off", default_level);
+  line.option("log-format", "FORMAT", "text or json", "text");
+}
+
+void start_log(CommandLine& line) {
+  if (auto started = start_logging(line.text("log-level"), line.text("log-format")); !started) {
+    line.fail(started.error().message);
+  }
+}
+
 void add_node_options(Role role, CommandLine& line) {
   if (role != Role::broker) {
     line.list("broker", "URL", "A broker's address", "tcp://127.0.0.1:5550");
@@ -63,15 +74,12 @@ void add_node_options(Role role, CommandLine& line) {
               "3s");
   line.option("drain-timeout", "DURATION",
               "How long to finish what is under way after SIGTERM or SIGINT", "8s");
-  line.option("log-level", "LEVEL", "debug, info, warning, error or off", "info");
-  line.option("log-format", "FORMAT", "text or json", "text");
+  add_log_options(line);
 }
 
 NodeOptions read_node_options(Role role, CommandLine& line) {
   NodeOptions options;
-  if (auto started = start_logging(line.text("log-level"), line.text("log-format")); !started) {
-    line.fail(started.error().message);
-  }
+  start_log(line);
   options.name = line.text("name");
   if (options.name.empty()) {
     options.name =

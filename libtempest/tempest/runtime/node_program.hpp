@@ -21,6 +21,11 @@ struct NodeOptions {
   link::Settings link;               ///< --lease sets the lease; heartbeats are a third of it.
 };
 
+/// Adds --log-level and --log-format.
+void add_log_options(CommandLine& line, const char* default_level = "info");
+/// Starts the log as they say, after parse(). Wrong values: line.failed().
+void start_log(CommandLine& line);
+
 /// Adds --name, --log-level, --log-format, --drain-timeout, --lease and (unless for a broker)
 /// --broker.
 void add_node_options(Role role, CommandLine& line);
