@@ -425,12 +425,15 @@ void PipelineMachine::send_batch(Batch& batch, TimePoint now) {
 // --- Outcomes ------------------------------------------------------------------------------------
 
 void PipelineMachine::sort_outcomes() {
+  // Its source may be gone since, and another session in its place: that knows nothing of it.
   for (const tracking::AckedMessage& acked : tracker_.acked()) {
-    peers_[acked.owner.slot].acked.push_back(acked.message);
+    Peer& peer = peers_[acked.owner.slot];
+    if (peer.id == acked.owner) peer.acked.push_back(acked.message);
   }
   tracker_.acked().clear();
   for (tracking::FailedMessage& failed : tracker_.failed()) {
-    peers_[failed.owner.slot].failed.push_back(std::move(failed));
+    Peer& peer = peers_[failed.owner.slot];
+    if (peer.id == failed.owner) peer.failed.push_back(std::move(failed));
   }
   tracker_.failed().clear();
 }

@@ -60,12 +60,14 @@ void World::commit(FaultKind kind) {
       return strike_redis(kind);
     case FaultKind::new_version:
       return bring_new_version();
+    case FaultKind::scale:
+      return scale_one();
   }
 }
 
-Host* World::draw_host(bool struck) {
+Host* World::draw_host(bool struck, bool dead_too) {
   Host& host = *hosts_[random_.below(hosts_.size())];
-  if (!host.is_alive()) return nullptr;
+  if (!host.is_alive() && !dead_too) return nullptr;
   if (struck && (scenario_.struck_roles >> static_cast<unsigned>(host.role()) & 1U) == 0) {
     return nullptr;
   }
@@ -133,9 +135,26 @@ void World::bring_new_version() {
   }
 }
 
+/// The first of a kind stay, and as many workers as coordinators wait for.
+void World::scale_one() {
+  Host* host = draw_host(false, true);
+  if (host == nullptr || host->number() == 0) return;
+  if (host->role() != Role::task && host->role() != Role::pipeline) return;
+  const auto others = std::count_if(hosts_.begin(), hosts_.end(), [host](const auto& other) {
+    return other->role() == host->role() && other->is_wanted && other.get() != host;
+  });
+  const std::size_t least = host->role() == Role::task ? scenario_.min_workers : 1;
+  if (host->is_wanted && static_cast<std::size_t>(others) < least) return;
+  ++counts_.scalings;
+  host->is_wanted = !host->is_wanted;
+  if (host->is_wanted) return start_later(*host);
+  host->stop(false);
+}
+
 void World::heal() {
   trace_line("world", "no more faults");
   has_faults_ = false;
+  healed_at_ = now_;
   network_.heal();
   redis_.is_up = true;
   redis_.lost_reply = 0;

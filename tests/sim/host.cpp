@@ -20,12 +20,13 @@ enum Boundary : unsigned { before_receive, after_receive, after_turn, within_sen
 
 }  // namespace
 
-Host::Host(World& world, std::size_t index, Role role, std::string name, double drift,
+Host::Host(World& world, std::size_t index, Role role, unsigned number, double drift,
            MakeShell make_shell)
     : world_(world),
       index_(index),
       role_(role),
-      name_(std::move(name)),
+      number_(number),
+      name_((role == Role::task ? "worker" : to_string(role)) + ("-" + std::to_string(number))),
       drift_ppm_(static_cast<std::int64_t>(drift * kMillion)),
       offset_(seconds(1 + world.random().below(100'000))),
       make_shell_(std::move(make_shell)) {}
@@ -56,7 +57,7 @@ bool Host::is_paused() const {
 // --- Life and death ------------------------------------------------------------------------------
 
 void Host::start() {
-  if (is_alive()) return;
+  if (is_alive() || !is_wanted) return;
   ++life_;
   incarnation_ = {world_.random().next(), world_.random().next()};
   inbox_.clear();
@@ -79,6 +80,7 @@ void Host::end() {
   shell_.reset();
   inbox_.clear();
   wake_at_ = kNever;
+  world_.watch().died(index_);
   world_.network().died(index_);
 }
 
@@ -165,12 +167,14 @@ void Host::step() {
     stop_asked_ = true;
     shell_->stop(stop_at_once_, now, effects_);
   }
+  world_.watch().begin_step();
   std::swap(inbox_, taken_);
   for (const Arrived& arrived : taken_) {
     if (world_.has_trace()) {
       world_.trace_line(name_, "<- " + arrived.routing_id.substr(0, arrived.routing_id.find('#')) +
                                    " " + describe_frame(arrived.frame.view()));
     }
+    world_.watch().received(index_, arrived.frame.view());
     shell_->receive({arrived.channel, arrived.routing_id, arrived.frame}, now, effects_);
   }
   taken_.clear();
@@ -206,6 +210,7 @@ void Host::carry_out(std::size_t most_sends) {
                                    describe_frame(send.frame.view()));
     }
     world_.trace().mix(index_ << 32 ^ send.frame.size());
+    world_.watch().sent(index_, send.frame.view());
     network.send(index_, send);
   }
   for (const auto channel : effects_.closes) network.close(index_, channel);

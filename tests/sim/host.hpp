@@ -45,11 +45,13 @@ class Host {
  public:
   using MakeShell = std::function<std::unique_ptr<Shell>(Host&)>;
 
-  Host(World& world, std::size_t index, Role role, std::string name, double drift,
+  /// Of those of its role it is the `number`-th.
+  Host(World& world, std::size_t index, Role role, unsigned number, double drift,
        MakeShell make_shell);
 
   std::size_t index() const { return index_; }
   Role role() const { return role_; }
+  unsigned number() const { return number_; }
   const std::string& name() const { return name_; }
   const Incarnation& incarnation() const { return incarnation_; }
   std::uint64_t life() const { return life_; }
@@ -83,6 +85,8 @@ class Host {
   void inside(const std::function<void()>& call);
 
   bool reaches_redis = true;
+  /// False: it is not to be started (again).
+  bool is_wanted = true;
 
  private:
   struct Arrived {
@@ -108,6 +112,7 @@ class Host {
   World& world_;
   std::size_t index_;
   Role role_;
+  unsigned number_;
   std::string name_;
   std::int64_t drift_ppm_;
   Duration offset_;

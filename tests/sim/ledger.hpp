@@ -49,6 +49,7 @@ class Ledger {
   void sunk(std::string_view task, std::string_view payload);
   /// A coordinator has lost a worker that did not say goodbye.
   void worker_lost() { ++worker_losses_; }
+  std::uint32_t worker_losses() const { return worker_losses_; }
   /// The sink said no.
   void sink_refused(std::string_view task, std::string_view payload);
   void dead_lettered(std::string_view text);

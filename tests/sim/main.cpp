@@ -148,9 +148,9 @@ class Run {
               << ledger.dead_letters << " dead letters, " << ledger.left << " left; "
               << ledger.executions << " executions, " << ledger.duplicates << " duplicates\n"
               << "faults: " << counts.crashes << " crashes, " << counts.pauses << " pauses, "
-              << counts.stops << " stops, " << counts.partitions << " partitions, "
-              << counts.reconnects << " reconnects, " << counts.redis_faults << " of Redis; "
-              << counts.frames << " frames, " << counts.frames_lost << " lost, "
+              << counts.stops << " stops, " << counts.scalings << " scalings, " << counts.partitions
+              << " partitions, " << counts.reconnects << " reconnects, " << counts.redis_faults
+              << " of Redis; " << counts.frames << " frames, " << counts.frames_lost << " lost, "
               << counts.frames_doubled << " doubled, " << counts.frames_replayed << " replayed\n";
   }
 

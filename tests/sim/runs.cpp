@@ -21,6 +21,7 @@ void add(const Outcome& from, Outcome& to) {
   to.counts.crashes += counts.crashes;
   to.counts.pauses += counts.pauses;
   to.counts.stops += counts.stops;
+  to.counts.scalings += counts.scalings;
   to.counts.partitions += counts.partitions;
   to.counts.reconnects += counts.reconnects;
   to.counts.redis_faults += counts.redis_faults;

@@ -19,8 +19,8 @@ std::string milliseconds_text(Duration duration) {
 
 const char* to_string(FaultKind kind) {
   constexpr const char* kNames[kFaultKinds] = {
-      "crash",  "pause",   "stop",       "one-way",     "two-way",   "reconnect",
-      "replay", "garbage", "redis away", "redis start", "redis cut", "new version"};
+      "crash",   "pause",      "stop",        "one-way",   "two-way",     "reconnect", "replay",
+      "garbage", "redis away", "redis start", "redis cut", "new version", "scale"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
@@ -146,8 +146,12 @@ void Scenario::draw_deployment() {
   sources = !keeps_key_order && chance(0.25) ? 2 : 1;
   coordinators = keeps_key_order ? 1 : static_cast<unsigned>(1 + random.below(3));
   workers = static_cast<unsigned>(1 + random.below(5));
+  if (!keeps_key_order && chance(0.3)) {
+    spare_coordinators = static_cast<unsigned>(1 + random.below(2));
+  }
+  if (chance(0.4)) spare_workers = static_cast<unsigned>(1 + random.below(2));
   const bool specialised = chance(0.3);
-  for (unsigned worker = 0; worker < workers; ++worker) {
+  for (unsigned worker = 0; worker < workers + spare_workers; ++worker) {
     threads.push_back(static_cast<unsigned>(1 + random.below(3)));
     auto& served = tasks.emplace_back();
     if (!specialised || worker == 0) continue;
@@ -178,6 +182,7 @@ void Scenario::draw_deployment() {
 
 void Scenario::draw_load() {
   messages = static_cast<unsigned>(10 + random.below(chance(0.2) ? 400 : 120));
+  if (chance(0.5)) late_messages = static_cast<unsigned>(10 + random.below(60));
   keys = keeps_key_order || chance(0.6) ? static_cast<unsigned>(1 + random.below(12)) : 0;
   fault_phase = between(milliseconds(2000), milliseconds(12'000));
   production = between(milliseconds(100), fault_phase);
@@ -197,6 +202,9 @@ void Scenario::draw_faults() {
     if (chance(0.6)) struck_roles |= 1U << static_cast<unsigned>(role);
   }
   weights[static_cast<std::size_t>(FaultKind::new_version)] *= 0.1;
+  if (spare_coordinators + spare_workers > 0) {
+    weights[static_cast<std::size_t>(FaultKind::scale)] += 0.3;
+  }
   is_wild = chance(0.25);
   if (chance(0.4)) lost_reply = 0.1 * random.fraction();
   if (chance(0.2)) error_reply = 0.05 * random.fraction();
@@ -219,8 +227,10 @@ std::string Scenario::describe() const {
   const auto in_ms = [](Duration duration) { return static_cast<double>(duration.count()) / 1e6; };
   out << topology_text(0) << "\n"
       << brokers << " brokers, " << sources << " sources, " << coordinators << " coordinators, "
-      << workers << " workers; " << messages << " messages, " << keys << " keys\n";
-  for (unsigned worker = 0; worker < workers; ++worker) {
+      << workers << " workers; spare: " << spare_coordinators << " coordinators, " << spare_workers
+      << " workers; " << messages << " messages and " << late_messages << " late, " << keys
+      << " keys\n";
+  for (unsigned worker = 0; worker < workers + spare_workers; ++worker) {
     out << "worker-" << worker << ": " << threads[worker] << " threads, serves";
     for (const std::string& task : tasks[worker]) out << " " << task;
     out << (tasks[worker].empty() ? " all\n" : "\n");
@@ -247,6 +257,16 @@ std::string Scenario::describe() const {
   out << "; every " << in_ms(fault_interval) << " ms for " << in_ms(fault_phase) << " ms; roles "
       << struck_roles;
   return out.str();
+}
+
+bool Scenario::serves(unsigned worker, const std::string& task) const {
+  const auto& served = tasks[worker];
+  return served.empty() || std::find(served.begin(), served.end(), task) != served.end();
+}
+
+Duration Scenario::settling_time() const {
+  // The longest pause, two leases to notice, a last drain and start.
+  return 6 * link.lease + drain_timeout + seconds(5);
 }
 
 Duration Scenario::drain_bound() const {

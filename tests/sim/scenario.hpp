@@ -30,8 +30,9 @@ enum class FaultKind : std::uint8_t {
   redis_start,  ///< Redis is started again: connections break, no data is lost.
   redis_cut,    ///< One node does not reach Redis for a while.
   new_version,  ///< The coordinators are started again with another version of the topology.
+  scale,        ///< A worker or coordinator is started besides the others, or ends for good.
 };
-inline constexpr std::size_t kFaultKinds = 12;
+inline constexpr std::size_t kFaultKinds = 13;
 const char* to_string(FaultKind kind);
 
 /// How a task of this seed's topology behaves.
@@ -66,6 +67,9 @@ struct Scenario {
   unsigned sources = 1;
   unsigned coordinators = 1;
   unsigned workers = 1;
+  /// Started in the course of it, if at all.
+  unsigned spare_coordinators = 0;
+  unsigned spare_workers = 0;
   std::vector<unsigned> threads;                ///< By worker.
   std::vector<std::vector<std::string>> tasks;  ///< By worker; empty: all.
   bool moves_endpoint = false;                  ///< Restarted coordinators bind another port.
@@ -77,6 +81,8 @@ struct Scenario {
   Duration drain_timeout{};
 
   unsigned messages = 0;
+  /// Produced besides, at once, when there are no more faults and everybody has had time to meet.
+  unsigned late_messages = 0;
   unsigned keys = 0;  ///< 0: messages have none.
   Duration production{};
   Duration fault_phase{};
@@ -98,6 +104,8 @@ struct Scenario {
   double drift = 0;  ///< The most by which a node's clock runs fast or slow.
 
   bool checks_effects = true;  ///< An ack means that all effects have happened.
+  /// Whether the worker serves the task.
+  bool serves(unsigned worker, const std::string& task) const;
   /// A message may come to be left unacked for good.
   bool leaves() const {
     return topology.failure.policy == FailurePolicy::none ||
@@ -105,6 +113,8 @@ struct Scenario {
   }
   /// All of it, for people.
   std::string describe() const;
+  /// Once there are no faults: until everybody is there, and connected to all.
+  Duration settling_time() const;
   /// How long everything may take to drain once there are no faults.
   Duration drain_bound() const;
 

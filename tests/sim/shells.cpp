@@ -52,7 +52,9 @@ pipeline_node::PipelineSettings settings_of(const World& world, const Host& host
 class CoordinatorShell final : public Shell {
  public:
   CoordinatorShell(World& world, Host& host)
-      : scenario_(world.scenario()),
+      : world_(world),
+        host_(host),
+        scenario_(world.scenario()),
         machine_({Role::pipeline, host.name(), host.incarnation(), "sim"}, settings_of(world, host),
                  topology_of(world), world.random().next()) {}
 
@@ -73,7 +75,8 @@ class CoordinatorShell final : public Shell {
       return std::to_string(trees) + " trees, with a window of " +
              std::to_string(scenario_.source_window);
     }
-    return {};
+    if (const std::string fault = check_limits(); !fault.empty()) return fault;
+    return check_idle();
   }
   bool is_idle() const override { return leftovers().empty(); }
   std::string leftovers() const override {
@@ -93,6 +96,65 @@ class CoordinatorShell final : public Shell {
   }
 
  private:
+  bool has_descendant_waiting(TaskId task) const {
+    const dag::Graph& graph = scenario_.topology.graph;
+    for (const TaskId other : graph.topological_order()) {
+      if (graph.is_ancestor(task, other) && machine_.scheduler().queued(other) > 0) return true;
+    }
+    return false;
+  }
+
+  bool is_over_limits() const {
+    const tracking::Scheduler& scheduler = machine_.scheduler();
+    const tracking::QueueLimits& limits = scenario_.queue_limits;
+    return scheduler.queued() > limits.messages || scheduler.queued_bytes() > limits.bytes;
+  }
+
+  /// While too much waits, nothing is done that makes more.
+  std::string check_limits() const {
+    // Suspects go first.
+    if (!is_over_limits() || world_.ledger().worker_losses() > 0) return {};
+    for (const TaskId task : world_.watch().fed()) {
+      if (has_descendant_waiting(task)) {
+        return std::to_string(machine_.scheduler().queued()) + " wait, and yet task " +
+               scenario_.topology.graph.node(task).name + " is given more";
+      }
+    }
+    return {};
+  }
+
+  /// Once everybody knows everybody, no worker has nothing to do while work for it waits here.
+  std::string check_idle() const {
+    if (!world_.is_settled() || host_.is_stopping()) return {};
+    const tracking::Scheduler& scheduler = machine_.scheduler();
+    const dag::Graph& graph = scenario_.topology.graph;
+    if (scheduler.queued() == 0 || scheduler.suspects_waiting() > 0) return {};
+    for (const TaskId task : graph.topological_order()) {
+      if (scheduler.queued(task) == 0) continue;
+      if (is_over_limits() && !graph.is_terminal(task) && has_descendant_waiting(task)) continue;
+      std::string idle;
+      bool all_idle = true;
+      for (const auto& host : world_.hosts()) {
+        if (host->role() != Role::task || !host->is_wanted ||
+            !scenario_.serves(host->number(), graph.node(task).name)) {
+          continue;
+        }
+        const auto at = world_.watch().at_worker(host_.index(), host->index());
+        const bool is_idle = at.window_messages == 0 || (at.out == 0 && !at.is_blocked);
+        if (is_idle) idle = host->name();
+        all_idle = all_idle && is_idle;
+      }
+      // A key's worker may be busy while others are not.
+      const bool is_keyed = graph.node(task).grouping == dag::Grouping::key;
+      if (idle.empty() || (is_keyed && !all_idle)) continue;
+      return idle + " has nothing to do while " + std::to_string(scheduler.queued(task)) +
+             " wait for " + graph.node(task).name;
+    }
+    return {};
+  }
+
+  World& world_;
+  Host& host_;
   const Scenario& scenario_;
   pipeline_node::PipelineMachine machine_;
 };

@@ -13,7 +13,8 @@ World::World(std::uint64_t seed, std::ostream* trace_lines)
       random_(scenario_.random.next()),
       ledger_(scenario_),
       redis_(ledger_, random_.next()),
-      network_(*this, random_.next()) {
+      network_(*this, random_.next()),
+      watch_(*this) {
   make_hosts();
 }
 
@@ -33,11 +34,9 @@ std::vector<std::string> World::broker_endpoints() const {
 
 void World::make_hosts() {
   const auto add = [this](Role role, unsigned number, Host::MakeShell make) {
-    const char* kind = role == Role::task ? "worker" : to_string(role);
-    std::string name = std::string(kind) + "-" + std::to_string(number);
     const double drift = scenario_.drift * (2 * random_.fraction() - 1);
-    hosts_.push_back(std::make_unique<Host>(*this, hosts_.size(), role, std::move(name), drift,
-                                            std::move(make)));
+    hosts_.push_back(
+        std::make_unique<Host>(*this, hosts_.size(), role, number, drift, std::move(make)));
     return hosts_.back().get();
   };
   for (unsigned i = 0; i < scenario_.brokers; ++i) {
@@ -45,26 +44,27 @@ void World::make_hosts() {
       return make_broker_shell(*this, host);
     })->listen_at("sim://broker-" + std::to_string(i));
   }
-  for (unsigned i = 0; i < scenario_.coordinators; ++i) {
+  for (unsigned i = 0; i < scenario_.coordinators + scenario_.spare_coordinators; ++i) {
     add(Role::pipeline, i, [this](Host& host) {
       const bool moves = scenario_.moves_endpoint;
       host.listen_at("sim://" + host.name() + (moves ? ":" + std::to_string(host.life()) : ""));
       return make_coordinator_shell(*this, host);
-    });
+    })->is_wanted = i < scenario_.coordinators;
   }
   for (unsigned i = 0; i < scenario_.sources; ++i) {
     add(Role::source, i, [this](Host& host) { return make_source_shell(*this, host); });
   }
-  for (unsigned i = 0; i < scenario_.workers; ++i) {
-    add(Role::task, i, [this, i](Host& host) { return make_worker_shell(*this, host, i); });
+  for (unsigned i = 0; i < scenario_.workers + scenario_.spare_workers; ++i) {
+    add(Role::task, i, [this, i](Host& host) {
+      return make_worker_shell(*this, host, i);
+    })->is_wanted = i < scenario_.workers;
   }
 }
 
-void World::produce() {
-  for (unsigned i = 0; i < scenario_.messages; ++i) {
-    const auto span = static_cast<std::uint64_t>(scenario_.production.count());
-    // Several at a time, as producers do.
-    after(Duration(static_cast<Duration::rep>(random_.below(span))), [this] {
+void World::produce(unsigned count, Duration span) {
+  for (unsigned i = 0; i < count; ++i) {
+    const std::uint64_t drawn = random_.below(static_cast<std::uint64_t>(span.count()));
+    after(Duration(static_cast<Duration::rep>(drawn)), [this] {
       const auto number = static_cast<unsigned>(ledger_.counts().messages);
       std::string payload = "m" + std::to_string(number);
       if (random_.below(60) == 0) payload += std::string(random_.below(20'000), '~');
@@ -101,10 +101,16 @@ Outcome World::run() {
     Host* started = host.get();
     after(milliseconds(random_.below(300)), [started] { started->start(); });
   }
-  produce();
+  produce(scenario_.messages, scenario_.production);
   if (has_faults_) next_fault();
   run_until(now_ + scenario_.fault_phase, never);
   heal();
+  if (scenario_.late_messages > 0) {
+    run_until(now_ + scenario_.settling_time(), never);
+    // Messages that kill workers go on doing so.
+    is_settled_ = !scenario_.loses_workers_to_messages_only;
+    produce(scenario_.late_messages, milliseconds(100));
+  }
   drain();
   if (!is_violated()) end_nodes();
 
@@ -126,10 +132,12 @@ Outcome World::run() {
 // --- The end -------------------------------------------------------------------------------------
 
 bool World::is_drained() const {
-  if (ledger_.counts().messages < scenario_.messages || !redis_.all_read()) return false;
+  const std::uint64_t all = scenario_.messages + scenario_.late_messages;
+  if (ledger_.counts().messages < all || !redis_.all_read()) return false;
   if (!scenario_.leaves() && !redis_.pending().empty()) return false;
-  return std::all_of(hosts_.begin(), hosts_.end(),
-                     [](const auto& host) { return host->is_alive() && host->shell()->is_idle(); });
+  return std::all_of(hosts_.begin(), hosts_.end(), [](const auto& host) {
+    return host->is_wanted ? host->is_alive() && host->shell()->is_idle() : !host->is_alive();
+  });
 }
 
 void World::drain() {
@@ -140,6 +148,7 @@ void World::drain() {
   if (!is_drained()) {
     std::string where;
     for (const auto& host : hosts_) {
+      if (!host->is_wanted && !host->is_alive()) continue;
       if (!host->is_alive()) {
         where += " " + host->name() + " is not there;";
       } else if (!host->shell()->is_idle()) {
@@ -151,16 +160,43 @@ void World::drain() {
                        " s: " + std::to_string(redis_.pending().size()) + " pending," + where);
   }
   // What is still on its way (answers to what has timed out, confirmations) arrives.
-  run_until(now_ + 2 * scenario_.link.lease, [] { return false; });
+  const TimePoint settled = healed_at_ + scenario_.settling_time();
+  run_until(std::max(settled, now_ + 2 * scenario_.link.lease), [] { return false; });
   if (is_violated()) return;
   // Where messages are left unacked, a source that lost sight of Redis reads them again.
   if (scenario_.leaves() && !is_drained()) return drain();
   ledger_.check_end(redis_.pending(), redis_.all_read());
   check_leftovers();
+  check_connected();
+}
+
+/// Who is there at the end has been there for long.
+void World::check_connected() {
+  if (scenario_.loses_workers_to_messages_only) return;
+  for (const auto& coordinator : hosts_) {
+    if (coordinator->role() != Role::pipeline || !coordinator->is_wanted) continue;
+    for (const auto& host : hosts_) {
+      if (!host->is_wanted) continue;
+      const auto at = watch_.at_worker(coordinator->index(), host->index());
+      const std::string pair = host->name() + " at " + coordinator->name();
+      if (host->role() == Role::task && (!at.has_attached || at.window_messages == 0)) {
+        violate("everybody is connected in the end", pair + " would get no work");
+      }
+      if (host->role() == Role::task && at.out > 0) {
+        violate("everybody is connected in the end",
+                std::to_string(at.out) + " deliveries have no answer from " + pair);
+      }
+      if (host->role() == Role::source &&
+          watch_.window_of_source(host->index(), coordinator->index()) == 0) {
+        violate("everybody is connected in the end", pair + " may send nothing");
+      }
+    }
+  }
 }
 
 void World::check_leftovers() {
   for (const auto& host : hosts_) {
+    if (!host->is_wanted) continue;
     const std::string left = host->is_alive() ? host->shell()->leftovers() : "it is not there";
     if (!left.empty()) violate("nothing is left behind", host->name() + ": " + left);
   }

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "credit_watch.hpp"
 #include "host.hpp"
 #include "ledger.hpp"
 #include "network.hpp"
@@ -28,6 +29,7 @@ struct Outcome {
     std::uint64_t crashes = 0;
     std::uint64_t pauses = 0;
     std::uint64_t stops = 0;
+    std::uint64_t scalings = 0;
     std::uint64_t partitions = 0;
     std::uint64_t reconnects = 0;
     std::uint64_t redis_faults = 0;
@@ -60,8 +62,12 @@ class World {
   SimulatedRedis& redis() { return redis_; }
   Network& network() { return network_; }
   Host& host(std::size_t index) { return *hosts_[index]; }
+  const std::vector<std::unique_ptr<Host>>& hosts() const { return hosts_; }
+  CreditWatch& watch() { return watch_; }
   Random& random() { return random_; }
   bool has_faults() const { return has_faults_; }
+  /// There have been no faults for so long that everybody knows everybody.
+  bool is_settled() const { return is_settled_; }
   /// Of the definition that coordinators are started with.
   unsigned version() const { return version_; }
   std::vector<std::string> broker_endpoints() const;
@@ -88,7 +94,7 @@ class World {
   };
 
   void make_hosts();
-  void produce();
+  void produce(unsigned count, Duration span);
   bool is_violated() const { return !ledger_.violation().empty(); }
   /// Carries out what is due up to then; ends early on a violation, or when `is_done` says so.
   void run_until(TimePoint until, const std::function<bool()>& is_done);
@@ -96,17 +102,19 @@ class World {
   // faults.cpp
   void next_fault();
   void commit(FaultKind kind);
-  Host* draw_host(bool struck);
+  Host* draw_host(bool struck, bool dead_too = false);
   void crash_one();
   void block_two(bool both);
   void strike_redis(FaultKind kind);
   void bring_new_version();
+  void scale_one();
   void heal();
   void keep_alive();
 
   bool is_drained() const;
   void drain();
   void check_leftovers();
+  void check_connected();
   void end_nodes();
 
   Scenario scenario_;
@@ -118,10 +126,13 @@ class World {
   std::priority_queue<Event, std::vector<Event>, Later> events_;
   std::uint64_t next_order_ = 0;
   Network network_;
+  CreditWatch watch_;
   std::vector<std::unique_ptr<Host>> hosts_;
   Outcome::Counts counts_;
   unsigned version_ = 0;
+  TimePoint healed_at_ = kNever;
   bool has_faults_ = false;
+  bool is_settled_ = false;
   bool is_over_ = false;
 };
 

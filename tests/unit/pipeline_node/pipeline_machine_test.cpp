@@ -201,6 +201,22 @@ TEST_CASE("a source that is lost takes its trees with it, and its successor star
   CHECK(world.machine->tracker().stale_results() == 1);
 }
 
+TEST_CASE("the successor of a source is not told what became of its predecessor's messages") {
+  World world(kOneTask);
+  Peer& source = world.add_source("source");
+  Peer& worker = world.add_worker("worker");
+  world.send(source, {"m"});
+  REQUIRE(worker.deliveries.size() == 1);
+  // The result and the successor's HELLO come in one step, in this order.
+  wire::Results results;
+  results.items.push_back({worker.deliveries[0].id, wire::Results::Status::done, {}, 0, 0, 0});
+  worker.send(results, world.now);
+  source.silent = true;
+  Peer& successor = world.add_source("source", 2);
+  CHECK(world.machine->tracker().trees_completed() == 1);
+  CHECK(successor.acked.empty());
+}
+
 TEST_CASE("acks go to the source that sent the message") {
   World world(kOneTask);
   Peer& left = world.add_source("left");

@@ -1,0 +1,184 @@
+#include "credit_watch.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "tempest/wire/codec.hpp"
+#include "world.hpp"
+
+namespace tempest::sim {
+
+namespace {
+
+/// Of an id that is packed.
+std::string text_of(std::uint64_t id) {
+  return std::to_string(id & 0xffffffff) + "/" + std::to_string(id >> 32);
+}
+
+}  // namespace
+
+void CreditWatch::begin_step() {
+  ++step_;
+  fed_.clear();
+}
+
+void CreditWatch::died(std::size_t host) {
+  ends_.erase(ends_.lower_bound({host, 0}), ends_.lower_bound({host + 1, 0}));
+  std::erase_if(newest_, [host](const auto& entry) { return entry.first.first == host; });
+}
+
+/// A session's ends are those of the HELLO and of the WELCOME that names it.
+void CreditWatch::open(std::size_t host, std::string_view frame) {
+  wire::Welcome welcome;
+  if (!wire::decode(frame, welcome)) return;
+  const auto opener = openers_.find(welcome.hello);
+  if (opener == openers_.end()) return;
+  newest_[{host, opener->second}] = welcome.session;
+  newest_[{opener->second, host}] = welcome.session;
+}
+
+void CreditWatch::received(std::size_t host, std::string_view frame) {
+  const auto type = wire::peek_type(frame);
+  if (!type) return;
+  wire::Heartbeat heartbeat;
+  if (*type == wire::FrameType::heartbeat && wire::decode(frame, heartbeat)) {
+    const auto found = ends_.find({host, heartbeat.session});
+    if (found == ends_.end() || heartbeat.ack > found->second.last_sent) return;
+    found->second.confirmed = std::max(found->second.confirmed, heartbeat.ack);
+    return;
+  }
+  wire::DataHeader header;
+  std::string_view body;
+  if (*type != wire::FrameType::data || !wire::decode(frame, header, body)) return;
+  End& end = ends_[{host, header.session}];
+  if (header.ack <= end.last_sent) end.confirmed = std::max(end.confirmed, header.ack);
+  if (header.sequence != end.last_received + 1) return;
+  ++end.last_received;
+  take_body(host, end, header.kind, body);
+}
+
+void CreditWatch::take_body(std::size_t host, End& end, wire::BodyKind kind,
+                            std::string_view body) {
+  wire::Attach attach;
+  switch (kind) {
+    case wire::BodyKind::attach:
+      if (!wire::decode(body, attach)) return;
+      end.has_attached = true;
+      // A source's says nothing of a window.
+      end.window = {attach.window_messages, attach.window_bytes};
+      return;
+    case wire::BodyKind::window:
+      static_cast<void>(wire::decode(body, end.window));
+      return;
+    case wire::BodyKind::results:
+      if (!wire::decode(body, results_)) return;
+      for (const auto& item : results_.items) {
+        answered(host, end, item.id.packed(), "result");
+      }
+      return;
+    case wire::BodyKind::outcomes:
+      if (!wire::decode(body, outcomes_)) return;
+      for (const MessageId id : outcomes_.acked) answered(host, end, id.packed(), "ack");
+      for (const auto& item : outcomes_.failed) {
+        answered(host, end, item.id.packed(), "failure");
+      }
+      for (const MessageId id : outcomes_.returned) answered(host, end, id.packed(), "return");
+      return;
+    default:
+      return;
+  }
+}
+
+void CreditWatch::answered(std::size_t host, End& end, std::uint64_t id, const char* what) {
+  const auto found = end.out.find(id);
+  if (found == end.out.end()) {
+    return world_.violate("an answer is to what was sent, and one",
+                          world_.host(host).name() + " got a " + what + " for " + text_of(id) +
+                              ", which it has not out");
+  }
+  end.out_bytes -= found->second;
+  end.out.erase(found);
+}
+
+void CreditWatch::sent(std::size_t host, std::string_view frame) {
+  const auto type = wire::peek_type(frame);
+  if (!type) return;
+  wire::Hello hello;
+  if (*type == wire::FrameType::hello && wire::decode(frame, hello)) openers_[hello.hello] = host;
+  if (*type == wire::FrameType::welcome) open(host, frame);
+  wire::DataHeader header;
+  std::string_view body;
+  if (*type != wire::FrameType::data || !wire::decode(frame, header, body)) return;
+  End& end = ends_[{host, header.session}];
+  if (header.sequence <= end.last_sent) return;  // Sent again.
+  if (std::exchange(end.step, step_) != step_) {
+    end.sent_at_step = end.last_sent;
+    end.confirmed_at_step = end.confirmed;
+  }
+  const bool is_work =
+      header.kind == wire::BodyKind::messages || header.kind == wire::BodyKind::deliveries;
+  // Whether there is room is looked at once in a step.
+  const std::uint64_t before = end.sent_at_step - end.confirmed_at_step;
+  if ((is_work || header.kind == wire::BodyKind::directory) &&
+      before >= world_.scenario().link.max_unacked_frames) {
+    world_.violate("every bound is kept", world_.host(host).name() + " sends more with " +
+                                              std::to_string(before) + " frames not confirmed");
+  }
+  end.last_sent = header.sequence;
+  if (header.kind == wire::BodyKind::messages && wire::decode(body, messages_)) {
+    for (const auto& item : messages_.items) {
+      hand_out(host, end, item.id.packed(), item.key.size() + item.payload.size());
+    }
+  }
+  if (header.kind != wire::BodyKind::deliveries || !wire::decode(body, deliveries_)) return;
+  for (const auto& item : deliveries_.items) {
+    std::uint64_t bytes = 0;
+    for (std::uint32_t i = 0; i < item.part_count; ++i) {
+      const auto& part = deliveries_.parts[item.first_part + i];
+      bytes += part.key.size() + part.payload.size();
+    }
+    fed_.push_back(item.task);
+    hand_out(host, end, item.id.packed(), bytes);
+  }
+}
+
+void CreditWatch::hand_out(std::size_t host, End& end, std::uint64_t id, std::uint64_t bytes) {
+  // One alone may be larger than what is allowed.
+  const bool has_room =
+      end.out.size() < end.window.messages && (end.out.empty() || end.out_bytes < end.window.bytes);
+  if (!has_room) {
+    world_.violate("every bound is kept", world_.host(host).name() +
+                                              " sends more than its window with " +
+                                              std::to_string(end.out.size()) + " messages and " +
+                                              std::to_string(end.out_bytes) + " bytes out, of " +
+                                              std::to_string(end.window.messages) + " and " +
+                                              std::to_string(end.window.bytes));
+  }
+  if (!end.out.emplace(id, bytes).second) {
+    return world_.violate(
+        "what is out has an id of its own",
+        world_.host(host).name() + " sends " + text_of(id) + ", which is out already");
+  }
+  end.out_bytes += bytes;
+}
+
+const CreditWatch::End* CreditWatch::newest(std::size_t host, std::size_t peer) const {
+  const auto session = newest_.find({host, peer});
+  if (session == newest_.end()) return nullptr;
+  const auto end = ends_.find({host, session->second});
+  return end == ends_.end() ? nullptr : &end->second;
+}
+
+CreditWatch::AtWorker CreditWatch::at_worker(std::size_t coordinator, std::size_t worker) const {
+  const End* end = newest(coordinator, worker);
+  if (end == nullptr) return {};
+  return {end->has_attached, end->window.messages, end->out.size(),
+          unconfirmed(*end) >= world_.scenario().link.max_unacked_frames};
+}
+
+std::uint64_t CreditWatch::window_of_source(std::size_t source, std::size_t coordinator) const {
+  const End* end = newest(source, coordinator);
+  return end == nullptr ? 0 : end->window.messages;
+}
+
+}  // namespace tempest::sim
