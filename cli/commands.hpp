@@ -12,6 +12,7 @@ int new_command(int argc, const char* const* argv);
 int run_command(int argc, const char* const* argv);
 int ls_command(int argc, const char* const* argv);
 int stats_command(int argc, const char* const* argv);
+int bench_command(int argc, const char* const* argv);
 int healthcheck_command(int argc, const char* const* argv);
 
 }  // namespace tempest::cli

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -31,7 +32,8 @@ double rate_of(const source_node::SourceNumbers& numbers) {
   return seconds > 0 ? static_cast<double>(numbers.acked) / seconds : 0;
 }
 
-void print_json(const Topology& topology, const source_node::SourceSummary& summary) {
+void print_json(const Topology& topology, const source_node::SourceSummary& summary,
+                const std::map<std::string, std::uint64_t>& handled) {
   const auto& numbers = summary.numbers;
   nlohmann::ordered_json object;
   object["topology"] = topology.name;
@@ -43,6 +45,7 @@ void print_json(const Topology& topology, const source_node::SourceSummary& summ
   object["resent"] = numbers.resent;
   object["lost_at_source"] = numbers.lost_at_source;
   object["pending"] = numbers.pending;
+  object["handled"] = handled;
   object["seconds"] = seconds_of(numbers);
   object["messages_per_second"] = rate_of(numbers);
   std::cout << object.dump() << std::endl;
@@ -73,7 +76,7 @@ int run(Topology topology, const StandaloneOptions& options, bool json, bool qui
 
   const auto summary = standalone.summary();
   if (json) {
-    print_json(topology, summary);
+    print_json(topology, summary, standalone.handled());
   } else if (!quiet) {
     print_text(topology, summary);
   }
@@ -93,6 +96,7 @@ int run_command(int argc, const char* const* argv) {
   line.option("consumer", "NAME",
               "The name under which a stream is read: the same at each start, and no other "
               "process's (default: this machine's name)");
+  line.option("record", "FILE", "Keep a record of the flow in FILE, for measurements");
   line.list("library", "FILE", "A task library, besides those that the file names");
   line.list("library-path", "FOLDER", "Where task libraries are looked for");
   line.option("drain-timeout", "DURATION",
@@ -111,6 +115,7 @@ int run_command(int argc, const char* const* argv) {
                         ? std::max(1U, std::thread::hardware_concurrency())
                         : static_cast<std::size_t>(line.integer("threads", 1, 1024));
   options.consumer = line.text("consumer").empty() ? runtime::host_name() : line.text("consumer");
+  options.record = line.text("record");
   options.drain_timeout = line.duration("drain-timeout");
   options.libraries = line.texts("library");
   runtime::start_log(line);

@@ -6,6 +6,7 @@
 
 #include "pipeline_node/pipeline_node.hpp"
 #include "task_node/task_node.hpp"
+#include "tempest/runtime/clock.hpp"
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/logging.hpp"
 #include "tempest/runtime/node_program.hpp"
@@ -112,6 +113,7 @@ void Standalone::add_source() {
   options.machine.exit_when_drained = options_.exit_when_drained;
   options.machine.seed = runtime::random_seed();
   options.consumer = options_.consumer;
+  options.record = options_.record;
   auto node = std::make_unique<source_node::SourceNode>(std::move(options), loop);
   source_ = node.get();
   part->node = std::move(node);
@@ -153,6 +155,23 @@ bool Standalone::wait(Duration patience) {
   end_all();
   over_ = true;
   return true;
+}
+
+std::map<std::string, std::uint64_t> Standalone::handled() const {
+  std::map<std::string, std::uint64_t> counts;
+  wire::StatsReport report;
+  for (const auto& part : parts_) part->node->report(runtime::monotonic_now(), report);
+  for (const auto& number : report.numbers) {
+    if (number.name != "tempest_task_handled_total") continue;
+    std::string task;
+    bool is_done = false;
+    for (const auto& label : number.labels) {
+      if (label.name == "task") task = label.value;
+      if (label.name == "outcome") is_done = label.value == "done";
+    }
+    if (is_done) counts[task] += static_cast<std::uint64_t>(number.value);
+  }
+  return counts;
 }
 
 void Standalone::end_all() {

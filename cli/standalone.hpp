@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -24,6 +25,7 @@ struct StandaloneOptions {
   std::size_t threads = 1;  ///< Of each worker.
   bool exit_when_drained = false;
   std::string consumer;
+  std::string record;  ///< As in SourceNodeOptions.
   std::vector<std::string> libraries;
   std::vector<std::string> library_path;
   Duration drain_timeout = std::chrono::seconds(8);
@@ -49,6 +51,9 @@ class Standalone {
 
   /// After the end: 0, or the first node's exit code that was not.
   int exit_code() const { return exit_code_; }
+
+  /// After the end: how many deliveries each task has done.
+  std::map<std::string, std::uint64_t> handled() const;
 
   source_node::SourceSummary summary() const { return source_->summary(); }
 

@@ -10,6 +10,7 @@ void add_options(runtime::CommandLine& line) {
               "Under which name to read, where the source knows of such (a Redis stream): the same "
               "at each start, and no other node's. By default --name, else the host's name");
   line.flag("exit-when-drained", "End with 0 once everything is read and done");
+  line.option("record", "FILE", "Keep a record of the flow in FILE, for measurements");
   runtime::add_node_options(Role::source, line);
   line.example("tempest-source --topology wordcount", "feed a topology of this machine's broker")
       .example("tempest-source --broker tcp://10.0.0.5:5550 --topology wordcount --name source-1",
@@ -23,6 +24,7 @@ Options read_options(runtime::CommandLine& line) {
   options.node = runtime::read_node_options(Role::source, line);
   options.topology = line.text("topology");
   options.consumer = line.text("consumer");
+  options.record = line.text("record");
   options.exit_when_drained = line.has_flag("exit-when-drained");
   if (options.topology.empty()) {
     line.fail("--topology says whose source this is, and is missing");
@@ -46,6 +48,7 @@ SourceNodeOptions node_options(const Options& options, const link::Identity& ide
   node.machine.exit_when_drained = options.exit_when_drained;
   node.machine.seed = runtime::random_seed();
   node.consumer = options.consumer;
+  node.record = options.record;
   return node;
 }
 

@@ -10,6 +10,7 @@ struct Options {
   runtime::NodeOptions node;
   std::string topology;
   std::string consumer;
+  std::string record;
   bool exit_when_drained = false;
 };
 

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <utility>
 
+#include "source_node/recording_source.hpp"
 #include "tempest/builtin/sink_factory.hpp"
 #include "tempest/builtin/source_factory.hpp"
 #include "tempest/runtime/exit_code.hpp"
@@ -24,9 +25,16 @@ int exit_code_of(const Error& error) {
   }
 }
 
-SourceIo::MakeSource source_maker(std::string consumer) {
-  return [consumer = std::move(consumer)](const Plan& plan) {
-    return builtin::create_source(plan.source, plan.topology, consumer);
+SourceIo::MakeSource source_maker(std::string consumer, std::string record) {
+  return [consumer = std::move(consumer),
+          record = std::move(record)](const Plan& plan) -> Result<std::unique_ptr<Source>> {
+    auto source = builtin::create_source(plan.source, plan.topology, consumer);
+    if (!source || record.empty()) return source;
+    auto file = FlowRecordFile::create(record);
+    if (!file) return file.error();
+    const double rate = plan.source.endpoint.settings.number("rate");
+    return std::unique_ptr<Source>(
+        std::make_unique<RecordingSource>(std::move(*source), std::move(*file), rate));
   };
 }
 
@@ -50,7 +58,7 @@ SourceNode::SourceNode(SourceNodeOptions options, runtime::NodeLoop& loop)
       machine_(std::move(options.machine), read_plan),
       published_(std::make_unique<Published>()),
       io_(
-          source_maker(std::move(options.consumer)),
+          source_maker(std::move(options.consumer), std::move(options.record)),
           [](const Endpoint& endpoint) { return builtin::create_sink(endpoint); },
           [&loop] { loop.wake(); }) {}
 

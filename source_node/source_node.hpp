@@ -27,6 +27,8 @@ struct SourceNodeOptions {
   /// The name under which the source reads, where it knows of such (a stream's consumer): the same
   /// at each start, and no other's.
   std::string consumer;
+  /// Where a FlowRecord of the source is kept, for measurements; empty: nowhere.
+  std::string record;
 };
 
 /// A source node: the machine, and the thread that reads and acks for it.

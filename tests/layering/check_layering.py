@@ -97,7 +97,7 @@ def allowed_targets(path):
     if place in ROLES:
         return (PURE if is_machine(path) else EVERY_COMPONENT) | {place}
     if place == "cli":
-        return EVERY_COMPONENT | ROLES | {"cli"}
+        return EVERY_COMPONENT | ROLES | {"bench", "cli"}
     if place == "examples":
         # Examples show what a user can write: the public headers, and what those include.
         return {"public", "base", "examples"}

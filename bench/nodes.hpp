@@ -1,0 +1,69 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/child.hpp"
+#include "bench/stats_watch.hpp"
+#include "bench/workload.hpp"
+#include "source_node/flow_record.hpp"
+#include "tempest/base/result.hpp"
+
+namespace tempest::bench {
+
+/// What the nodes said of themselves at their end.
+struct NodeCounts {
+  std::uint64_t read = 0;  ///< Messages, as the source node counts them.
+  std::uint64_t acked = 0;
+  std::vector<std::uint64_t> handled;        ///< For each of tasks_of(): done by a task.
+  std::optional<std::uint64_t> frames_sent;  ///< By all nodes.
+  std::optional<std::uint64_t> source_frames_sent;
+};
+
+/// The processes of one run: broker, coordinator, workers and source, or one of `tempest run`.
+/// Everything of it is in a folder of its own, which goes with it.
+class Nodes {
+ public:
+  /// Writes the topology, and starts all but the source.
+  static Result<std::unique_ptr<Nodes>> start(const Settings& settings);
+  ~Nodes();
+  Nodes(const Nodes&) = delete;
+  Nodes& operator=(const Nodes&) = delete;
+
+  Result<void> start_source();
+  /// Nothing until the source is open.
+  std::optional<source_node::FlowRecordFile> record() const;
+
+  std::vector<Child>& children() { return children_; }
+  /// The node whose end is everybody's.
+  Child& source() { return children_.back(); }
+
+  /// After the source's end: ends the others, and asks what was handled. Errors: `unavailable`.
+  Result<NodeCounts> finish();
+  /// What the nodes wrote on standard error.
+  std::string log() const;
+
+ private:
+  explicit Nodes(const Settings& settings);
+
+  Result<void> add(const std::string& name, const std::string& program,
+                   std::vector<std::string> arguments);
+  Result<NodeCounts> finish_processes();
+  Result<NodeCounts> finish_one();
+  std::string file(const std::string& name) const { return folder_ + "/" + name; }
+
+  Settings settings_;
+  std::string folder_;
+  std::string broker_;
+  std::vector<Child> children_;
+  std::unique_ptr<StatsWatch> watch_;
+};
+
+/// Three ports in a row that are free now.
+std::uint16_t free_ports();
+/// The folder of this very program: the others are beside it.
+std::string program_folder();
+
+}  // namespace tempest::bench

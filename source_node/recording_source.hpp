@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+
+#include "source_node/flow_record.hpp"
+#include "tempest/source.hpp"
+
+namespace tempest::source_node {
+
+/// A source that keeps a record of what another reads and acks.
+class RecordingSource : public Source {
+ public:
+  /// `rate`: the messages per second of a source that numbers them from 0 in SourceToken::low, so
+  /// that it is known when each was due; 0: no latencies.
+  RecordingSource(std::unique_ptr<Source> source, FlowRecordFile record, double rate);
+
+  Result<void> open() override;
+  Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override;
+  Result<void> ack(std::span<const SourceToken> tokens) override;
+  std::vector<std::string> take_warnings() override { return source_->take_warnings(); }
+  bool is_finite() const override { return source_->is_finite(); }
+  std::string describe(const SourceToken& token) const override { return source_->describe(token); }
+
+ private:
+  void record_latencies(std::span<const SourceToken> tokens, std::uint64_t now_ns);
+
+  std::unique_ptr<Source> source_;
+  FlowRecordFile record_;
+  double interval_ns_;  ///< Between two messages; 0: as fast as they are taken.
+  std::uint64_t opened_ns_ = 0;
+};
+
+}  // namespace tempest::source_node

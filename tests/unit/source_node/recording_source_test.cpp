@@ -1,0 +1,79 @@
+#include "source_node/recording_source.hpp"
+
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "tempest/builtin/generator_source.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace tempest;
+using namespace tempest::source_node;
+
+namespace {
+
+std::unique_ptr<Source> generator(std::uint64_t count, double rate) {
+  builtin::GeneratorSource::Options options;
+  options.count = count;
+  options.rate = rate;
+  return std::make_unique<builtin::GeneratorSource>(options);
+}
+
+std::uint64_t latencies_in(const FlowRecord& record) {
+  std::uint64_t count = 0;
+  for (const auto& bucket : record.latencies) count += bucket;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("a bucket holds what lies up to its bound, and nothing beyond 1/64 below it") {
+  for (std::uint64_t value : {0ULL, 1ULL, 63ULL, 64ULL, 127ULL, 128ULL, 1'000ULL, 68'000ULL,
+                              5'000'000ULL, 3'000'000'000ULL}) {
+    const std::uint64_t bound = FlowRecord::upper_bound_ns(FlowRecord::bucket_of(value));
+    CHECK(bound >= value);
+    CHECK(bound - value <= value / 64);
+    CHECK(FlowRecord::bucket_of(bound + 1) == FlowRecord::bucket_of(value) + 1);
+  }
+  CHECK(FlowRecord::bucket_of(~0ULL) == FlowRecord::kBuckets - 1);
+}
+
+TEST_CASE("what is read and acked can be seen in the record's file by another") {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.path("record");
+  auto record = FlowRecordFile::create(path);
+  REQUIRE(record);
+  RecordingSource source(generator(5, 1e6), *record, 1e6);
+  REQUIRE(source.open());
+  SourceBatch batch;
+  while (!batch.ended) REQUIRE(source.poll(100, std::chrono::seconds(1), batch));
+  const std::vector<SourceToken> tokens = {batch.messages[0].token, batch.messages[1].token};
+  REQUIRE(source.ack(tokens));
+
+  auto seen = FlowRecordFile::open(path);
+  REQUIRE(seen);
+  CHECK((*seen)->read == 5);
+  CHECK((*seen)->acked == 2);
+  CHECK((*seen)->first_read_ns > 0);
+  CHECK((*seen)->last_ack_ns >= (*seen)->first_ack_ns);
+  CHECK(latencies_in(**seen) == 2);
+}
+
+TEST_CASE("whoever looks at a record can end its source") {
+  const test::TemporaryFolder folder;
+  auto record = FlowRecordFile::create(folder.path("record"));
+  REQUIRE(record);
+  RecordingSource source(generator(1'000, 0), *record, 0);
+  REQUIRE(source.open());
+  SourceBatch batch;
+  REQUIRE(source.poll(10, std::chrono::seconds(1), batch));
+  CHECK(!batch.ended);
+  (*record)->end = true;
+  REQUIRE(source.poll(10, std::chrono::seconds(1), batch));
+  CHECK(batch.ended);
+  CHECK(batch.messages.size() == 10);
+}
+
+TEST_CASE("a file that is no record is refused") {
+  CHECK_FALSE(FlowRecordFile::open("/proc/self/status"));
+  CHECK_FALSE(FlowRecordFile::open("/nowhere/record"));
+}
