@@ -90,6 +90,8 @@ void CreditWatch::take_body(std::size_t host, End& end, wire::BodyKind kind,
 }
 
 void CreditWatch::answered(std::size_t host, End& end, std::uint64_t id, const char* what) {
+  const bool may_repeat = world_.scenario().stutters;
+  if (may_repeat && !end.answered.insert(id).second) return;
   const auto found = end.out.find(id);
   if (found == end.out.end()) {
     return world_.violate("an answer is to what was sent, and one",

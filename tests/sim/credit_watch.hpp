@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -58,6 +59,7 @@ class CreditWatch {
     wire::Window window;
     std::map<std::uint64_t, std::uint64_t> out;  ///< By packed id: bytes.
     std::uint64_t out_bytes = 0;
+    std::set<std::uint64_t> answered;  ///< Where workers stutter.
   };
   /// By host and session.
   using Key = std::pair<std::size_t, std::uint64_t>;

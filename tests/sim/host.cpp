@@ -29,7 +29,8 @@ Host::Host(World& world, std::size_t index, Role role, unsigned number, double d
       name_((role == Role::task ? "worker" : to_string(role)) + ("-" + std::to_string(number))),
       drift_ppm_(static_cast<std::int64_t>(drift * kMillion)),
       offset_(seconds(1 + world.random().below(100'000))),
-      make_shell_(std::move(make_shell)) {}
+      make_shell_(std::move(make_shell)),
+      stutter_(world.random().next()) {}
 
 // --- Time ----------------------------------------------------------------------------------------
 
@@ -204,7 +205,8 @@ void Host::carry_out(std::size_t most_sends) {
     network.open(index_, open.channel, open.endpoint, routing_id);
   }
   for (std::size_t i = 0; i < most_sends; ++i) {
-    const auto& send = effects_.sends[i];
+    auto& send = effects_.sends[i];
+    if (world_.scenario().stutters) send.frame = stutter_.add_to(send.frame);
     if (world_.has_trace()) {
       world_.trace_line(name_, "-> " + send.routing_id.substr(0, send.routing_id.find('#')) + " " +
                                    describe_frame(send.frame.view()));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "stutter.hpp"
 #include "tempest/base/ids.hpp"
 #include "tempest/base/random.hpp"
 #include "tempest/base/time.hpp"
@@ -128,6 +129,7 @@ class Host {
   TimePoint wake_at_ = kNever;
   TimePoint paused_until_{};
   std::optional<Crash> crash_;
+  Stutter stutter_;
   bool woken_ = false;
   bool stop_wanted_ = false;
   bool stop_at_once_ = false;

@@ -173,11 +173,13 @@ void Ledger::started(TaskId task, std::string_view payload, std::uint32_t attemp
             "attempt " + std::to_string(attempt) + " of " + describe(*step));
   }
   const bool timed = scenario_.topology.tasks[static_cast<std::size_t>(task)].timeout > Duration(0);
-  // Each time but the first something has been begun, or a worker was lost that had it alone.
-  if (!timed && attempt > step->started + worker_losses_ + 1) {
+  // Each time but the first it has failed, or a worker was lost that had it alone. Where nothing
+  // but messages kills workers, that is a failure as well.
+  const std::uint32_t excused = scenario_.dies_of_messages_alone() ? 0 : worker_losses_;
+  if (!timed && attempt > step->failed + excused + 1) {
     violate("attempts are counted fairly", "attempt " + std::to_string(attempt) + " of " +
-                                               describe(*step) + ", which was begun " +
-                                               std::to_string(step->started) + " times");
+                                               describe(*step) + ", which has failed " +
+                                               std::to_string(step->failed) + " times");
   }
   ++step->started;
   step->attempt = std::max(step->attempt, attempt);
@@ -288,8 +290,7 @@ void Ledger::dead_lettered(std::string_view text) {
   if (kind == "worker_lost") {
     const std::string failing_payload = letter["failing_payload"].get<std::string>();
     // Alone at a worker is only what is alone there for all coordinators.
-    if (scenario_.loses_workers_to_messages_only && scenario_.coordinators == 1 &&
-        fate(task, failing_payload) != Fate::lethal) {
+    if (scenario_.dies_of_messages_alone() && fate(task, failing_payload) != Fate::lethal) {
       violate("no bystander is harmed", about + " is no message that kills a worker");
     }
   }

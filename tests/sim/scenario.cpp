@@ -28,7 +28,7 @@ const char* to_string(FaultKind kind) {
 Scenario::Scenario(std::uint64_t number) : seed(number), random(Random(number).next()) {
   keeps_key_order = chance(0.2);
   is_calm = chance(0.05);
-  loses_workers_to_messages_only = !keeps_key_order && !is_calm && chance(0.1);
+  loses_workers_to_messages_only = !keeps_key_order && !is_calm && chance(0.15);
   draw_topology();
   draw_failure();
   draw_deployment();
@@ -146,7 +146,8 @@ void Scenario::draw_deployment() {
   sources = !keeps_key_order && chance(0.25) ? 2 : 1;
   coordinators = keeps_key_order ? 1 : static_cast<unsigned>(1 + random.below(3));
   workers = static_cast<unsigned>(1 + random.below(5));
-  if (!keeps_key_order && chance(0.3)) {
+  if (loses_workers_to_messages_only && chance(0.6)) coordinators = 1;
+  if (!keeps_key_order && coordinators > 1 && chance(0.6)) {
     spare_coordinators = static_cast<unsigned>(1 + random.below(2));
   }
   if (chance(0.4)) spare_workers = static_cast<unsigned>(1 + random.below(2));
@@ -206,6 +207,7 @@ void Scenario::draw_faults() {
     weights[static_cast<std::size_t>(FaultKind::scale)] += 0.3;
   }
   is_wild = chance(0.25);
+  stutters = chance(0.15);
   if (chance(0.4)) lost_reply = 0.1 * random.fraction();
   if (chance(0.2)) error_reply = 0.05 * random.fraction();
   if (loses_workers_to_messages_only) {
@@ -246,7 +248,7 @@ std::string Scenario::describe() const {
       << ", source window " << source_window << ", worker window bytes " << worker_window_bytes
       << ", queue limits " << queue_limits.messages << " " << queue_limits.bytes << ", min workers "
       << min_workers << ", drain timeout " << in_ms(drain_timeout) << " ms\n"
-      << (is_calm ? "calm " : "") << (is_wild ? "wild " : "")
+      << (is_calm ? "calm " : "") << (is_wild ? "wild " : "") << (stutters ? "stutters " : "")
       << (keeps_key_order ? "keeps key order " : "") << "lost replies " << lost_reply
       << ", error replies " << error_reply << ", drift " << drift << "\nfaults:";
   for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {

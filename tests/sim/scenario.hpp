@@ -91,6 +91,7 @@ struct Scenario {
   bool is_wild = false;  ///< The network reorders, doubles and drops single frames too.
   /// What kills a worker is in its messages, in this seed: no other fault does.
   bool loses_workers_to_messages_only = false;
+  bool stutters = false;         ///< Workers answer more than once.
   bool keeps_key_order = false;  ///< Nothing that may break it: it is checked.
   double weights[kFaultKinds] = {};
   Duration fault_interval{};
@@ -110,6 +111,11 @@ struct Scenario {
   bool leaves() const {
     return topology.failure.policy == FailurePolicy::none ||
            (topology.failure.policy == FailurePolicy::retry && !topology.failure.dead_letter);
+  }
+  /// ... and what kills one is known to be the only thing that it had: with several coordinators
+  /// each knows only what it has given itself.
+  bool dies_of_messages_alone() const {
+    return loses_workers_to_messages_only && coordinators + spare_coordinators == 1;
   }
   /// All of it, for people.
   std::string describe() const;

@@ -75,8 +75,14 @@ class CoordinatorShell final : public Shell {
       return std::to_string(trees) + " trees, with a window of " +
              std::to_string(scenario_.source_window);
     }
-    if (const std::string fault = check_limits(); !fault.empty()) return fault;
-    return check_idle();
+    const Duration timeout = scenario_.topology.failure.timeout;
+    const TimePoint oldest = machine_.tracker().oldest_tree();
+    if (timeout > Duration::zero() && oldest != kNever && host_.local_now() >= oldest + timeout) {
+      world_.violate("timeouts are kept", host_.name() + " has a message for longer than that");
+    }
+    check_task_timeouts();
+    check_idle();
+    return check_limits();
   }
   bool is_idle() const override { return leftovers().empty(); }
   std::string leftovers() const override {
@@ -123,12 +129,26 @@ class CoordinatorShell final : public Shell {
     return {};
   }
 
+  /// Of topologies all of whose tasks have one.
+  void check_task_timeouts() const {
+    Duration longest{};
+    for (const TaskDefinition& task : scenario_.topology.tasks) {
+      if (task.timeout == Duration::zero()) return;
+      longest = std::max(longest, task.timeout);
+    }
+    // They are looked at every 20 ms.
+    const TimePoint cutoff = host_.local_now() - longest - milliseconds(25);
+    machine_.scheduler().for_each_in_flight_since(cutoff, [this](std::uint32_t /*delivery*/) {
+      world_.violate("timeouts are kept", host_.name() + " waits on for a delivery's result");
+    });
+  }
+
   /// Once everybody knows everybody, no worker has nothing to do while work for it waits here.
-  std::string check_idle() const {
-    if (!world_.is_settled() || host_.is_stopping()) return {};
+  void check_idle() const {
+    if (!world_.is_settled() || host_.is_stopping()) return;
     const tracking::Scheduler& scheduler = machine_.scheduler();
     const dag::Graph& graph = scenario_.topology.graph;
-    if (scheduler.queued() == 0 || scheduler.suspects_waiting() > 0) return {};
+    if (scheduler.queued() == 0 || scheduler.suspects_waiting() > 0) return;
     for (const TaskId task : graph.topological_order()) {
       if (scheduler.queued(task) == 0) continue;
       if (is_over_limits() && !graph.is_terminal(task) && has_descendant_waiting(task)) continue;
@@ -147,10 +167,10 @@ class CoordinatorShell final : public Shell {
       // A key's worker may be busy while others are not.
       const bool is_keyed = graph.node(task).grouping == dag::Grouping::key;
       if (idle.empty() || (is_keyed && !all_idle)) continue;
-      return idle + " has nothing to do while " + std::to_string(scheduler.queued(task)) +
-             " wait for " + graph.node(task).name;
+      world_.violate("no worker idles while work waits",
+                     idle + " while " + std::to_string(scheduler.queued(task)) + " wait for " +
+                         graph.node(task).name + " at " + host_.name());
     }
-    return {};
   }
 
   World& world_;

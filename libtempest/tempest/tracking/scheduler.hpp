@@ -96,7 +96,7 @@ class Scheduler {
   /// Calls visit(delivery) for those in flight since before `cutoff`, the oldest of each worker
   /// first. visit may settle or orphan what it is given.
   template <typename Visit>
-  void for_each_in_flight_since(TimePoint cutoff, Visit visit) {
+  void for_each_in_flight_since(TimePoint cutoff, Visit visit) const {
     for (const Worker& worker : workers_) {
       std::uint32_t slot = worker.in_flight.head;
       while (slot != kNowhere && table_.at(slot).since <= cutoff) {
