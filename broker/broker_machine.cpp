@@ -183,7 +183,9 @@ void BrokerMachine::hear(const link::Event& event, TimePoint now, link::Effects&
   }
   if (decoded) return;
   ++counters_.malformed_bodies;
-  effects.notify(Level::warning, "a frame was dropped: " + decoded.error().message);
+  effects.notify(Level::warning,
+                 "gave a session up for what came in it: " + decoded.error().message);
+  server_.reset(event.peer, output_);
 }
 
 void BrokerMachine::register_node(PeerId peer, const wire::Registration& said, TimePoint now,
@@ -376,7 +378,7 @@ void BrokerMachine::report(wire::StatsReport& report) const {
   stats.gauge("tempest_broker_sessions", sessions_.size());
   stats.gauge("tempest_broker_topologies", topologies_.size());
   stats.gauge("tempest_broker_registered_bytes", registered_bytes_);
-  link::report(server_.counters(), stats);
+  link::report(server_.counters(), server_.backlog(), stats);
 }
 
 }  // namespace tempest::broker

@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
   settings.endpoint = pipeline_node::advertised_endpoint(loop.bound_endpoint(), options->advertise);
   settings.link = options->node.link;
   settings.drain_timeout = options->node.drain_timeout;
+  settings.stall_after = options->node.stall_after;
   settings.min_workers = options->min_workers;
   runtime::Log(options->node.name)
       .info("coordinating " + topology->name + " at " + settings.endpoint);

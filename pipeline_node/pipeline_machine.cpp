@@ -141,8 +141,11 @@ std::string PipelineMachine::stall_cause() const {
 // --- Peers ---------------------------------------------------------------------------------------
 
 void PipelineMachine::carry_out(const SharedBytes& frame, TimePoint now, link::Effects& effects) {
-  // Handling an event may add frames, never events.
-  for (std::size_t i = 0; i < output_.events.size(); ++i) handle(output_.events[i], frame, now);
+  // Handling an event may add frames and events: a session given up is one more that is lost.
+  for (std::size_t i = 0; i < output_.events.size(); ++i) {
+    const link::Event event = output_.events[i];
+    handle(event, frame, now);
+  }
   output_.events.clear();
   for (link::Outgoing& outgoing : output_.frames) {
     effects.sends.push_back(
@@ -221,8 +224,11 @@ void PipelineMachine::receive_body(Peer& peer, const link::Event& event, const S
 
 void PipelineMachine::malformed(const Peer& peer, const Error& error) {
   ++malformed_bodies_;
-  notices_.push_back(
-      {link::Notice::Level::warning, "dropped a frame: " + error.message, {{"peer", peer.name}}});
+  notices_.push_back({link::Notice::Level::warning,
+                      "gave a session up for what came in it: " + error.message,
+                      {{"peer", peer.name}}});
+  // Nobody knows what it would have said. With the session its work goes back, and is done again.
+  server_.reset(peer.id, output_);
 }
 
 void PipelineMachine::attach(Peer& peer, std::string_view body, TimePoint now) {
@@ -310,6 +316,10 @@ void PipelineMachine::receive_results(const Peer& peer, std::string_view body,
         break;
       case wire::Results::Status::returned:
         tracker_.give_back(item.id, worker);
+        break;
+      case wire::Results::Status::started:
+        // The worker waits for the confirmation before it runs it.
+        if (tracker_.start(item.id, worker)) server_.confirm_soon(peer.id, now);
         break;
     }
   }
@@ -400,6 +410,7 @@ void PipelineMachine::add_to_batch(Batch& batch, std::uint32_t slot) {
   item.id = table_.id_of(slot);
   item.task = leader.task;
   item.attempt = leader.attempt;
+  item.alone = tracking::is_suspect(leader);
   item.first_part = static_cast<std::uint32_t>(deliveries.parts.size());
   item.part_count = 0;
   for (std::uint32_t at = slot; at != kNowhere; at = table_.at(at).members) {
@@ -486,6 +497,7 @@ void PipelineMachine::report(TimePoint now, wire::StatsReport& report) const {
   stats.counter("tempest_messages_returned_total", messages_returned_);
   stats.gauge("tempest_trees_in_flight", tracker_.trees_in_flight());
   stats.gauge("tempest_deliveries_delayed", tracker_.delayed());
+  stats.gauge("tempest_delivery_records", table_.size());
   stats.gauge("tempest_suspects_waiting", scheduler_.suspects_waiting());
   stats.gauge("tempest_tracking_memory_bytes", tracker_.memory_bytes());
   stats.gauge("tempest_queued_bytes", scheduler_.queued_bytes());
@@ -495,7 +507,7 @@ void PipelineMachine::report(TimePoint now, wire::StatsReport& report) const {
   stats.gauge("tempest_oldest_tree_age_seconds",
               oldest == kNever ? 0.0 : std::chrono::duration<double>(now - oldest).count());
   stats.distribution("tempest_tree_duration_seconds", tracker_.tree_durations());
-  link::report(server_.counters(), stats);
+  link::report(server_.counters(), server_.backlog(), stats);
 
   for (const TaskId task : topology_.graph.topological_order()) {
     stats.for_task(topology_.graph.node(task).name);

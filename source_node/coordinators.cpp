@@ -115,7 +115,9 @@ TimePoint Coordinators::next_turn(bool messages_wait) const {
 
 void Coordinators::carry_out(link::ChannelId channel, Coordinator& coordinator, TimePoint now,
                              link::Effects& effects, std::vector<CoordinatorEvent>& events) {
-  for (const link::Event& event : output_.events) {
+  // By place: to give the session up for what came in it adds an event.
+  for (std::size_t i = 0; i < output_.events.size(); ++i) {
+    const link::Event event = output_.events[i];
     switch (event.kind) {
       case link::Event::Kind::up:
         attach(coordinator, now);
@@ -129,7 +131,7 @@ void Coordinators::carry_out(link::ChannelId channel, Coordinator& coordinator, 
                        {{"why", link::to_string(event.reason)}});
         break;
       case link::Event::Kind::body:
-        take_body(channel, coordinator, event, events);
+        take_body(channel, coordinator, event, now, events);
         break;
     }
   }
@@ -148,14 +150,25 @@ void Coordinators::attach(Coordinator& coordinator, TimePoint now) {
 }
 
 void Coordinators::take_body(link::ChannelId channel, Coordinator& coordinator,
-                             const link::Event& event, std::vector<CoordinatorEvent>& events) {
-  if (event.body_kind == wire::BodyKind::window) {
-    if (!wire::decode(event.body, coordinator.window)) ++malformed_;
-  } else if (event.body_kind == wire::BodyKind::outcomes) {
+                             const link::Event& event, TimePoint now,
+                             std::vector<CoordinatorEvent>& events) {
+  if (event.body_kind == wire::BodyKind::outcomes) {
     events.push_back({CoordinatorEvent::Kind::outcomes, channel, event.body});
-  } else {
-    ++malformed_;
+    return;
   }
+  if (event.body_kind == wire::BodyKind::window && wire::decode(event.body, coordinator.window)) {
+    return;
+  }
+  ++malformed_;
+  coordinator.client.reset(now, output_);
+}
+
+void Coordinators::give_up(link::ChannelId channel, TimePoint now, link::Effects& effects,
+                           std::vector<CoordinatorEvent>& events) {
+  Coordinator* coordinator = find(channel);
+  if (coordinator == nullptr) return;
+  coordinator->client.reset(now, output_);
+  carry_out(channel, *coordinator, now, effects, events);
 }
 
 void Coordinators::send_frames(link::ChannelId channel, link::Effects& effects) {
@@ -246,6 +259,12 @@ std::uint64_t Coordinators::sent_count() const {
 link::Counters Coordinators::counters() const {
   link::Counters sum = past_counters_;
   for (const auto& [channel, coordinator] : coordinators_) sum += coordinator.client.counters();
+  return sum;
+}
+
+link::Backlog Coordinators::backlog() const {
+  link::Backlog sum;
+  for (const auto& [channel, coordinator] : coordinators_) sum += coordinator.client.backlog();
   return sum;
 }
 

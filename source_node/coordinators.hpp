@@ -54,6 +54,10 @@ class Coordinators {
   std::uint64_t send(MessageStore& store, MessageList& queue, TimePoint now,
                      link::Effects& effects);
 
+  /// What came over it cannot be read: its session is given up, and its messages go elsewhere.
+  void give_up(link::ChannelId channel, TimePoint now, link::Effects& effects,
+               std::vector<CoordinatorEvent>& events);
+
   /// The coordinator of a channel; null if there is none.
   Coordinator* find(link::ChannelId channel);
   /// The channel's messages were taken from its list: closes it if nothing else keeps it.
@@ -65,6 +69,7 @@ class Coordinators {
   std::uint64_t sent_count() const;
   std::uint64_t malformed() const { return malformed_; }
   link::Counters counters() const;
+  link::Backlog backlog() const;
 
   void close(std::string_view reason, TimePoint now, link::Effects& effects);
 
@@ -73,7 +78,7 @@ class Coordinators {
   void carry_out(link::ChannelId channel, Coordinator& coordinator, TimePoint now,
                  link::Effects& effects, std::vector<CoordinatorEvent>& events);
   void take_body(link::ChannelId channel, Coordinator& coordinator, const link::Event& event,
-                 std::vector<CoordinatorEvent>& events);
+                 TimePoint now, std::vector<CoordinatorEvent>& events);
   void attach(Coordinator& coordinator, TimePoint now);
   void send_frames(link::ChannelId channel, link::Effects& effects);
   std::uint64_t send_chunk(link::ChannelId channel, Coordinator& coordinator,

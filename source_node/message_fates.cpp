@@ -44,7 +44,9 @@ Duration retry_wait(const Backoff& backoff, unsigned attempt, Random& random) {
 }  // namespace
 
 void SourceMachine::take_events(TimePoint now, link::Effects& effects) {
-  for (const CoordinatorEvent& event : events_) {
+  // By place: to give a link up for what came over it adds an event.
+  for (std::size_t i = 0; i < events_.size(); ++i) {
+    const CoordinatorEvent event = events_[i];
     if (event.kind == CoordinatorEvent::Kind::lost) {
       take_lost(event.channel, effects);
     } else {
@@ -73,6 +75,7 @@ void SourceMachine::take_outcomes(const CoordinatorEvent& event, TimePoint now,
   if (coordinator == nullptr) return;
   if (!wire::decode(event.body, outcomes_)) {
     ++malformed_;
+    coordinators_.give_up(event.channel, now, effects, events_);
     return;
   }
   for (const MessageId id : outcomes_.acked) {

@@ -76,6 +76,7 @@ class SourceMachine {
   /// Of the oldest message held; zero if there is none.
   Duration oldest_age(TimePoint now) const;
   link::Counters link_counters() const { return coordinators_.counters(); }
+  link::Backlog link_backlog() const { return coordinators_.backlog(); }
   std::size_t coordinators_up() const { return coordinators_.up_count(); }
   std::uint64_t malformed() const { return malformed_ + coordinators_.malformed(); }
   std::uint64_t queued() const { return queue_.count; }

@@ -130,7 +130,7 @@ void SourceNode::report(TimePoint now, wire::StatsReport& report) const {
   stats.counter("tempest_messages_given_again_total", numbers.given_again);
   stats.counter("tempest_outcomes_stale_total", numbers.stale_outcomes);
   stats.counter("tempest_malformed_bodies_total", machine_.malformed());
-  link::report(machine_.link_counters(), stats);
+  link::report(machine_.link_counters(), machine_.link_backlog(), stats);
   stats.gauge("tempest_messages_pending", numbers.pending);
   stats.gauge("tempest_messages_queued", machine_.queued());
   stats.gauge("tempest_pending_bytes", numbers.pending_bytes);

@@ -26,6 +26,11 @@ void CoordinatorLink::take_events(std::vector<link::Event>& events) {
   std::swap(events, output_.events);
 }
 
+void CoordinatorLink::append_events(std::vector<link::Event>& events) {
+  events.insert(events.end(), output_.events.begin(), output_.events.end());
+  output_.events.clear();
+}
+
 void CoordinatorLink::take_frames(link::Effects& effects) {
   for (link::Outgoing& outgoing : output_.frames) {
     effects.sends.push_back({channel_, {}, std::move(outgoing.frame)});

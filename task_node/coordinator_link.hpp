@@ -29,6 +29,7 @@ class CoordinatorLink {
   SessionRef session() const { return {channel_, session_}; }
   bool is_current(const SessionRef& session) const { return is_up() && session == this->session(); }
   std::size_t unacked_frames() const { return client_.unacked_frames(); }
+  link::Backlog backlog() const { return client_.backlog(); }
   const link::Counters& counters() const { return client_.counters(); }
   TimePoint next_turn() const { return client_.next_turn(); }
 
@@ -36,8 +37,12 @@ class CoordinatorLink {
   void turn(TimePoint now) { client_.turn(now, output_); }
   void close(std::string_view reason, TimePoint now) { client_.close(reason, now, output_); }
 
+  void reset(TimePoint now) { client_.reset(now, output_); }
+
   /// What the link had to say since. An `up` begins a session: begin_session() is to be called.
   void take_events(std::vector<link::Event>& events);
+  /// The same, behind what is in `events` already.
+  void append_events(std::vector<link::Event>& events);
   /// Moves what is to be sent into the effects.
   void take_frames(link::Effects& effects);
 

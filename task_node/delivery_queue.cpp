@@ -17,6 +17,8 @@ constexpr std::size_t kLargestBatch = 256;
 constexpr double kBatchNs = 1e6;
 /// Less work than this is not worth waking a second thread for.
 constexpr double kLeastBatchNs = 5e4;
+/// A thread that has been at one batch for longer than this is not waited for: it may hang.
+constexpr Duration kLongRun = std::chrono::seconds(1);
 /// Lots with room for more than this give it back.
 constexpr std::size_t kKeptItems = 8'192;
 
@@ -29,7 +31,7 @@ std::size_t count_in(double span_ns, double mean_ns) {
 
 }  // namespace
 
-DeliveryQueue::DeliveryQueue(std::size_t threads) : outstanding_(threads), cursor_(threads) {
+DeliveryQueue::DeliveryQueue(std::size_t threads) : threads_(threads) {
   assert(threads > 0);
 }
 
@@ -45,7 +47,7 @@ void DeliveryQueue::serve(const std::vector<ServedTask>& tasks) {
     queue.task = task;
     queue.lanes.resize(task.by_key ? threads() : 1);
   }
-  std::fill(cursor_.begin(), cursor_.end(), 0);
+  for (Thread& thread : threads_) thread.cursor = 0;
 }
 
 const DeliveryQueue::TaskQueue* DeliveryQueue::find(TaskId task) const {
@@ -117,19 +119,81 @@ Result<void> DeliveryQueue::accept(const SessionRef& session, const SharedBytes&
     queue->lanes[lane].push_back({index, static_cast<std::uint32_t>(i)});
     ++lot.open;
     ++queued_;
+    if (item.alone) ++alone_;
   }
   close_one(index);
   return {};
 }
 
-void DeliveryQueue::assign(std::vector<std::unique_ptr<Execution>>& executions) {
+void DeliveryQueue::assign(TimePoint now, std::vector<std::unique_ptr<Execution>>& executions) {
   if (queued_ == 0) return;
+  if (trial_thread_ && !runs_long(threads_[*trial_thread_], now)) return;
+  trial_thread_.reset();
+  const bool trial_is_due = find_trial(now).has_value();
   for (std::size_t round = 0; round < kMostOutstanding; ++round) {
-    for (std::size_t thread = 0; thread < outstanding_.size(); ++thread) {
-      if (outstanding_[thread] != round) continue;
-      if (auto execution = next(thread)) executions.push_back(std::move(execution));
+    for (std::size_t number = 0; number < threads_.size(); ++number) {
+      Thread& thread = threads_[number];
+      if (thread.has.size() != round || (trial_is_due && !thread.may_go_on)) continue;
+      auto execution = next(number, now);
+      if (execution == nullptr) continue;
+      if (trial_is_due) thread.may_go_on = false;
+      executions.push_back(std::move(execution));
     }
   }
+}
+
+bool DeliveryQueue::runs_long(const Thread& thread, TimePoint now) {
+  return !thread.has.empty() && now - thread.since >= kLongRun;
+}
+
+std::optional<DeliveryQueue::Trial> DeliveryQueue::find_trial(TimePoint now) const {
+  if (alone_ == 0) return std::nullopt;
+  const auto idle = std::find_if(threads_.begin(), threads_.end(),
+                                 [](const Thread& thread) { return thread.has.empty(); });
+  const auto any = static_cast<std::size_t>((idle == threads_.end() ? threads_.begin() : idle) -
+                                            threads_.begin());
+  for (std::size_t queue = 0; queue < tasks_.size(); ++queue) {
+    for (std::size_t lane = 0; lane < tasks_[queue].lanes.size(); ++lane) {
+      const std::deque<Ref>& waiting = tasks_[queue].lanes[lane];
+      if (waiting.empty() || !is_alone(waiting.front())) continue;
+      const std::size_t thread = tasks_[queue].task.by_key ? lane : any;
+      if (!runs_long(threads_[thread], now)) return Trial{queue, lane, thread};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<DeliveryQueue::Waiting> DeliveryQueue::pending_trial(TimePoint now) const {
+  const std::optional<Trial> trial = find_trial(now);
+  if (!trial) return std::nullopt;
+  const bool alone = std::all_of(threads_.begin(), threads_.end(), [now](const Thread& thread) {
+    return thread.has.empty() || runs_long(thread, now);
+  });
+  if (!alone) return std::nullopt;
+  const TaskQueue& queue = tasks_[trial->queue];
+  const Ref ref = queue.lanes[trial->lane].front();
+  const Lot& lot = lots_[ref.lot];
+  return Waiting{lot.session, lot.deliveries.items[ref.item].id, queue.task.id};
+}
+
+TimePoint DeliveryQueue::next_trial() const {
+  if (alone_ == 0 && !(trial_thread_ && queued_ > 0)) return kNever;
+  TimePoint last = TimePoint::min();
+  for (const Thread& thread : threads_) {
+    if (!thread.has.empty()) last = std::max(last, thread.since + kLongRun);
+  }
+  if (last == TimePoint::min()) return kNever;
+  return trial_thread_ || find_trial(last) ? last : kNever;
+}
+
+std::unique_ptr<Execution> DeliveryQueue::start_trial(TimePoint now) {
+  const std::optional<Trial> trial = find_trial(now);
+  assert(trial && threads_[trial->thread].has.empty());
+  TaskQueue& queue = tasks_[trial->queue];
+  --alone_;
+  for (Thread& thread : threads_) thread.may_go_on = true;
+  trial_thread_ = trial->thread;
+  return take(trial->thread, queue, queue.lanes[trial->lane], 1, now);
 }
 
 bool DeliveryQueue::worth_waiting_at_thread(const TaskQueue& queue, std::size_t lane_size) const {
@@ -147,44 +211,56 @@ std::size_t DeliveryQueue::batch_size(const TaskQueue& queue, std::size_t lane_s
   return std::min({most, lane_size, std::max(share, count_in(kLeastBatchNs, queue.mean_ns))});
 }
 
-std::unique_ptr<Execution> DeliveryQueue::next(std::size_t thread) {
+std::unique_ptr<Execution> DeliveryQueue::next(std::size_t number, TimePoint now) {
+  Thread& thread = threads_[number];
   for (std::size_t step = 0; step < tasks_.size(); ++step) {
-    const std::size_t index = (cursor_[thread] + step) % tasks_.size();
+    const std::size_t index = (thread.cursor + step) % tasks_.size();
     TaskQueue& queue = tasks_[index];
-    std::deque<Ref>& lane = queue.lanes[queue.task.by_key ? thread : 0];
-    if (lane.empty()) continue;
-    if (outstanding_[thread] > 0 && !worth_waiting_at_thread(queue, lane.size())) continue;
-    cursor_[thread] = index + 1;
-
-    std::unique_ptr<Execution> execution;
-    if (spare_.empty()) {
-      execution = std::make_unique<Execution>();
-    } else {
-      execution = std::move(spare_.back());
-      spare_.pop_back();
-    }
-    execution->thread = thread;
-    execution->task = queue.task.id;
-    const std::size_t size = batch_size(queue, lane.size());
-    for (std::size_t i = 0; i < size; ++i) {
-      const Ref ref = lane.front();
-      lane.pop_front();
-      const wire::Deliveries& deliveries = lots_[ref.lot].deliveries;
-      const wire::Deliveries::Item& item = deliveries.items[ref.item];
-      execution->deliveries.push_back({&item, &deliveries.parts[item.first_part], ref.lot});
-    }
-    queued_ -= size;
-    ++outstanding_[thread];
-    ++running_;
-    return execution;
+    std::deque<Ref>& lane = queue.lanes[queue.task.by_key ? number : 0];
+    if (lane.empty() || (alone_ > 0 && is_alone(lane.front()))) continue;
+    if (!thread.has.empty() && !worth_waiting_at_thread(queue, lane.size())) continue;
+    thread.cursor = index + 1;
+    return take(number, queue, lane, batch_size(queue, lane.size()), now);
   }
   return nullptr;
 }
 
-void DeliveryQueue::finish(const Execution& execution) {
-  assert(running_ > 0 && outstanding_[execution.thread] > 0);
+/// The first `size` of the lane, or as many as come before one that is to run alone.
+std::unique_ptr<Execution> DeliveryQueue::take(std::size_t number, TaskQueue& queue,
+                                               std::deque<Ref>& lane, std::size_t size,
+                                               TimePoint now) {
+  std::unique_ptr<Execution> execution;
+  if (spare_.empty()) {
+    execution = std::make_unique<Execution>();
+  } else {
+    execution = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  execution->thread = number;
+  execution->task = queue.task.id;
+  for (std::size_t i = 0; i < size; ++i) {
+    const Ref ref = lane.front();
+    if (i > 0 && alone_ > 0 && is_alone(ref)) break;
+    lane.pop_front();
+    const wire::Deliveries& deliveries = lots_[ref.lot].deliveries;
+    const wire::Deliveries::Item& item = deliveries.items[ref.item];
+    execution->deliveries.push_back({&item, &deliveries.parts[item.first_part], ref.lot});
+  }
+  queued_ -= execution->deliveries.size();
+  Thread& thread = threads_[number];
+  if (thread.has.empty()) thread.since = now;
+  thread.has.push_back(queue.task.id);
+  ++running_;
+  return execution;
+}
+
+void DeliveryQueue::finish(const Execution& execution, TimePoint now) {
+  Thread& thread = threads_[execution.thread];
+  assert(running_ > 0 && !thread.has.empty());
   --running_;
-  --outstanding_[execution.thread];
+  thread.has.erase(thread.has.begin());
+  if (trial_thread_ == execution.thread) trial_thread_.reset();
+  thread.since = thread.has.empty() ? kNever : now;
   for (const Assigned& assigned : execution.deliveries) close_one(assigned.lot);
 
   TaskQueue* queue = find(execution.task);
@@ -214,6 +290,7 @@ void DeliveryQueue::take_all(std::vector<Waiting>& waiting) {
     }
   }
   queued_ = 0;
+  alone_ = 0;
 }
 
 std::size_t DeliveryQueue::drop(const SessionRef& session) {
@@ -222,6 +299,7 @@ std::size_t DeliveryQueue::drop(const SessionRef& session) {
     for (std::deque<Ref>& lane : queue.lanes) {
       dropped += std::erase_if(lane, [&](const Ref& ref) {
         if (lots_[ref.lot].session != session) return false;
+        if (is_alone(ref)) --alone_;
         close_one(ref.lot);
         return true;
       });
@@ -240,8 +318,18 @@ std::size_t DeliveryQueue::queued(TaskId task) const {
 }
 
 std::size_t DeliveryQueue::busy_threads() const {
-  return static_cast<std::size_t>(std::count_if(outstanding_.begin(), outstanding_.end(),
-                                                [](auto count) { return count > 0; }));
+  return static_cast<std::size_t>(std::count_if(
+      threads_.begin(), threads_.end(), [](const Thread& thread) { return !thread.has.empty(); }));
+}
+
+DeliveryQueue::LongestRun DeliveryQueue::longest_run() const {
+  LongestRun longest;
+  for (const Thread& thread : threads_) {
+    if (!thread.has.empty() && thread.since < longest.since) {
+      longest = {thread.has.front(), thread.since};
+    }
+  }
+  return longest;
 }
 
 }  // namespace tempest::task_node

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,12 @@ struct SessionRef {
 /// What has come from coordinators and is not done yet: the deliveries that wait, and which thread
 /// takes which of them next.
 ///
+/// One that is to run alone (wire::Deliveries::Item::alone) keeps its place in line. When it comes
+/// up, no more is given out; once nothing runs any more, but for what has run so long that it is
+/// not waited for, pending_trial() names it, and it runs when start_trial() is called. Between two
+/// of these the threads get one more batch each, so that one coordinator's suspects do not hold up
+/// what others have sent.
+///
 /// Frames are kept as they came (a lot), with the deliveries in them as views, until the last of
 /// them is over: payloads are never copied here, and a delivery that waits costs eight bytes.
 ///
@@ -55,7 +62,19 @@ class DeliveryQueue {
                       TimePoint now, std::vector<Refused>& refused);
 
   /// Gives free threads what they are to do next.
-  void assign(std::vector<std::unique_ptr<Execution>>& executions);
+  void assign(TimePoint now, std::vector<std::unique_ptr<Execution>>& executions);
+
+  struct Waiting {
+    SessionRef session;
+    DeliveryId id;
+    TaskId task{};
+  };
+  /// The delivery that is to run alone, if its turn has come.
+  std::optional<Waiting> pending_trial(TimePoint now) const;
+  /// When pending_trial() may have one though nothing has come or finished; kNever if it cannot.
+  TimePoint next_trial() const;
+  /// Runs it now. There must be one pending.
+  std::unique_ptr<Execution> start_trial(TimePoint now);
 
   /// Where a delivery that runs came from, and when.
   const SessionRef& session_of(const Assigned& assigned) const {
@@ -64,15 +83,10 @@ class DeliveryQueue {
   TimePoint received_at(const Assigned& assigned) const { return lots_[assigned.lot].received_at; }
 
   /// A thread has finished this one: its frames are let go of, and its place is free again.
-  void finish(const Execution& execution);
+  void finish(const Execution& execution, TimePoint now);
   /// For use by assign() again. Nothing may point into it any more.
   void recycle(std::unique_ptr<Execution> execution);
 
-  struct Waiting {
-    SessionRef session;
-    DeliveryId id;
-    TaskId task{};
-  };
   /// Appends everything that waits, and forgets it.
   void take_all(std::vector<Waiting>& waiting);
   /// Forgets what waits of this session. Returns how many.
@@ -83,7 +97,14 @@ class DeliveryQueue {
   /// Executions with the threads.
   std::size_t running() const { return running_; }
   std::size_t busy_threads() const;
-  std::size_t threads() const { return outstanding_.size(); }
+  std::size_t threads() const { return threads_.size(); }
+
+  /// The thread that has been at one batch for the longest time.
+  struct LongestRun {
+    TaskId task{};
+    TimePoint since = kNever;  ///< kNever: no thread has anything.
+  };
+  LongestRun longest_run() const;
 
  private:
   struct Lot {
@@ -104,12 +125,30 @@ class DeliveryQueue {
     /// Mean time to handle one delivery; 0 before the first.
     double mean_ns = 0;
   };
+  struct Thread {
+    /// The tasks of the executions it has, oldest first.
+    std::vector<TaskId> has;
+    TimePoint since = kNever;  ///< When it came to the first of them.
+    std::size_t cursor = 0;    ///< The task to look at first.
+    bool may_go_on = false;    ///< It has not had its batch since the last trial.
+  };
+  /// The next to run alone: at the front of a lane, and the thread that will run it.
+  struct Trial {
+    std::size_t queue;
+    std::size_t lane;
+    std::size_t thread;
+  };
 
   TaskQueue* find(TaskId task);
   const TaskQueue* find(TaskId task) const;
   std::uint32_t take_lot();
   void close_one(std::uint32_t lot);
-  std::unique_ptr<Execution> next(std::size_t thread);
+  bool is_alone(const Ref& ref) const { return lots_[ref.lot].deliveries.items[ref.item].alone; }
+  std::optional<Trial> find_trial(TimePoint now) const;
+  static bool runs_long(const Thread& thread, TimePoint now);
+  std::unique_ptr<Execution> next(std::size_t thread, TimePoint now);
+  std::unique_ptr<Execution> take(std::size_t thread, TaskQueue& queue, std::deque<Ref>& lane,
+                                  std::size_t size, TimePoint now);
   bool worth_waiting_at_thread(const TaskQueue& queue, std::size_t lane_size) const;
   std::size_t batch_size(const TaskQueue& queue, std::size_t lane_size) const;
 
@@ -118,8 +157,10 @@ class DeliveryQueue {
   std::deque<Lot> lots_;                 ///< A deque, since threads hold pointers into them.
   std::vector<std::uint32_t> free_lots_;
   std::vector<std::unique_ptr<Execution>> spare_;
-  std::vector<std::uint8_t> outstanding_;  ///< By thread: executions it has.
-  std::vector<std::size_t> cursor_;        ///< By thread: the task to look at first.
+  std::vector<Thread> threads_;
+  std::size_t alone_ = 0;  ///< Of those that wait: how many are to run alone.
+  /// The thread at which one runs alone, until it has run so long that others go on beside it.
+  std::optional<std::size_t> trial_thread_;
   std::size_t queued_ = 0;
   std::size_t running_ = 0;
 };

@@ -46,6 +46,7 @@ Options read_options(runtime::CommandLine& line) {
   task_node.brokers = options.node.brokers;
   task_node.link = options.node.link;
   task_node.drain_timeout = options.node.drain_timeout;
+  task_node.stall_after = options.node.stall_after;
   task_node.threads = static_cast<std::size_t>(line.integer("threads", 1, kMaxThreads));
   task_node.plan.tasks = line.texts("task");
   task_node.plan.libraries = line.texts("library");

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "tempest/base/quantity.hpp"
+
 namespace tempest::task_node {
 namespace {
 
@@ -47,7 +49,7 @@ void TaskMachine::register_node(TimePoint now, link::Effects& effects) {
       registration.state = "building the topology";
       break;
     case Phase::serving:
-      registration.state = "running";
+      registration.state = stall_.empty() ? "running" : "stalled: " + stall_;
       break;
     case Phase::switching:
       registration.state = "changing to another version of the topology";
@@ -208,7 +210,9 @@ void TaskMachine::receive(const link::FrameReceived& received, TimePoint now,
 void TaskMachine::take_events(CoordinatorLink& link, const SharedBytes& frame, TimePoint now,
                               link::Effects& effects) {
   link.take_events(events_);
-  for (const link::Event& event : events_) {
+  // By place: to give the session up for what came in it adds an event.
+  for (std::size_t i = 0; i < events_.size(); ++i) {
+    const link::Event event = events_[i];
     switch (event.kind) {
       case link::Event::Kind::up:
         came_up(link, event, now, effects);
@@ -252,6 +256,7 @@ void TaskMachine::take_body(CoordinatorLink& link, const link::Event& event,
     ++stats_.malformed_bodies;
     effects.notify(Level::warning, "a coordinator sent what a worker has no use for",
                    {{"coordinator", link.coordinator().name}});
+    give_up(link, now);
     return;
   }
   refused_.clear();
@@ -259,6 +264,7 @@ void TaskMachine::take_body(CoordinatorLink& link, const link::Event& event,
     ++stats_.malformed_bodies;
     effects.notify(Level::warning, "a coordinator sent deliveries that cannot be read",
                    {{"coordinator", link.coordinator().name}, {"error", accepted.error().message}});
+    give_up(link, now);
     return;
   }
   if (!refused_.empty()) {
@@ -271,6 +277,11 @@ void TaskMachine::take_body(CoordinatorLink& link, const link::Event& event,
                    {{"coordinator", link.coordinator().name}, {"reason", refused_.front().reason}});
   }
   if (winding_down()) return_queued(now);
+}
+
+void TaskMachine::give_up(CoordinatorLink& link, TimePoint now) {
+  link.reset(now);
+  link.append_events(events_);
 }
 
 void TaskMachine::completed(std::unique_ptr<Execution> execution, TimePoint now,
@@ -297,7 +308,7 @@ void TaskMachine::completed(std::unique_ptr<Execution> execution, TimePoint now,
   stats.handle_times.merge(execution->handle_times);
   stats.dropped_outputs += execution->dropped_outputs;
   estimate_.record(execution->deliveries.size(), execution->handle_time);
-  queue_.finish(*execution);
+  queue_.finish(*execution, now);
   unflushed_.push_back(std::move(execution));
 }
 
@@ -321,11 +332,55 @@ void TaskMachine::turn(TimePoint now, link::Effects& effects, Work& work) {
   }
   if (phase_ == Phase::serving) {
     // First, so that threads are busy while results are put into frames.
-    queue_.assign(work.executions);
+    queue_.assign(now, work.executions);
+    advance_trial(now, effects, work);
     close_unlisted(now, effects);
   }
   flush(now, effects);
+  watch_for_stall(now, effects);
   go_on(now, effects, work);
+}
+
+/// A delivery that may kill this worker starts only once its coordinator knows: so that, if it
+/// does, it counts against that one, and not against what merely waited here.
+void TaskMachine::advance_trial(TimePoint now, link::Effects& effects, Work& work) {
+  const auto trial = queue_.pending_trial(now);
+  if (!trial) {
+    announced_.reset();
+    return;
+  }
+  CoordinatorLink* link = find(trial->session.channel);
+  // Of a session that is over nothing waits here.
+  if (link == nullptr || !link->is_current(trial->session)) return;
+  if (!announced_ || announced_->id != trial->id || announced_->session != trial->session) {
+    announced_ = trial;
+    link->add_result(trial->id, Status::started, {}, now);
+    link->flush(now);
+    link->take_frames(effects);
+    return;
+  }
+  if (link->unacked_frames() > 0) return;
+  announced_.reset();
+  work.executions.push_back(queue_.start_trial(now));
+}
+
+void TaskMachine::watch_for_stall(TimePoint now, link::Effects& effects) {
+  const DeliveryQueue::LongestRun run = queue_.longest_run();
+  const bool stalled = run.since != kNever && now - run.since >= options_.stall_after;
+  if (stalled == !stall_.empty()) return;
+  if (stalled) {
+    const auto& task = *std::find_if(served_.begin(), served_.end(),
+                                     [&](const ServedTask& one) { return one.id == run.task; });
+    stall_ =
+        "task '" + task.name + "' has not come back for " + format_duration(options_.stall_after);
+    effects.notify(Level::warning, "stalled: " + stall_,
+                   {{"threads_busy", std::to_string(queue_.busy_threads())},
+                    {"queued", std::to_string(queue_.queued())}});
+  } else {
+    stall_.clear();
+    effects.notify(Level::info, "no longer stalled");
+  }
+  register_node(now, effects);
 }
 
 void TaskMachine::flush(TimePoint now, link::Effects& effects) {
@@ -344,6 +399,9 @@ TimePoint TaskMachine::next_turn() const {
   TimePoint next = member_.next_turn();
   for (const auto& [channel, link] : links_) next = std::min(next, link->next_turn());
   if (winding_down()) next = std::min(next, deadline_);
+  if (!announced_) next = std::min(next, queue_.next_trial());
+  const TimePoint since = queue_.longest_run().since;
+  if (stall_.empty() && since != kNever) next = std::min(next, since + options_.stall_after);
   return next;
 }
 
@@ -425,10 +483,15 @@ void TaskMachine::finish(std::string_view reason, int exit_code, TimePoint now,
 void TaskMachine::report(wire::StatsReport& report) const {
   wire::StatsBuilder stats(report);
   link::Counters links = stats_.closed_links;
-  for (const auto& [channel, link] : links_) links += link->counters();
-  link::report(links, stats);
+  link::Backlog backlog;
+  for (const auto& [channel, link] : links_) {
+    links += link->counters();
+    backlog += link->backlog();
+  }
+  link::report(links, backlog, stats);
   stats.gauge("tempest_handler_threads", queue_.threads());
   stats.gauge("tempest_handlers_busy", queue_.busy_threads());
+  stats.gauge("tempest_stalled", stall_.empty() ? 0.0 : 1.0);
   stats.gauge("tempest_coordinators_up", coordinators_up());
   stats.gauge("tempest_window_messages", estimate_.messages(coordinators_up()));
   stats_.report(stats);

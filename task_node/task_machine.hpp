@@ -25,6 +25,8 @@ struct TaskMachineOptions {
   Duration drain_timeout = std::chrono::seconds(8);
   /// The most payload that each coordinator may have out here.
   std::uint64_t window_bytes = 16ULL << 20;
+  /// A thread that has been at one batch for this long is said to be stalled.
+  Duration stall_after = std::chrono::seconds(10);
 };
 
 /// The shell is to read this topology, make an instance of each served task for each thread, and
@@ -103,6 +105,8 @@ class TaskMachine {
   void lost(CoordinatorLink& link, link::LostReason reason, link::Effects& effects);
   void take_body(CoordinatorLink& link, const link::Event& event, const SharedBytes& frame,
                  TimePoint now, link::Effects& effects);
+  /// What came over it cannot be read: with the session, its work goes back and is done again.
+  void give_up(CoordinatorLink& link, TimePoint now);
 
   // The way down.
   void wind_down(Phase phase, TimePoint now);
@@ -111,6 +115,8 @@ class TaskMachine {
   void finish(std::string_view reason, int exit_code, TimePoint now, link::Effects& effects);
   bool all_confirmed() const;
 
+  void advance_trial(TimePoint now, link::Effects& effects, Work& work);
+  void watch_for_stall(TimePoint now, link::Effects& effects);
   void flush(TimePoint now, link::Effects& effects);
   wire::Window window() const;
 
@@ -132,6 +138,9 @@ class TaskMachine {
   std::uint32_t next_channel_ = static_cast<std::uint32_t>(link::kFirstCoordinator);
   DeliveryQueue queue_;
   WindowEstimate estimate_;
+  /// The delivery that its coordinator has been told of: it is to run alone.
+  std::optional<DeliveryQueue::Waiting> announced_;
+  std::string stall_;            ///< What is said of it; empty while nothing is stalled.
   TimePoint deadline_ = kNever;  ///< Of winding down.
   bool is_overdue_ = false;      ///< It has passed, and something runs that must be waited for.
 

@@ -11,10 +11,11 @@ TaskNode::TaskNode(link::Identity self, TaskNodeOptions options, runtime::TaskLi
     : self_(std::move(self)),
       plan_options_(std::move(options.plan)),
       linked_(std::move(linked)),
-      machine_(
-          self_, std::move(options.brokers), options.link,
-          TaskMachineOptions{.threads = options.threads, .drain_timeout = options.drain_timeout},
-          runtime::random_seed()),
+      machine_(self_, std::move(options.brokers), options.link,
+               TaskMachineOptions{.threads = options.threads,
+                                  .drain_timeout = options.drain_timeout,
+                                  .stall_after = options.stall_after},
+               runtime::random_seed()),
       pool_(options.threads, std::move(wake)) {}
 
 void TaskNode::start(TimePoint now, link::Effects& effects) {

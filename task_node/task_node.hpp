@@ -20,6 +20,7 @@ struct TaskNodeOptions {
   link::Settings link;
   std::size_t threads = 1;
   Duration drain_timeout = std::chrono::seconds(8);
+  Duration stall_after = std::chrono::seconds(10);
   PlanOptions plan;
 };
 

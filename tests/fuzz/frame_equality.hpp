@@ -75,7 +75,7 @@ inline auto fields(const Deliveries::Part& f) {
   return std::tie(f.edge, f.key, f.payload);
 }
 inline auto fields(const Deliveries::Item& f) {
-  return std::tie(f.id, f.task, f.attempt, f.first_part, f.part_count);
+  return std::tie(f.alone, f.id, f.task, f.attempt, f.first_part, f.part_count);
 }
 inline auto fields(const Deliveries& f) {
   return std::tie(f.items, f.parts);

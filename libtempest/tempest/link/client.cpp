@@ -29,6 +29,13 @@ void Client::send(wire::BodyKind kind, std::string frame, TimePoint now, Output&
   put(session_->send(kind, std::move(frame), now), output);
 }
 
+void Client::reset(TimePoint now, Output& output) {
+  if (!session_) return;
+  put(header_frame(wire::Reset{session_->id()}), output);
+  // Whatever made it malformed may do so again: not without a pause.
+  lose(LostReason::malformed, now + settings_.heartbeat_interval, output);
+}
+
 void Client::receive(std::string_view frame, TimePoint now, Output& output) {
   if (closed_) return;
   ++counters_.frames_received;
@@ -79,6 +86,7 @@ void Client::receive_welcome(std::string_view frame, TimePoint now, Output& outp
   peer_ = std::make_shared<const Identity>(
       Identity{welcome.role, std::string(welcome.name), welcome.incarnation, {}});
   session_.emplace(welcome.session, settings_, lease_from_ms(welcome.lease_ms), now);
+  up_since_ = now;
   Event& event = output.events.emplace_back();
   event.kind = Event::Kind::up;
   event.identity = peer_;
@@ -125,7 +133,10 @@ void Client::receive_reset(std::string_view frame, TimePoint now, Output& output
     ++counters_.malformed;
     return;
   }
-  if (session_ && reset.session == session_->id()) return lose(LostReason::reset, now, output);
+  if (session_ && reset.session == session_->id()) {
+    // At once, unless it was hardly begun: two nodes must not open and reset without a pause.
+    return lose(LostReason::reset, std::max(now, up_since_ + settings_.hello_interval), output);
+  }
   if (!session_ && reset.session == hello_) {
     // The number is somebody else's. Not at once, lest two nodes exchange these without a pause.
     hello_ = random_.next();

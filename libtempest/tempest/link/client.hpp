@@ -28,6 +28,7 @@ class Client {
   bool can_send() const { return session_ && session_->can_send(); }
   /// Frames sent in this session that the peer has not confirmed yet. 0 while not up.
   std::size_t unacked_frames() const { return session_ ? session_->unacked_frames() : 0; }
+  Backlog backlog() const { return session_ ? session_->backlog() : Backlog{}; }
   /// Nothing that was sent is still unconfirmed: closing now loses nothing.
   bool all_confirmed() const { return !session_ || session_->unacked_frames() == 0; }
   /// Sends a frame that wire::begin_data started. Dropped if the link is not up: then `lost` has
@@ -35,6 +36,10 @@ class Client {
   /// is beyond kMaxFrameBytes, which the layer above must not let happen: what would have been in
   /// it never arrives, though the session goes on.
   void send(wire::BodyKind kind, std::string frame, TimePoint now, Output& output);
+
+  /// Gives the session up and tells the peer so: for a body that the layer above cannot read. What
+  /// it would have said is then said again in the next session, which is asked for after a pause.
+  void reset(TimePoint now, Output& output);
 
   /// A frame has come in. Never fails: what is malformed or stale is counted and dropped.
   void receive(std::string_view frame, TimePoint now, Output& output);
@@ -67,6 +72,7 @@ class Client {
   Random random_;
   std::uint64_t hello_;  ///< Of the HELLOs on their way, or of the one that was welcomed.
   TimePoint hello_at_{};
+  TimePoint up_since_{};  ///< Of the session.
   std::optional<Session> session_;
   std::shared_ptr<const Identity> peer_;
   bool closed_ = false;

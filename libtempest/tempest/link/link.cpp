@@ -14,6 +14,8 @@ const char* to_string(LostReason reason) {
       return "left";
     case LostReason::closed:
       return "closed";
+    case LostReason::malformed:
+      return "malformed";
   }
   return "unknown";
 }
@@ -42,7 +44,7 @@ Counters& Counters::operator+=(const Counters& other) {
   return *this;
 }
 
-void report(const Counters& counters, wire::StatsBuilder& stats) {
+void report(const Counters& counters, const Backlog& backlog, wire::StatsBuilder& stats) {
   stats.counter("tempest_link_frames_sent_total", counters.frames_sent);
   stats.counter("tempest_link_frames_received_total", counters.frames_received);
   stats.counter("tempest_link_frames_resent_total", counters.frames_resent);
@@ -53,6 +55,8 @@ void report(const Counters& counters, wire::StatsBuilder& stats) {
   stats.counter("tempest_link_duplicate_total", counters.duplicate);
   stats.counter("tempest_link_out_of_order_total", counters.out_of_order);
   stats.counter("tempest_link_leases_lost_total", counters.leases_lost);
+  stats.gauge("tempest_link_unacked_frames", backlog.frames);
+  stats.gauge("tempest_link_unacked_bytes", backlog.bytes);
 }
 
 }  // namespace tempest::link

@@ -79,6 +79,7 @@ enum class LostReason : std::uint8_t {
   reset,        ///< The peer has given the session up.
   left,         ///< The peer said goodbye.
   closed,       ///< This side said goodbye.
+  malformed,    ///< The peer sent a body that the layer above cannot read: this side gave it up.
 };
 
 const char* to_string(LostReason reason);
@@ -119,7 +120,19 @@ struct Counters {
   Counters& operator+=(const Counters& other);
 };
 
-/// Adds them to a node's report, as tempest_link_*_total.
-void report(const Counters& counters, wire::StatsBuilder& stats);
+/// What was sent and is not confirmed yet.
+struct Backlog {
+  std::size_t frames = 0;
+  std::size_t bytes = 0;
+
+  Backlog& operator+=(const Backlog& other) {
+    frames += other.frames;
+    bytes += other.bytes;
+    return *this;
+  }
+};
+
+/// Adds them to a node's report, as tempest_link_*_total and tempest_link_unacked_*.
+void report(const Counters& counters, const Backlog& backlog, wire::StatsBuilder& stats);
 
 }  // namespace tempest::link

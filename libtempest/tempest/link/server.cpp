@@ -30,6 +30,12 @@ bool Server::all_confirmed() const {
                      [this](const auto& entry) { return all_confirmed(entry.second); });
 }
 
+Backlog Server::backlog() const {
+  Backlog sum;
+  for (const auto& [session, peer] : by_session_) sum += peers_.find(peer)->session->backlog();
+  return sum;
+}
+
 void Server::send(PeerId peer, wire::BodyKind kind, std::string frame, TimePoint now,
                   Output& output) {
   Peer* found = peers_.find(peer);
@@ -39,6 +45,20 @@ void Server::send(PeerId peer, wire::BodyKind kind, std::string frame, TimePoint
     return;
   }
   put(found->routing_id, found->session->send(kind, std::move(frame), now), output);
+  heed_timers_of(*found->session);
+}
+
+void Server::reset(PeerId peer, Output& output) {
+  const Peer* found = peers_.find(peer);
+  if (!found) return;
+  put(found->routing_id, header_frame(wire::Reset{found->session->id()}), output);
+  lose(peer, LostReason::malformed, output);
+}
+
+void Server::confirm_soon(PeerId peer, TimePoint now) {
+  Peer* found = peers_.find(peer);
+  if (!found) return;
+  found->session->confirm_soon(now);
   heed_timers_of(*found->session);
 }
 

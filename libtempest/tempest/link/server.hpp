@@ -31,6 +31,13 @@ class Server {
   /// As Client::send.
   void send(PeerId peer, wire::BodyKind kind, std::string frame, TimePoint now, Output& output);
 
+  /// Gives the peer's session up and tells it so: for a body that the layer above cannot read. What
+  /// it would have said is then said again, by whoever loses the session at the other end.
+  void reset(PeerId peer, Output& output);
+  /// Confirms what has come from this peer in the next turn(), and not only after ack_delay: for
+  /// what it is waiting for.
+  void confirm_soon(PeerId peer, TimePoint now);
+
   void receive(std::string_view routing_id, std::string_view frame, TimePoint now, Output& output);
   /// Timers. To be called at least at next_turn(); costs nothing before.
   void turn(TimePoint now, Output& output);
@@ -42,6 +49,8 @@ class Server {
 
   std::size_t session_count() const { return peers_.size(); }
   const Counters& counters() const { return counters_; }
+  /// Of all sessions together.
+  Backlog backlog() const;
 
  private:
   struct Peer {

@@ -76,6 +76,10 @@ void Session::receive_heartbeat(const wire::Heartbeat& heartbeat, TimePoint now)
   }
 }
 
+void Session::confirm_soon(TimePoint now) {
+  if (last_acked_ != last_received_) ack_at_ = std::min(ack_at_, now);
+}
+
 void Session::confirm(std::uint64_t ack, TimePoint now) {
   if (ack > last_sent_)
     return;  // Never sent: the peer is mistaken, and may not end the session so.

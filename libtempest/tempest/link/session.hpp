@@ -44,6 +44,9 @@ class Session {
   /// Nothing was heard for longer than the peer's lease.
   bool lease_over(TimePoint now) const { return now - last_heard_ > peer_lease_; }
 
+  /// What has arrived is confirmed by the next turn() from this time on.
+  void confirm_soon(TimePoint now);
+
   /// Timers: appends whatever is due (resends, confirmation, heartbeat) to `frames`. The lease is
   /// for the caller to look at.
   void turn(TimePoint now, std::vector<SharedBytes>& frames, Counters& counters);
@@ -51,7 +54,7 @@ class Session {
   TimePoint next_turn() const;
 
   std::size_t unacked_frames() const { return unacked_.size(); }
-  std::size_t unacked_bytes() const { return unacked_bytes_; }
+  Backlog backlog() const { return {unacked_.size(), unacked_bytes_}; }
 
  private:
   void confirm(std::uint64_t ack, TimePoint now);

@@ -169,8 +169,11 @@ void Member::carry_out(Broker& broker, link::Output& output, TimePoint now,
         break;
       case link::Event::Kind::body:
         if (event.body_kind != wire::BodyKind::directory) break;
-        hear(broker, event.body, effects);
-        merge(now, effects);
+        if (hear(broker, event.body, effects)) {
+          merge(now, effects);
+        } else {
+          broker.client.reset(now, output);
+        }
         break;
     }
   }
@@ -203,14 +206,14 @@ void Member::went_away(Broker& broker, TimePoint now) {
   if (!closed_) broker.report_away_at = now + kReportAwayAfter;
 }
 
-void Member::hear(Broker& broker, std::string_view body, link::Effects& effects) {
+bool Member::hear(Broker& broker, std::string_view body, link::Effects& effects) {
   wire::Directory decoded;
   if (const Result<void> result = wire::decode(body, decoded); !result) {
     effects.notify(Level::warning, "a broker's directory cannot be read",
                    {{"broker", broker.endpoint}, {"error", result.error().message}});
-    return;
+    return false;
   }
-  if (decoded.topology != self_.topology) return;
+  if (decoded.topology != self_.topology) return true;
 
   Directory word = own(decoded);
   std::vector<std::string> gone;
@@ -230,6 +233,7 @@ void Member::hear(Broker& broker, std::string_view body, link::Effects& effects)
   broker.word = std::move(word);
   broker.has_spoken = true;
   has_directory_ = true;
+  return true;
 }
 
 void Member::forget(Broker& broker, std::string_view name) {

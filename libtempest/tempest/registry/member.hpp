@@ -85,7 +85,8 @@ class Member {
   void carry_out(Broker& broker, link::Output& output, TimePoint now, link::Effects& effects);
   void came_up(Broker& broker, TimePoint now, link::Output& output, link::Effects& effects);
   void went_away(Broker& broker, TimePoint now);
-  void hear(Broker& broker, std::string_view body, link::Effects& effects);
+  /// False: it cannot be read.
+  bool hear(Broker& broker, std::string_view body, link::Effects& effects);
   void forget(Broker& broker, std::string_view name);
   void forget_carried(Broker& broker);
   void send_registration(Broker& broker, TimePoint now, link::Output& output);

@@ -74,6 +74,10 @@ void add_node_options(Role role, CommandLine& line) {
               "3s");
   line.option("drain-timeout", "DURATION",
               "How long to finish what is under way after SIGTERM or SIGINT", "8s");
+  if (role == Role::pipeline || role == Role::task) {
+    line.option("stall-after", "DURATION",
+                "Work and no progress for this long is reported as a stall", "10s");
+  }
   add_log_options(line);
 }
 
@@ -102,6 +106,9 @@ NodeOptions read_node_options(Role role, CommandLine& line) {
     line.fail("--lease takes at least 100ms");
   }
   options.link.heartbeat_interval = options.link.lease / 3;
+  if (role == Role::pipeline || role == Role::task) {
+    options.stall_after = line.duration("stall-after");
+  }
   return options;
 }
 

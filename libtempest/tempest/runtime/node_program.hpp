@@ -18,6 +18,7 @@ struct NodeOptions {
   std::string name;                  ///< --name; by default "<role>@<host>:<pid>".
   std::vector<std::string> brokers;  ///< --broker, at least one (none for a broker).
   Duration drain_timeout{};          ///< --drain-timeout, 8s.
+  Duration stall_after{};            ///< --stall-after, 10s; of coordinators and workers.
   link::Settings link;               ///< --lease sets the lease; heartbeats are a third of it.
 };
 

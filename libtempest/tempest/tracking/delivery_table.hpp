@@ -43,14 +43,16 @@ struct Delivery {
   std::uint8_t key_slot = 0;
   /// Workers that were lost while they had it, up to 255.
   std::uint8_t losses = 0;
+  /// In flight, and its worker has said that it runs it now and nothing else.
+  bool started = false;
   /// In flight: when it was sent. Delayed: when it is due.
   TimePoint since{};
   Payload payload;
 };
 
-/// True if it may be what its workers died of: given to a worker alone from now on, so that the
-/// next loss says whether it was. One loss is no suspicion: workers are lost for many reasons, and
-/// have much in flight.
+/// True if it may be what its workers died of: run alone from now on, so that the next loss says
+/// whether it was. One loss is no suspicion: workers are lost for many reasons, and have much in
+/// flight.
 inline bool is_suspect(const Delivery& delivery) {
   return delivery.losses >= 2;
 }

@@ -17,8 +17,7 @@ Scheduler::Scheduler(const dag::Graph& graph, DeliveryTable& table, const QueueL
 
 WaitingLine& Scheduler::line_of(const Delivery& delivery) {
   TaskQueue& task = tasks_[index(delivery.task)];
-  if (task.keyed) return task.keyed->line_of(delivery);
-  return is_suspect(delivery) ? task.suspects : task.shuffle;
+  return task.keyed ? task.keyed->line_of(delivery) : task.shuffle;
 }
 
 void Scheduler::count_joined(const Delivery& delivery) {
@@ -158,14 +157,9 @@ bool Scheduler::may_feed(TaskId task) const {
   return true;
 }
 
-bool Scheduler::has_room(const Worker& worker) const {
-  return !worker.has_suspect && !worker.reserved && worker.has_room();
-}
-
 void Scheduler::dispatch(TimePoint now, const std::vector<bool>& blocked,
                          std::vector<Assignment>& assignments) {
   if (queued_ == 0) return;
-  dispatch_suspects(now, blocked, assignments);
   const auto order = graph_.topological_order();
   for (auto task = order.rbegin(); task != order.rend(); ++task) {
     if (queued(*task) == 0 || !may_feed(*task)) continue;
@@ -177,68 +171,8 @@ void Scheduler::dispatch(TimePoint now, const std::vector<bool>& blocked,
   }
 }
 
-bool Scheduler::can_take_suspect(std::uint32_t number, const std::vector<bool>& blocked) const {
-  const Worker& worker = workers_[number];
-  return worker.may_come_free() && worker.at_work() == 0 &&
-         !(number < blocked.size() && blocked[number]);
-}
-
-void Scheduler::dispatch_suspects(TimePoint now, const std::vector<bool>& blocked,
-                                  std::vector<Assignment>& assignments) {
-  for (Worker& worker : workers_) worker.reserved = false;
-  if (suspects_waiting_ == 0) return;
-  const auto order = graph_.topological_order();
-  for (auto task = order.rbegin(); task != order.rend(); ++task) {
-    if (tasks_[index(*task)].keyed) {
-      dispatch_keyed_suspects(*task, now, blocked, assignments);
-    } else {
-      dispatch_shuffle_suspects(*task, now, blocked, assignments);
-    }
-  }
-}
-
-void Scheduler::dispatch_shuffle_suspects(TaskId task, TimePoint now,
-                                          const std::vector<bool>& blocked,
-                                          std::vector<Assignment>& assignments) {
-  WaitingLine& line = tasks_[index(task)].suspects;
-  std::uint32_t least_busy = kNowhere;
-  bool one_is_coming_free = false;
-  for (std::uint32_t number = 0; number < workers_.size() && !line.empty(); ++number) {
-    const Worker& worker = workers_[number];
-    if (!worker.may_come_free() || !worker.serves[index(task)]) continue;
-    if (can_take_suspect(number, blocked)) send_first(line, number, now, assignments);
-    one_is_coming_free = one_is_coming_free || worker.has_suspect || worker.reserved;
-    if (least_busy == kNowhere || worker.at_work() < workers_[least_busy].at_work()) {
-      least_busy = number;
-    }
-  }
-  if (!line.empty() && !one_is_coming_free && least_busy != kNowhere) {
-    workers_[least_busy].reserved = true;
-  }
-}
-
-void Scheduler::dispatch_keyed_suspects(TaskId task, TimePoint now,
-                                        const std::vector<bool>& blocked,
-                                        std::vector<Assignment>& assignments) {
-  KeyedQueues& keyed = *tasks_[index(task)].keyed;
-  for (std::uint32_t number = 0; number < workers_.size(); ++number) {
-    if (!workers_[number].live || !workers_[number].serves[index(task)]) continue;
-    keyed.slots_in_turn(number, settled_revision_, slots_);
-    const auto slot = std::find_if(slots_.begin(), slots_.end(), [&](std::size_t waiting) {
-      return is_suspect(table_.at(keyed.slot(waiting).queue.front()));
-    });
-    if (slot == slots_.end()) continue;
-    if (can_take_suspect(number, blocked)) {
-      send_first(keyed.slot(*slot).queue, number, now, assignments);
-      keyed.turn_ended(number, *slot);
-    } else if (workers_[number].may_come_free()) {
-      workers_[number].reserved = true;
-    }
-  }
-}
-
 bool Scheduler::can_take(std::uint32_t number, const std::vector<bool>& blocked) const {
-  return workers_[number].live && has_room(workers_[number]) &&
+  return workers_[number].live && workers_[number].has_room() &&
          !(number < blocked.size() && blocked[number]);
 }
 
@@ -276,7 +210,7 @@ void Scheduler::dispatch_shuffle(TaskId task, TimePoint now, const std::vector<b
       const std::uint32_t number = candidates_[i];
       const std::size_t level = total / count + (i < total % count ? 1 : 0);
       while (!line.empty() && workers_[number].in_flight.size < level &&
-             has_room(workers_[number])) {
+             workers_[number].has_room()) {
         send_first(line, number, now, assignments);
         last_given_ = number;
       }
@@ -291,13 +225,11 @@ void Scheduler::dispatch_keyed(TaskId task, TimePoint now, const std::vector<boo
     if (!can_take(number, blocked)) continue;
     keyed.slots_in_turn(number, settled_revision_, slots_);
     const auto has_nothing_to_send = [&](std::size_t slot) {
-      const WaitingLine& line = keyed.slot(slot).queue;
-      return line.empty() || is_suspect(table_.at(line.front()));
+      return keyed.slot(slot).queue.empty();
     };
-    std::erase_if(slots_, has_nothing_to_send);
-    while (!slots_.empty() && has_room(workers_[number])) {
+    while (!slots_.empty() && workers_[number].has_room()) {
       for (const std::size_t slot : slots_) {
-        if (!has_room(workers_[number])) break;
+        if (!workers_[number].has_room()) break;
         send_first(keyed.slot(slot).queue, number, now, assignments);
         keyed.turn_ended(number, slot);
       }
@@ -316,7 +248,7 @@ void Scheduler::send_first(WaitingLine& line, std::uint32_t number, TimePoint no
   record.worker = number;
   record.since = now;
   worker.in_flight_bytes += size_bytes(record);
-  worker.has_suspect = is_suspect(record);
+  record.started = false;
   table_.push_back(worker.in_flight, delivery, DeliveryState::in_flight);
   ++task.in_flight;
   if (task.keyed) {
@@ -333,9 +265,7 @@ void Scheduler::settle(std::uint32_t delivery) {
   TaskQueue& task = tasks_[index(record.task)];
   Worker& worker = workers_[record.worker];
   worker.in_flight_bytes -= size_bytes(record);
-  if (record.state == DeliveryState::orphan) --worker.orphans;
   table_.remove(worker.in_flight, delivery);
-  if (worker.at_work() == 0) worker.has_suspect = false;
   --task.in_flight;
   if (task.keyed) --task.keyed->slot(record.key_slot).in_flight;
   record.worker = kNowhere;
@@ -344,15 +274,11 @@ void Scheduler::settle(std::uint32_t delivery) {
 void Scheduler::orphan(std::uint32_t delivery) {
   assert(table_.at(delivery).state == DeliveryState::in_flight);
   table_.at(delivery).state = DeliveryState::orphan;
-  Worker& worker = workers_[table_.at(delivery).worker];
-  ++worker.orphans;
-  // Nobody waits for it any more, so it need not keep its worker to itself.
-  if (worker.at_work() == 0) worker.has_suspect = false;
 }
 
 std::size_t Scheduler::queued(TaskId task) const {
   const TaskQueue& queue = tasks_[index(task)];
-  return queue.keyed ? queue.keyed->queued() : queue.shuffle.size() + queue.suspects.size();
+  return queue.keyed ? queue.keyed->queued() : queue.shuffle.size();
 }
 
 std::size_t Scheduler::workers_of(TaskId task) const {

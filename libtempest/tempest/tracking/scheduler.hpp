@@ -29,9 +29,6 @@ struct QueueLimits {
 ///
 /// While more waits than QueueLimits allow, a task is given work only if nothing waits at any of
 /// its descendants: then what waits can only shrink, and something can always go on.
-///
-/// A suspect (see is_suspect) is given to a worker that has nothing else but orphans, and that gets
-/// nothing else until it has answered. If no worker is idle, one is kept from new work until it is.
 class Scheduler {
  public:
   Scheduler(const dag::Graph& graph, DeliveryTable& table, const QueueLimits& limits = {});
@@ -125,23 +122,14 @@ class Scheduler {
     Window window;
     DeliveryList in_flight;
     std::uint64_t in_flight_bytes = 0;
-    std::size_t orphans = 0;   ///< Of those in flight.
-    bool has_suspect = false;  ///< It has a suspect in flight, and nothing else but orphans.
-    bool reserved = false;     ///< For a suspect, as soon as it has nothing else.
 
-    std::size_t at_work() const { return in_flight.size - orphans; }
     bool has_room() const {
       return in_flight.size < window.messages &&
              (in_flight_bytes < window.bytes || in_flight.empty());
     }
-    /// For a suspect. False if orphans take all its window: that may last.
-    bool may_come_free() const {
-      return live && orphans < window.messages && (at_work() > 0 || has_room());
-    }
   };
   struct TaskQueue {
     WaitingLine shuffle;
-    WaitingLine suspects;  ///< Unless grouped by key: there a suspect keeps its place.
     std::unique_ptr<KeyedQueues> keyed;  ///< Null unless grouped by key.
     std::size_t in_flight = 0;
   };
@@ -155,20 +143,12 @@ class Scheduler {
   std::size_t size_bytes(const Delivery& delivery) const;
   bool over_limits() const;
   bool may_feed(TaskId task) const;
-  bool has_room(const Worker& worker) const;
-  bool can_take_suspect(std::uint32_t worker, const std::vector<bool>& blocked) const;
   /// Live, with room, and not blocked.
   bool can_take(std::uint32_t worker, const std::vector<bool>& blocked) const;
   /// Into candidates_: who can take something of the task, the least busy first.
   void find_candidates(TaskId task, const std::vector<bool>& blocked);
   void send_first(WaitingLine& line, std::uint32_t worker, TimePoint now,
                   std::vector<Assignment>& assignments);
-  void dispatch_suspects(TimePoint now, const std::vector<bool>& blocked,
-                         std::vector<Assignment>& assignments);
-  void dispatch_shuffle_suspects(TaskId task, TimePoint now, const std::vector<bool>& blocked,
-                                 std::vector<Assignment>& assignments);
-  void dispatch_keyed_suspects(TaskId task, TimePoint now, const std::vector<bool>& blocked,
-                               std::vector<Assignment>& assignments);
   void dispatch_shuffle(TaskId task, TimePoint now, const std::vector<bool>& blocked,
                         std::vector<Assignment>& assignments);
   void dispatch_keyed(TaskId task, TimePoint now, const std::vector<bool>& blocked,

@@ -284,23 +284,37 @@ bool Tracker::give_back(DeliveryId id, std::uint32_t worker) {
   return true;
 }
 
+bool Tracker::start(DeliveryId id, std::uint32_t worker) {
+  // No end of an orphan either, so not as other results are looked up.
+  Delivery* delivery = table_.find(id);
+  if (delivery == nullptr || delivery->state != DeliveryState::in_flight ||
+      delivery->worker != worker) {
+    return false;
+  }
+  delivery->started = true;
+  return true;
+}
+
 void Tracker::worker_died(std::span<const std::uint32_t> deliveries, const std::string& worker,
                           TimePoint now) {
-  const auto is_orphan = [this](std::uint32_t slot) {
-    return table_.at(slot).state == DeliveryState::orphan;
-  };
-  if (deliveries.size() == 1 && !is_orphan(deliveries.front()) &&
-      is_suspect(table_.at(deliveries.front()))) {
-    const TaskId task = table_.at(deliveries.front()).task;
+  const auto started = std::find_if(deliveries.begin(), deliveries.end(), [this](auto slot) {
+    return table_.at(slot).started && table_.at(slot).state != DeliveryState::orphan;
+  });
+  if (started != deliveries.end()) {
+    // In this order, since the last sent goes in line first.
+    worker_lost({started + 1, deliveries.end()});
+    worker_lost({deliveries.begin(), started});
+    // Last: with it its tree may end, and others of that are among these.
+    const TaskId task = table_.at(*started).task;
     ++count(task).failed;
     ++count(task).killed_workers;
-    retry_or_give_up(deliveries.front(), wire::FailureKind::worker_lost, worker,
-                     {false, "its worker was lost while it handled nothing else", {}}, now);
+    retry_or_give_up(*started, wire::FailureKind::worker_lost, worker,
+                     {false, "its worker was lost while it ran nothing else", {}}, now);
     return;
   }
   for (const std::uint32_t slot : deliveries) {
     Delivery& delivery = table_.at(slot);
-    if (!is_orphan(slot) && delivery.losses < 255) ++delivery.losses;
+    if (delivery.state != DeliveryState::orphan && delivery.losses < 255) ++delivery.losses;
   }
   worker_lost(deliveries);
 }

@@ -64,7 +64,7 @@ struct FailedMessage {
 ///     acknowledge (with or without outputs) -> its outputs are deliveries of the same tree
 ///     fail, task timeout -> another attempt after a wait, or the tree's end, as the rules say
 ///     give_back, worker_lost -> ready again, with no attempt used up
-///     worker_died -> the same, but for a suspect that the worker had alone
+///     worker_died -> the same, but for the suspect that the worker was running
 ///     the tree ends (failed, timed out, its source lost) -> withdrawn wherever it is
 ///
 /// When a tree ends nothing of it stays behind, but for deliveries at workers: those become
@@ -97,13 +97,15 @@ class Tracker {
     Duration retry_after{0};  ///< Above zero: this wait, and no attempt is used up.
   };
   bool fail(DeliveryId id, std::uint32_t worker, const Failure& failure, TimePoint now);
+  /// The worker is about to run it, alone. No end of it; false: stale.
+  bool start(DeliveryId id, std::uint32_t worker);
   /// The worker has not begun with it.
   bool give_back(DeliveryId id, std::uint32_t worker);
   /// What Scheduler::remove_worker gave back.
   void worker_lost(std::span<const std::uint32_t> deliveries);
   /// The same for a worker that did not say goodbye: it may have died of one of them, so each
-  /// remembers the loss. Of a suspect that it had alone it did die: that is a failed attempt
-  /// (FailureKind::worker_lost).
+  /// remembers the loss. If it had started a suspect, it died of that: a failed attempt
+  /// (FailureKind::worker_lost) of this one, and nothing to do with the others.
   void worker_died(std::span<const std::uint32_t> deliveries, const std::string& worker,
                    TimePoint now);
 
@@ -125,7 +127,7 @@ class Tracker {
     std::uint64_t failed = 0;  ///< Attempts that failed, timeouts included.
     std::uint64_t retried = 0;
     std::uint64_t timed_out = 0;
-    std::uint64_t killed_workers = 0;  ///< Workers that died of one delivery that they had alone.
+    std::uint64_t killed_workers = 0;  ///< Workers that died while they ran one delivery alone.
     std::uint64_t returned = 0;
     std::uint64_t outputs = 0;
     std::uint64_t outputs_dropped = 0;  ///< Of a terminal task, or by a name that no edge has.

@@ -106,7 +106,7 @@ void read_entry(Reader& reader, IdReader& ids, Results& results) {
   Results::Item item;
   const std::uint64_t first = ids.take();
   item.status = static_cast<Results::Status>(
-      reader.integer(static_cast<std::uint64_t>(Results::Status::returned)));
+      reader.integer(static_cast<std::uint64_t>(Results::Status::started)));
   std::uint64_t length = 1;
   item.first_output = static_cast<std::uint32_t>(results.outputs.size());
   if (fields > 2) length = reader.integer(kMaxFrameItems);
@@ -140,7 +140,7 @@ void encode(const Deliveries& deliveries, std::string& frame) {
   writer.array(deliveries.items.size());
   for (const Deliveries::Item& item : deliveries.items) {
     assert(item.first_part + item.part_count <= deliveries.parts.size());
-    writer.array(4);
+    writer.array(item.alone ? 5 : 4);
     ids.put(item.id.packed());
     writer.integer(static_cast<std::uint64_t>(item.task));
     writer.integer(item.attempt);
@@ -148,6 +148,7 @@ void encode(const Deliveries& deliveries, std::string& frame) {
     for (std::uint32_t i = 0; i < item.part_count; ++i) {
       put(deliveries.parts[item.first_part + i], writer);
     }
+    if (item.alone) writer.boolean(true);
   }
 }
 
@@ -172,7 +173,8 @@ Result<void> decode(std::string_view body, Deliveries& deliveries) {
     for (std::size_t k = 0; k < parts && reader.ok(); ++k) {
       read(reader, deliveries.parts.emplace_back());
     }
-    reader.skip(item_fields - 4);
+    if (item_fields > 4) item.alone = reader.boolean();
+    if (item_fields > 5) reader.skip(item_fields - 5);
   }
   reader.skip(fields - 1);
   return reader.finish();

@@ -246,6 +246,9 @@ struct Deliveries {
     /// Where its parts stand in `parts`: one, or with gather = "all" any number.
     std::uint32_t first_part = 0;
     std::uint32_t part_count = 1;
+    /// Workers have died that had it: to be run with nothing beside it, after the worker has said
+    /// that it starts (Results::Status::started) and that has been confirmed.
+    bool alone = false;
   };
   std::vector<Item> items;
   std::vector<Part> parts;
@@ -258,6 +261,7 @@ struct Results {
     retry = 1,     ///< Failed; another attempt may help.
     fail = 2,      ///< Failed for good.
     returned = 3,  ///< Never started (draining): not an attempt.
+    started = 4,   ///< No end: one given out as `alone` is about to be run.
   };
   struct Output {
     /// The output's name, empty for the plain edges.

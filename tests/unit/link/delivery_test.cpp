@@ -160,7 +160,7 @@ TEST_CASE("A confirmation of what was never sent is ignored") {
   CHECK(session.unacked_frames() == 1);
   session.receive_heartbeat({1, 1, false}, now);
   CHECK(session.unacked_frames() == 0);
-  CHECK(session.unacked_bytes() == 0);
+  CHECK(session.backlog().bytes == 0);
 }
 
 TEST_CASE("Under any loss, doubling and reconnects everything arrives once and in order") {

@@ -274,36 +274,80 @@ TEST_CASE("a coordinator whose workers do not finish ends after its drain timeou
   CHECK(source.acked.empty());
 }
 
-TEST_CASE("malformed and misplaced bodies are dropped, counted, and change nothing") {
+TEST_CASE("a body that cannot be read, or is not for it, ends the session that it came in") {
   World world(kOneTask);
   Peer& source = world.add_source("source");
   Peer& worker = world.add_worker("worker");
   world.send(source, {"m"});
-  for (const auto kind :
-       {wire::BodyKind::attach, wire::BodyKind::window, wire::BodyKind::messages,
-        wire::BodyKind::results, wire::BodyKind::deliveries, wire::BodyKind::directory}) {
-    source.send_garbage(kind, world.now);
-    worker.send_garbage(kind, world.now);
-  }
+  REQUIRE(worker.deliveries.size() == 1);
+  const auto kind =
+      GENERATE(wire::BodyKind::attach, wire::BodyKind::window, wire::BodyKind::messages,
+               wire::BodyKind::results, wire::BodyKind::deliveries, wire::BodyKind::directory);
+  worker.send_garbage(kind, world.now);
   world.run();
+  CHECK(worker.ups == 1);
+  world.pass(200ms);
+  CHECK(worker.ups == 2);
+  // With the session its work went back: to whoever comes next.
+  Peer& other = world.add_worker("other");
+  REQUIRE(other.deliveries.size() == 1);
+  source.send_garbage(kind, world.now);
+  world.pass(200ms);
+  CHECK(source.ups == 2);
+  world.finish_all(other);
+  CHECK(source.acked.empty());  // Its tree went with the source's session.
+  CHECK(world.machine->delivery_count() == 0);
+  CHECK(world.number("tempest_malformed_bodies_total") == 2);
+}
+
+TEST_CASE("messages from a worker, and results from a source, count for nothing") {
+  World world(kOneTask);
+  Peer& source = world.add_source("source");
+  Peer& other_source = world.add_source("other source");
+  Peer& worker = world.add_worker("worker");
+  Peer& other_worker = world.add_worker("other worker");
+  world.send(source, {"m"});
+  Peer& holder = worker.deliveries.empty() ? other_worker : worker;
+  Peer& stranger = worker.deliveries.empty() ? worker : other_worker;
   wire::Messages stray;
   stray.items.push_back({MessageId{9, 9}, {}, "from a worker"});
-  worker.send(stray, world.now);
+  stranger.send(stray, world.now);
   wire::Results forged;
-  forged.items.push_back({worker.deliveries[0].id, wire::Results::Status::done, {}, 0, 0, 0});
-  source.send(forged, world.now);
+  forged.items.push_back({holder.deliveries[0].id, wire::Results::Status::done, {}, 0, 0, 0});
+  other_source.send(forged, world.now);
   world.run();
   CHECK(source.acked.empty());
-  CHECK(worker.deliveries.size() == 1);
-  wire::StatsReport report;
-  world.machine->report(world.now, report);
-  const auto malformed = std::find_if(
-      report.numbers.begin(), report.numbers.end(),
-      [](const auto& number) { return number.name == "tempest_malformed_bodies_total"; });
-  REQUIRE(malformed != report.numbers.end());
-  CHECK(malformed->value == 14);
-  world.finish_all(worker);
+  CHECK(holder.deliveries.size() == 1);
+  CHECK(world.number("tempest_malformed_bodies_total") == 2);
+  world.finish_all(holder);
   CHECK(source.acked.size() == 1);
+}
+
+TEST_CASE("a worker that dies of what it has started uses up an attempt of just that") {
+  World world(kOneTask);
+  Peer& source = world.add_source("source");
+  for (std::uint64_t life = 1; life <= 2; ++life) {
+    Peer& worker = world.add_worker("worker", 1000, {}, life);
+    if (life == 1) world.send(source, {"poison", "m"});
+    REQUIRE(worker.deliveries.size() == 2);
+    CHECK_FALSE(worker.deliveries[0].alone);
+    worker.silent = true;
+    world.pass(4s);
+  }
+  Peer& third = world.add_worker("worker", 1000, {}, 3);
+  REQUIRE(third.deliveries.size() == 2);
+  REQUIRE(third.deliveries[0].alone);
+  world.answer(third, third.deliveries[0].id, wire::Results::Status::started);
+  // Confirmed at once, and not only with what goes out next: the worker waits for it.
+  CHECK(third.all_confirmed());
+  third.silent = true;
+  world.pass(4s);
+  Peer& fourth = world.add_worker("worker", 1000, {}, 4);
+  REQUIRE(fourth.deliveries.size() == 2);
+  CHECK(fourth.deliveries[0].payloads[0] == "m");
+  CHECK(fourth.deliveries[0].attempt == 1);
+  CHECK(fourth.deliveries[1].payloads[0] == "poison");
+  CHECK(fourth.deliveries[1].attempt == 2);
 }
 
 TEST_CASE("a worker of another topology version gets no work") {

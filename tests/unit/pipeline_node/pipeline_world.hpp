@@ -62,6 +62,7 @@ class Peer {
   }
   void leave(TimePoint now) { client_.close("test", now, output); }
   bool is_up() const { return client_.is_up(); }
+  bool all_confirmed() const { return client_.all_confirmed(); }
 
   // --- What a source has heard ---
   std::vector<MessageId> acked;
@@ -84,6 +85,7 @@ class Peer {
     TaskId task;
     std::uint32_t attempt;
     std::vector<std::string> payloads;
+    bool alone;
   };
   std::deque<Delivery> deliveries;
   std::size_t delivery_frames = 0;
@@ -124,7 +126,7 @@ class Peer {
       if (!wire::decode(event.body, given)) return;
       ++delivery_frames;
       for (const auto& item : given.items) {
-        Delivery delivery{item.id, item.task, item.attempt, {}};
+        Delivery delivery{item.id, item.task, item.attempt, {}, item.alone};
         for (std::uint32_t i = 0; i < item.part_count; ++i) {
           delivery.payloads.emplace_back(given.parts[item.first_part + i].payload);
         }
@@ -236,6 +238,15 @@ class World {
     results.items.push_back({id, status, reason, 0, 0, 0});
     worker.send(results, now);
     run();
+  }
+
+  double number(const std::string& name) const {
+    wire::StatsReport report;
+    machine->report(now, report);
+    for (const auto& number : report.numbers) {
+      if (number.name == name) return number.value;
+    }
+    return -1;
   }
 
   Topology topology;

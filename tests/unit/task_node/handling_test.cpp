@@ -248,16 +248,25 @@ TEST_CASE("only the lost coordinator's deliveries are dropped") {
   CHECK(second.results.size() == 10);
 }
 
-TEST_CASE("malformed and unknown bodies are counted and dropped, and the link goes on") {
+TEST_CASE("a body that cannot be read ends its session, and the worker attaches again") {
   World world;
   FakeCoordinator& coordinator = world.serve();
   std::string broken;
   wire::begin_data(wire::BodyKind::deliveries, broken);
   broken += "\xc1 this is no msgpack";
-  coordinator.send_raw(wire::BodyKind::deliveries, broken, world.now);
-  coordinator.send(wire::Window{1, 1}, world.now);
+  SECTION("what is no msgpack") {
+    coordinator.send_raw(wire::BodyKind::deliveries, broken, world.now);
+  }
+  SECTION("what is not for a worker") {
+    coordinator.send(wire::Window{1, 1}, world.now);
+  }
   world.settle();
-  CHECK(world.number("tempest_malformed_bodies_total") == 2);
+  CHECK(world.number("tempest_malformed_bodies_total") == 1);
+  CHECK(coordinator.lost == std::vector<std::string>{"reset"});
+  CHECK_FALSE(coordinator.worker);
+  // Not at once: whatever made it malformed may do so again.
+  world.advance(seconds(2));
+  REQUIRE(coordinator.worker);
   coordinator.deliver(messages(2), world.now);
   world.finish_all();
   CHECK(coordinator.results.size() == 2);

@@ -119,6 +119,7 @@ struct Sent {
   std::uint16_t task = 0;
   std::string payload;
   std::string key;
+  bool alone = false;
 };
 
 struct Answer {
@@ -144,7 +145,8 @@ class FakeCoordinator : public Accepter {
     for (const Sent& message : messages) {
       const auto first = static_cast<std::uint32_t>(deliveries.parts.size());
       deliveries.parts.push_back({kNoEdge, message.key, message.payload});
-      deliveries.items.push_back({DeliveryId{message.slot, 1}, TaskId{message.task}, 1, first, 1});
+      deliveries.items.push_back(
+          {DeliveryId{message.slot, 1}, TaskId{message.task}, 1, first, 1, message.alone});
     }
     send(deliveries, now);
   }
@@ -209,6 +211,7 @@ class World {
   std::vector<BuildRequest> builds;
   std::set<link::ChannelId> open_channels;
   std::vector<std::string> errors;
+  std::vector<std::string> warnings;
   bool finished = false;
   int exit_code = -1;
 
@@ -352,6 +355,7 @@ class World {
     for (const auto channel : std::exchange(effects.closes, {})) open_channels.erase(channel);
     for (const auto& notice : std::exchange(effects.notices, {})) {
       if (notice.level == link::Notice::Level::error) errors.push_back(notice.text);
+      if (notice.level == link::Notice::Level::warning) warnings.push_back(notice.text);
     }
     if (effects.finished) {
       finished = true;
@@ -366,7 +370,7 @@ inline std::vector<Sent> messages(std::uint32_t count, std::uint16_t task = 0,
                                   std::uint32_t first_slot = 0) {
   std::vector<Sent> sent;
   for (std::uint32_t i = 0; i < count; ++i) {
-    sent.push_back({first_slot + i, task, "payload " + std::to_string(first_slot + i), {}});
+    sent.push_back({first_slot + i, task, "payload " + std::to_string(first_slot + i), {}, false});
   }
   return sent;
 }

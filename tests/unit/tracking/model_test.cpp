@@ -60,7 +60,7 @@ class Trial {
   // --- Steps ---
 
   void step() {
-    switch (random_.below(20)) {
+    switch (random_.below(21)) {
       case 0:
         return join();
       case 1:
@@ -85,6 +85,8 @@ class Trial {
       case 12:
       case 13:
         return dispatch();
+      case 14:
+        return start();
       default:
         return answer();
     }
@@ -161,6 +163,21 @@ class Trial {
     tracker_.turn(now_);
     model_.time_passes(now_);
     MUST(tracker_.next_turn() > now_);
+  }
+
+  // As a worker that runs a suspect alone, though here it may be any delivery.
+  void start() {
+    if (given_.empty()) return;
+    Given& given = given_[random_.below(given_.size())];
+    const bool runs_one = model_.count([&](const ModelDelivery& delivery) {
+      return delivery.worker == given.worker && delivery.started &&
+             delivery.place == ModelDelivery::Place::out;
+    }) > 0;
+    if (runs_one) return;
+    given.has_begun = true;
+    const bool is_current = model_.deliveries.contains(given.number);
+    MUST(tracker_.start(given.id, given.worker) == is_current);
+    if (is_current) model_.start(given.number);
   }
 
   void answer() {
@@ -266,13 +283,10 @@ class Trial {
       given_.push_back(
           {table_.id_of(assignment.delivery), assignment.worker, check_assignment(assignment)});
     }
-    check_suspects();
-    check_suspects_fed(blocked);
     for (const auto& [number, delivery] : model_.deliveries) {
       if (delivery.place != ModelDelivery::Place::waiting || !fed.contains(delivery.task)) continue;
       for (const auto& [worker_number, worker] : workers_) {
-        MUST(blocked[worker_number] || !serves(worker, delivery.task) || !has_room(worker_number) ||
-             has_suspect(worker_number));
+        MUST(blocked[worker_number] || !serves(worker, delivery.task) || !has_room(worker_number));
       }
     }
   }
@@ -281,39 +295,6 @@ class Trial {
     return model_.count([](const ModelDelivery& delivery) {
       return delivery.place == ModelDelivery::Place::waiting && delivery.is_suspect();
     });
-  }
-
-  bool has_suspect(std::uint32_t worker) const {
-    return model_.count([worker](const ModelDelivery& delivery) {
-      return delivery.place == ModelDelivery::Place::out && delivery.worker == worker &&
-             delivery.is_suspect();
-    }) > 0;
-  }
-
-  // A suspect is alone at its worker, but for orphans.
-  void check_suspects() const {
-    for (const auto& [number, delivery] : model_.deliveries) {
-      if (delivery.place != ModelDelivery::Place::out || !delivery.is_suspect()) continue;
-      const std::uint32_t worker = delivery.worker;
-      MUST(model_.count([&](const ModelDelivery& other) {
-        return other.place == ModelDelivery::Place::out && other.worker == worker;
-      }) == 1);
-    }
-  }
-
-  // No suspect waits that a worker could take which has nothing else.
-  void check_suspects_fed(const std::vector<bool>& blocked) const {
-    for (const auto& [number, suspect] : model_.deliveries) {
-      if (suspect.place != ModelDelivery::Place::waiting || !suspect.is_suspect() ||
-          graph_.node(suspect.task).grouping == dag::Grouping::key) {
-        continue;
-      }
-      for (const auto& [worker_number, worker] : workers_) {
-        const auto has = model_.at_worker(worker_number);
-        MUST(blocked[worker_number] || !serves(worker, suspect.task) || !has.empty() ||
-             worker.window.messages == 0);
-      }
-    }
   }
 
   bool over_limits() const {
@@ -327,11 +308,9 @@ class Trial {
     return count > limits_.messages || bytes > limits_.bytes;
   }
 
-  // Of those that any worker may take: all, or if too much waits those below which nothing does;
-  // none while workers may be kept for suspects.
+  // Of those that any worker may take: all, or if too much waits those below which nothing does.
   std::set<TaskId> tasks_that_must_be_fed() const {
     std::set<TaskId> tasks;
-    if (count_suspects() > 0) return tasks;
     for (const auto& [number, delivery] : model_.deliveries) {
       if (delivery.place != ModelDelivery::Place::waiting) continue;
       if (graph_.node(delivery.task).grouping == dag::Grouping::shuffle) {

@@ -31,7 +31,8 @@ struct ModelDelivery {
   TimePoint since{};                ///< Out: since when. Delayed: until when.
   /// When it came to wait or was delayed, as a number; kept when it is given back.
   std::uint64_t rank = 0;
-  int losses = 0;  ///< Workers that died with it.
+  int losses = 0;        ///< Workers that died with it.
+  bool started = false;  ///< Out: its worker runs it, and nothing else.
 
   bool is_suspect() const { return losses >= 2; }
 
@@ -87,7 +88,10 @@ class ReferenceModel {
     delivery.place = Place::out;
     delivery.worker = worker;
     delivery.since = now;
+    delivery.started = false;
   }
+
+  void start(int number) { deliveries.at(number).started = true; }
 
   void done(int number, const std::vector<ModelOutput>& outputs) {
     const ModelDelivery delivery = deliveries.at(number);
@@ -136,20 +140,17 @@ class ReferenceModel {
     }
   }
 
-  /// A worker does not say goodbye: each remembers it, but a suspect that was alone is to blame.
+  /// A worker does not say goodbye: what it had started is to blame; if nothing, each remembers it.
   void worker_dies(std::uint32_t worker, TimePoint now) {
-    const bool has_orphans = std::any_of(orphans.begin(), orphans.end(), [&](const auto& entry) {
-      return entry.second.worker == worker;
-    });
     std::vector<int> out;
     for (const auto& [number, delivery] : deliveries) {
       if (delivery.place == Place::out && delivery.worker == worker) out.push_back(number);
     }
-    if (out.size() == 1 && !has_orphans && deliveries.at(out[0]).is_suspect()) {
-      return fail(out[0], false, Duration::zero(), now);
-    }
-    for (const int number : out) ++deliveries.at(number).losses;
+    const auto started = std::find_if(out.begin(), out.end(),
+                                      [this](int number) { return deliveries.at(number).started; });
     lose_worker(worker);
+    if (started != out.end()) return fail(*started, false, Duration::zero(), now);
+    for (const int number : out) ++deliveries.at(number).losses;
   }
 
   void lose_owner(PeerId owner) {

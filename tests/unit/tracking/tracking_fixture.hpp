@@ -245,6 +245,9 @@ class Pipeline {
     REQUIRE(done(given));
   }
 
+  /// The worker was told to run it alone.
+  bool is_alone(const Given& given) { return is_suspect(*table.find(given.id)); }
+
   bool give_back(const Given& given) { return tracker.give_back(given.id, given.worker); }
 
   void advance(Duration time) {

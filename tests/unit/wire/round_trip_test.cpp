@@ -177,6 +177,7 @@ TEST_CASE("Deliveries and Results come out as they went in") {
     CHECK(deliveries.items[i].attempt == sent.items[i].attempt);
     CHECK(deliveries.items[i].first_part == sent.items[i].first_part);
     CHECK(deliveries.items[i].part_count == sent.items[i].part_count);
+    CHECK(deliveries.items[i].alone == sent.items[i].alone);
   }
   REQUIRE(deliveries.parts.size() == sent.parts.size());
   for (std::size_t i = 0; i < sent.parts.size(); ++i) {

@@ -86,7 +86,7 @@ inline Outcomes sample_outcomes() {
 inline Deliveries sample_deliveries() {
   Deliveries deliveries;
   deliveries.items = {{DeliveryId{0, 1}, TaskId{0}, 1, 0, 1},
-                      {DeliveryId{1, 1}, TaskId{2}, 3, 1, 3}};
+                      {DeliveryId{1, 1}, TaskId{2}, 3, 1, 3, true}};
   deliveries.parts = {
       {kNoEdge, {}, "hello"}, {EdgeId{1}, {}, "a"}, {EdgeId{2}, "k", "b"}, {kNoEdge, "k", "c"}};
   return deliveries;
