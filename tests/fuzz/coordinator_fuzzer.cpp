@@ -23,7 +23,9 @@
 /// most, and the coordinator holds no more than what is unresolved.
 using namespace tempest;
 using namespace tempest::link;
+using fuzz::frame_of;
 using fuzz::kSeedStep;
+using fuzz::number_from;
 using fuzz::require;
 
 namespace {
@@ -71,19 +73,6 @@ constexpr std::size_t kPeers = 4;
 constexpr std::array<Role, kPeers> kRoles = {Role::source, Role::task, Role::source, Role::task};
 constexpr std::array<const char*, kPeers> kNames = {"s0", "w0", "s1", "w1"};
 
-template <typename Body>
-std::string frame_of(const Body& body) {
-  std::string frame;
-  wire::begin_data(wire::kKindOf<Body>, frame);
-  wire::encode(body, frame);
-  return frame;
-}
-
-std::uint64_t number_from(fuzz::Input& input) {
-  const std::uint64_t byte = input.byte();
-  return byte < 200 ? byte : UINT64_MAX - (byte - 200);
-}
-
 class World {
  public:
   World() {
@@ -94,10 +83,10 @@ class World {
         Identity{Role::pipeline, "pipeline", Incarnation{7, 7}, "t"}, std::move(settings),
         topology(), 1);
     machine_->start(now_, effects_);
-    for (std::size_t i = 0; i < kPeers; ++i) begin_life(i);
-    pass(std::chrono::milliseconds(0));
+    exchange();
     say_directory(1, {"w0", "w1"}, 1);
     exchange();
+    fuzz::forget_coverage();
   }
 
   void step(fuzz::Input& input) {
@@ -112,6 +101,7 @@ class World {
         break;
       case 2:
       case 3:
+        meet(i & 2U);
         send_messages(i & 2U, input);
         break;
       case 4:
@@ -120,15 +110,19 @@ class World {
         send_results(i | 1U, input);
         break;
       case 7:
+        meet(i);
         say(i, wire::Window{number_from(input), number_from(input)});
         break;
       case 8:
+        meet(i);
         attach(i, input);
         break;
       case 9:
+        meet(i);
         say_anything(i, input);
         break;
       case 10:
+        meet(i);
         peers_[i].client->close("test", now_, output_);
         take_from(i);
         break;
@@ -161,7 +155,7 @@ class World {
 
  private:
   struct Peer {
-    std::unique_ptr<Client> client;
+    std::unique_ptr<Client> client;  ///< Null before the input first mentions it.
     // A source's.
     std::set<MessageId> unresolved;
     std::uint32_t next_message = 0;
@@ -170,6 +164,16 @@ class World {
     std::vector<DeliveryId> deliveries;
     std::set<DeliveryId> given;
   };
+
+  /// The first time that the input mentions it: it comes up, as a worker of all tasks if it is one.
+  void meet(std::size_t i) {
+    if (peers_[i].client) return;
+    begin_life(i);
+    peers_[i].client->turn(now_, output_);
+    take_from(i);
+    exchange();
+    if (kRoles[i] == Role::task) attach(i);
+  }
 
   void begin_life(std::size_t i) {
     ++lives_;
@@ -184,6 +188,15 @@ class World {
   void say(std::size_t i, const Body& body) {
     peers_[i].client->send(wire::kKindOf<Body>, frame_of(body), now_, output_);
     take_from(i);
+  }
+
+  void attach(std::size_t i) {
+    wire::Attach attach;
+    attach.topology_version = topology().version;
+    attach.tasks = {TaskId{0}, TaskId{1}, TaskId{2}, TaskId{3}};
+    attach.window_messages = 64;
+    attach.window_bytes = 65'536;
+    say(i, attach);
   }
 
   void attach(std::size_t i, fuzz::Input& input) {
@@ -211,13 +224,14 @@ class World {
   }
 
   void send_results(std::size_t i, fuzz::Input& input) {
+    meet(i);
     Peer& peer = peers_[i];
     wire::Results results;
     for (std::size_t n = 1 + input.choice(4); n > 0 && !peer.deliveries.empty(); --n) {
       const std::size_t place = input.choice(peer.deliveries.size());
       wire::Results::Item item;
       item.id = peer.deliveries[place];
-      item.status = static_cast<wire::Results::Status>(input.choice(4));
+      item.status = static_cast<wire::Results::Status>(input.choice(5));
       item.retry_after_ms = item.status == wire::Results::Status::retry ? number_from(input) : 0;
       item.first_output = static_cast<std::uint32_t>(results.outputs.size());
       if (item.status == wire::Results::Status::done) {
@@ -265,6 +279,7 @@ class World {
   void pass(Duration duration) {
     now_ += duration;
     for (std::size_t i = 0; i < kPeers; ++i) {
+      if (!peers_[i].client) continue;
       peers_[i].client->turn(now_, output_);
       take_from(i);
     }
@@ -293,8 +308,11 @@ class World {
   void exchange() {
     for (int round = 0; round < 3; ++round) {
       machine_->turn(now_, effects_);
-      auto sends = std::exchange(effects_.sends, {});
-      effects_ = {};
+      const auto sends = std::exchange(effects_.sends, {});
+      effects_.opens.clear();
+      effects_.closes.clear();
+      effects_.notices.clear();
+      if (sends.empty() && broker_output_.frames.empty()) return;
       for (const Effects::Send& send : sends) deliver(send);
       for (const Outgoing& outgoing : std::exchange(broker_output_.frames, {})) {
         machine_->receive({kFirstBroker, {}, outgoing.frame}, now_, effects_);
@@ -314,7 +332,7 @@ class World {
       return;
     }
     for (std::size_t i = 0; i < kPeers; ++i) {
-      if (send.routing_id != kNames[i]) continue;
+      if (send.routing_id != kNames[i] || !peers_[i].client) continue;
       peers_[i].client->receive(send.frame.view(), now_, output_);
       for (const Event& event : output_.events) {
         if (event.kind == Event::Kind::body) hear(i, event);

@@ -5,7 +5,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <string_view>
+
+#include "tempest/wire/codec.hpp"
 
 /// What all fuzzers share: the fuzzer's bytes taken piece by piece, and how a broken invariant ends
 /// the run.
@@ -46,6 +49,25 @@ class Input {
 /// Between the seeds of two Clients, so that no two draw the same HELLOs, whose places (below it)
 /// are in the low halves of their incarnations.
 inline constexpr std::uint64_t kSeedStep = 8;
+
+/// A number as fuzzing likes them: small, or about as large as there are.
+inline std::uint64_t number_from(Input& input) {
+  const std::uint64_t byte = input.byte();
+  return byte < 200 ? byte : UINT64_MAX - (byte - 200);
+}
+
+/// The data frame of this body, for a link to number and send.
+template <typename Body>
+std::string frame_of(const Body& body) {
+  std::string frame;
+  wire::begin_data(wire::kKindOf<Body>, frame);
+  wire::encode(body, frame);
+  return frame;
+}
+
+/// To be called once the world of an execution is set up: what that takes is the same each time and
+/// no news, and looking through it would take libFuzzer longer than many an execution.
+void forget_coverage();
 
 /// Unlike assert(), in every build.
 inline void require(bool holds, const char* what) {

@@ -68,21 +68,27 @@ def write_registry(frames):
 
 
 def write_coordinator(frames):
-    attached = bytes([8, 1, 1, 100, 201, 5, 0, 1, 2, 3, 0, 8, 0, 1, 0, 0, 0])
+    # A worker attaches by itself when it is first mentioned; this is the second time.
+    attached = bytes([8, 1, 1, 100, 201, 4, 0, 1, 2, 3])
     sent = bytes([2, 0, 4, 0, 1, 2, 0])
     done = bytes([4, 1, 1, 0, 0, 2, 1, 0, 1])
-    write("coordinator", "done", attached + sent + done * 6)
-    write("coordinator", "retried", attached + sent + bytes([4, 1, 0, 0, 1, 10, 1, 0, 0, 200]) * 3)
-    write("coordinator", "failed", attached + sent + bytes([4, 1, 0, 0, 2, 1]) + done)
-    write("coordinator", "returned", attached + sent + bytes([4, 1, 0, 0, 3, 1]) + done)
-    write("coordinator", "timeout", attached + sent + bytes([1, 0, 0, 8]) * 3)
-    write("coordinator", "worker-lost", attached + sent + bytes([11, 1]) + attached + done)
-    write("coordinator", "source-lost", attached + sent + bytes([11, 0]) + sent + done)
-    write("coordinator", "slots", attached + sent + bytes([12, 0, 1, 2, 1, 12, 0, 3, 3, 3]) + done)
-    write("coordinator", "stops", attached + sent + bytes([13, 0, 0, 0]) + done)
+    retried = bytes([4, 1, 0, 0, 1, 10, 1, 0, 0, 200])
+    write("coordinator", "done", sent + done * 3)
+    write("coordinator", "gathered", sent[:2] + bytes([1, 0]) + done * 4)
+    write("coordinator", "retried", sent + retried * 2)
+    write("coordinator", "failed", sent + bytes([4, 1, 0, 0, 2, 1]) + done)
+    write("coordinator", "returned", sent + bytes([4, 1, 0, 0, 3, 1]) + done)
+    write("coordinator", "suspected", sent + bytes([11, 1, 11, 3, 8, 1, 0, 9, 9, 1, 0]) +
+          bytes([4, 1, 0, 0, 4, 1]) + done)
+    write("coordinator", "attached-again", sent + done + attached + done)
+    write("coordinator", "timeout", sent + bytes([1, 0, 0, 8]) * 3)
+    write("coordinator", "worker-lost", sent + done + bytes([11, 1]) + attached + done)
+    write("coordinator", "source-lost", sent + done + bytes([11, 0]) + sent + done)
+    write("coordinator", "slots", sent + bytes([12, 0, 1, 2, 1, 12, 0, 3, 3, 3]) + done)
+    write("coordinator", "stops", sent + bytes([13, 0, 0, 0]) + done)
     for kind, name in enumerate(["attach", "window", "messages", "results", "outcomes"]):
         peer = 0 if name == "messages" else 1
-        write("coordinator", name, attached + bytes([9, peer, kind]) + piece(frames[name]))
+        write("coordinator", name, bytes([9, peer, kind]) + piece(frames[name]))
 
 
 def write_topologies():

@@ -19,7 +19,9 @@
 /// own topology and sorted, and the number of the worker list never goes back.
 using namespace tempest;
 using namespace tempest::link;
+using fuzz::frame_of;
 using fuzz::kSeedStep;
+using fuzz::number_from;
 using fuzz::require;
 
 namespace {
@@ -31,19 +33,6 @@ constexpr std::array<const char*, 3> kTopologies = {"t", "u", ""};
 constexpr const char* kStranger = "stranger#";
 const ChannelId kSecondBroker{static_cast<std::uint32_t>(kFirstBroker) + 1};
 
-template <typename Body>
-std::string frame_of(const Body& body) {
-  std::string frame;
-  wire::begin_data(wire::kKindOf<Body>, frame);
-  wire::encode(body, frame);
-  return frame;
-}
-
-/// A number as fuzzing likes them: small, or about as large as there are.
-std::uint64_t number_from(fuzz::Input& input) {
-  const std::uint64_t byte = input.byte();
-  return byte < 200 ? byte : UINT64_MAX - (byte - 200);
-}
 Incarnation incarnation_from(fuzz::Input& input) {
   return {0, input.choice(4)};
 }
@@ -52,13 +41,14 @@ class World {
  public:
   World() {
     begin_broker();
-    for (std::size_t i = 0; i < kMembers; ++i) begin_member(i);
-    begin_stranger(Role::task, "x", "t");
+    begin_member(0);
+    fuzz::forget_coverage();
   }
 
   void step(fuzz::Input& input) {
     const std::size_t action = input.choice(14);
     const std::size_t i = input.choice(kMembers);
+    if (!members_[i]) begin_member(i);
     switch (action) {
       case 0:
         pass(std::chrono::milliseconds(input.byte()));
@@ -73,16 +63,20 @@ class World {
         members_[i]->settle_slots(number_from(input), now_, effects_);
         break;
       case 4:
+        meet_stranger();
         stranger_registers(input);
         break;
       case 5:
+        meet_stranger();
         stranger_says(wire::SlotSettlement{number_from(input)});
         break;
       case 6:
+        meet_stranger();
         stranger_says(wire::Query{number_from(input), input.choice(2) == 0 ? "nodes" : "",
                                   kTopologies[input.choice(kTopologies.size())]});
         break;
       case 7: {
+        meet_stranger();
         static constexpr std::array kKinds = {wire::BodyKind::registration, wire::BodyKind::query,
                                               wire::BodyKind::slot_settlement,
                                               wire::BodyKind::directory};
@@ -100,6 +94,7 @@ class World {
         break;
       }
       case 9:
+        meet_stranger();
         stranger_->close("test", now_, stranger_output_);
         break;
       case 10:
@@ -126,7 +121,16 @@ class World {
   }
 
  private:
-  std::string routing_id(std::size_t i) const { return std::string(1, static_cast<char>('0' + i)); }
+  static void empty(Effects& effects) {
+    effects.opens.clear();
+    effects.closes.clear();
+    effects.notices.clear();
+    effects.sends.clear();
+  }
+
+  static std::string routing_id(std::size_t i) {
+    return std::string(1, static_cast<char>('0' + i));
+  }
 
   void begin_broker() {
     broker_ = std::make_unique<broker::BrokerMachine>(
@@ -151,6 +155,13 @@ class World {
     if (kRoles[i] == Role::task) registration.tasks = {"a"};
     members_[i]->set_registration(registration, now_, effects_);
     exchange(i);
+  }
+
+  /// The first time that the input mentions it.
+  void meet_stranger() {
+    if (stranger_) return;
+    begin_stranger(Role::task, "x", "t");
+    exchange(0);
   }
 
   void begin_stranger(Role role, const char* name, const char* topology) {
@@ -218,12 +229,12 @@ class World {
   void pass(Duration duration) {
     now_ += duration;
     for (std::size_t i = 0; i < kMembers; ++i) {
+      if (!members_[i]) continue;
       members_[i]->turn(now_, effects_);
       second_[i]->turn(now_, second_output_);
       exchange(i);
     }
-    stranger_->turn(now_, stranger_output_);
-    broker_->turn(now_, broker_effects_);
+    if (stranger_) stranger_->turn(now_, stranger_output_);
     exchange(0);
   }
 
@@ -235,6 +246,10 @@ class World {
       take_from_stranger();
       broker_->turn(now_, broker_effects_);
       take_from_broker();
+      if (effects_.sends.empty() && second_output_.frames.empty() &&
+          stranger_output_.frames.empty()) {
+        break;
+      }
     }
     check(i);
   }
@@ -256,7 +271,7 @@ class World {
         second_output_.events.clear();
       }
     }
-    effects_ = {};
+    empty(effects_);
   }
 
   void take_from_second(std::size_t i) {
@@ -280,16 +295,16 @@ class World {
     for (const Effects::Send& send : std::exchange(broker_effects_.sends, {})) {
       check_frame_of_broker(send.frame.view());
       if (send.routing_id == kStranger) {
-        stranger_->receive(send.frame.view(), now_, stranger_output_);
+        if (stranger_) stranger_->receive(send.frame.view(), now_, stranger_output_);
         continue;
       }
       for (std::size_t i = 0; i < kMembers; ++i) {
-        if (send.routing_id != routing_id(i)) continue;
+        if (send.routing_id != routing_id(i) || !members_[i]) continue;
         members_[i]->receive(kFirstBroker, send.frame.view(), now_, effects_);
         take_from_member(i);
       }
     }
-    broker_effects_ = {};
+    empty(broker_effects_);
   }
 
   static void check_frame_of_broker(std::string_view frame) {
@@ -325,13 +340,14 @@ class World {
   TimePoint now_{std::chrono::hours(1)};
   std::uint64_t lives_ = 0;
   std::unique_ptr<broker::BrokerMachine> broker_;
+  /// Null before the input first mentions it.
   std::array<std::unique_ptr<registry::Member>, kMembers> members_;
   /// The second broker's end of each member's link.
   std::array<std::unique_ptr<Server>, kMembers> second_;
   std::array<std::optional<PeerId>, kMembers> second_peer_;
   std::array<std::uint64_t, kMembers> revision_{};
-  std::unique_ptr<Client> stranger_;
-  Effects effects_;  ///< The members'.
+  std::unique_ptr<Client> stranger_;  ///< Null before the input first mentions it.
+  Effects effects_;                   ///< The members'.
   Effects broker_effects_;
   Output second_output_;
   Output stranger_output_;
