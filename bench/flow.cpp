@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "bench/nodes.hpp"
+#include "bench/stream.hpp"
 #include "tempest/runtime/clock.hpp"
 
 namespace tempest::bench {
@@ -47,6 +48,11 @@ class Run {
   explicit Run(const Settings& settings) : settings_(settings) {}
 
   Result<Measured> measure() {
+    if (settings_.workload == "redis") {
+      auto filled =
+          fill_stream(settings_.redis, kTopologyName, settings_.count, settings_.size_bytes);
+      if (!filled) return filled.error();
+    }
     auto started = Nodes::start(settings_);
     if (!started) return started.error();
     nodes_ = std::move(*started);
@@ -123,6 +129,10 @@ class Run {
     if (settings_.count > 0 && record.acked != settings_.count) {
       return Error{ErrorCode::fail,
                    "acked " + said(record.acked) + " messages of " + said(settings_.count)};
+    }
+    if (settings_.workload == "redis") {
+      auto acked = check_stream(settings_.redis, kTopologyName, settings_.count);
+      if (!acked) return acked;
     }
     const auto tasks = tasks_of(settings_);
     for (std::size_t i = 0; i < tasks.size(); ++i) {

@@ -35,6 +35,7 @@ const std::vector<Workload>& workloads() {
       {"chain", "--depth tasks in a row, the last of which drops: what a hop costs"},
       {"fan", "one task that makes --fan-out messages of each, one that drops them"},
       {"wordcount", "sentences into words, words counted, grouped by key"},
+      {"redis", "a Redis stream in, one task that drops, acks at the stream"},
       {"latency",
        "two tasks in workers of their own, at --rate: from when a message was due to "
        "its ack"},

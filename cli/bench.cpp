@@ -1,11 +1,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <memory>
 
 #include "bench/ceiling.hpp"
 #include "bench/flow.hpp"
 #include "bench/nodes.hpp"
 #include "bench/report.hpp"
+#include "bench/stream.hpp"
 #include "bench/workload.hpp"
 #include "cli/commands.hpp"
 #include "cli/text_table.hpp"
@@ -20,6 +22,8 @@ namespace tempest::cli {
 namespace {
 
 constexpr std::uint64_t kLatencyRate = 10'000;
+// A stream is filled before it is read.
+constexpr std::uint64_t kStreamCount = 500'000;
 
 void list_workloads() {
   TextTable table({"WORKLOAD", "WHAT IT IS"});
@@ -81,6 +85,8 @@ bench::Settings read_settings(runtime::CommandLine& line) {
   settings.in_flight = static_cast<std::uint64_t>(line.integer("in-flight", 0, 10'000'000));
   settings.separate = line.has_flag("separate");
   settings.library = task_library();
+  settings.redis = line.text("redis");
+  if (settings.workload == "redis" && settings.count == 0) settings.count = kStreamCount;
   if (settings.workload == "latency") {
     if (!line.given("depth")) settings.depth = 2;
     if (settings.rate == 0) settings.rate = kLatencyRate;
@@ -137,6 +143,10 @@ int bench_command(int argc, const char* const* argv) {
   line.flag("fused", "latency: both tasks in one worker");
   line.option("rate", "N", "Messages per second; 0: as many as are taken", "0");
   line.option("in-flight", "N", "The most messages read and not acked; 0: the default", "0");
+  line.option(
+      "redis", "URI",
+      "redis: a server whose stream tempest-bench may be emptied; by default one is started");
+  line.flag("durable", "redis: the server that is started syncs its file once a second");
   line.option("repeats", "N", "How often", "5");
   line.flag("no-ceiling", "Without what the bare transport does");
   line.flag("json", "One JSON object on standard output");
@@ -147,9 +157,16 @@ int bench_command(int argc, const char* const* argv) {
     list_workloads();
     return runtime::kExitOk;
   }
-  const bench::Settings settings = read_settings(line);
+  bench::Settings settings = read_settings(line);
   const auto repeats = static_cast<std::size_t>(line.integer("repeats", 1, 1000));
   if (line.failed()) return runtime::kExitUsage;
+  std::unique_ptr<bench::RedisServer> redis;
+  if (settings.workload == "redis" && settings.redis.empty()) {
+    auto started = bench::RedisServer::start(line.has_flag("durable"));
+    if (!started) return fail(started.error());
+    redis = std::move(*started);
+    settings.redis = redis->uri();
+  }
   return run(settings, repeats, !line.has_flag("no-ceiling"), line.has_flag("json"));
 }
 
