@@ -7,7 +7,7 @@ include(CMakePackageConfigHelpers)
 # The other roles are programs, not libraries: only a worker's is of use in a program of one's own.
 get_property(installed_components GLOBAL PROPERTY TEMPEST_COMPONENTS)
 list(REMOVE_ITEM installed_components tempest_broker tempest_source_node tempest_pipeline_node
-     tempest_stats_node tempest_cli tempest_bench tempest_ceiling)
+     tempest_stats_node tempest_cli tempest_bench tempest_ceiling tempest_machines)
 foreach(component ${installed_components})
   string(REGEX REPLACE "^tempest_" "" export_name ${component})
   set_target_properties(${component} PROPERTIES EXPORT_NAME ${export_name})
