@@ -66,7 +66,7 @@ class Run {
  private:
   Result<void> flow() {
     std::this_thread::sleep_for(kSettle);
-    if (auto started = nodes_->start_source(); !started) return started;
+    if (auto started = nodes_->start_source("source", true); !started) return started;
     if (!wait_until(kStartPatience, [this] { return is_flowing(); })) {
       return Error{ErrorCode::unavailable, "no message was acked within 20 s"};
     }

@@ -102,40 +102,30 @@ Result<std::unique_ptr<Nodes>> Nodes::start(const Settings& settings) {
 
 Result<void> Nodes::add(const std::string& name, const std::string& program,
                         std::vector<std::string> arguments) {
-  std::vector<std::string> command = {program_folder() + "/" + program, "--log-level", "warning"};
+  std::vector<std::string> command = {program_folder() + "/" + program};
   if (!broker_.empty()) {
     command.insert(command.end(), {"--name", name});
     if (name != "broker") command.insert(command.end(), {"--broker", broker_});
   }
   command.insert(command.end(), arguments.begin(), arguments.end());
+  command.insert(command.end(), {"--log-level", "warning"});
   auto child = Child::start(name, std::move(command), {file("log"), broker_.empty()});
   if (!child) return child.error();
   children_.push_back(std::move(*child));
   return {};
 }
 
-Result<void> Nodes::start_source() {
+Result<void> Nodes::start_source(const std::string& name, bool ends) {
+  std::vector<std::string> arguments;
+  if (ends) arguments = {"--exit-when-drained", "--record", file("record")};
   if (!broker_.empty()) {
-    return add("source", "tempest-source",
-               {"--topology", kTopologyName, "--exit-when-drained", "--record", file("record")});
+    arguments.insert(arguments.end(), {"--topology", kTopologyName});
+    return add(name, "tempest-source", std::move(arguments));
   }
-  std::vector<std::string> command = {program_folder() + "/tempest",
-                                      "run",
-                                      file("Topology.toml"),
-                                      "--json",
-                                      "--exit-when-drained",
-                                      "--log-level",
-                                      "warning",
-                                      "--record",
-                                      file("record"),
-                                      "--workers",
-                                      std::to_string(settings_.workers),
-                                      "--threads",
-                                      std::to_string(settings_.threads)};
-  auto child = Child::start("tempest", std::move(command), {file("log"), true});
-  if (!child) return child.error();
-  children_.push_back(std::move(*child));
-  return {};
+  arguments.insert(arguments.begin(), {"run", file("Topology.toml"), "--json"});
+  arguments.insert(arguments.end(), {"--workers", std::to_string(settings_.workers), "--threads",
+                                     std::to_string(settings_.threads)});
+  return add(name, "tempest", std::move(arguments));
 }
 
 std::optional<source_node::FlowRecordFile> Nodes::record() const {

@@ -32,11 +32,14 @@ class Nodes {
   Nodes(const Nodes&) = delete;
   Nodes& operator=(const Nodes&) = delete;
 
-  Result<void> start_source();
+  /// Under this name, which is unlike any other's. It ends with its source, or stays.
+  Result<void> start_source(const std::string& name, bool ends);
   /// Nothing until the source is open.
   std::optional<source_node::FlowRecordFile> record() const;
 
   std::vector<Child>& children() { return children_; }
+  /// What the nodes report; not of Transport::process.
+  StatsWatch& watch() { return *watch_; }
   /// The node whose end is everybody's.
   Child& source() { return children_.back(); }
 

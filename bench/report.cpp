@@ -135,11 +135,23 @@ std::vector<Figure> figures_of(const Settings& settings, const Repeats& repeats)
   return figures;
 }
 
-void print_table(const Settings& settings, const Repeats& repeats, std::ostream& out) {
-  out << title_of(settings, repeats.runs.size()) << "\n";
+std::vector<Figure> figures_of(const std::vector<NamedValues>& repeats) {
+  std::vector<Figure> figures;
+  for (std::size_t i = 0; i < repeats.front().size(); ++i) {
+    Figure figure;
+    figure.name = repeats.front()[i].first;
+    for (const NamedValues& values : repeats) figure.values.push_back(values[i].second);
+    figure.spread = spread_of(figure.values);
+    figures.push_back(std::move(figure));
+  }
+  return figures;
+}
+
+void print_table(const Settings& settings, const std::vector<Figure>& figures, std::ostream& out) {
+  out << title_of(settings, figures.front().values.size()) << "\n";
   std::vector<std::vector<std::string>> rows = {
       {"", "median", "range", "ceiling", "its range", "ratio"}};
-  for (const Figure& figure : figures_of(settings, repeats)) {
+  for (const Figure& figure : figures) {
     std::vector<std::string> row = {
         figure.name, shown(figure.spread.median), range_of(figure.spread), "", "", ""};
     if (figure.ceiling) {
@@ -164,7 +176,7 @@ void print_table(const Settings& settings, const Repeats& repeats, std::ostream&
   }
 }
 
-void print_json(const Settings& settings, const Repeats& repeats, std::ostream& out) {
+void print_json(const Settings& settings, const std::vector<Figure>& figures, std::ostream& out) {
   const auto spread_json = [](const Spread& spread) {
     return nlohmann::ordered_json{
         {"median", spread.median}, {"lowest", spread.lowest}, {"highest", spread.highest}};
@@ -180,8 +192,8 @@ void print_json(const Settings& settings, const Repeats& repeats, std::ostream& 
   object["rate"] = settings.rate;
   object["in_flight_limit"] = settings.in_flight;
   object["separate"] = settings.separate;
-  object["repeats"] = repeats.runs.size();
-  for (const Figure& figure : figures_of(settings, repeats)) {
+  object["repeats"] = figures.front().values.size();
+  for (const Figure& figure : figures) {
     const std::size_t first = figure.name.find_first_not_of(' ');
     nlohmann::ordered_json entry = spread_json(figure.spread);
     entry["values"] = figure.values;
@@ -192,7 +204,6 @@ void print_json(const Settings& settings, const Repeats& repeats, std::ostream& 
     const std::string name = figure.name.substr(first);
     object["figures"][first == 0 ? name : "CPU us/message " + name] = std::move(entry);
   }
-  object["ceilings"] = repeats.ceilings;
   out << object.dump() << std::endl;
 }
 

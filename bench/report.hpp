@@ -6,6 +6,7 @@
 
 #include "bench/ceiling.hpp"
 #include "bench/flow.hpp"
+#include "bench/standing.hpp"
 #include "bench/workload.hpp"
 
 namespace tempest::bench {
@@ -33,9 +34,11 @@ struct Figure {
   double ratio = 0;
 };
 std::vector<Figure> figures_of(const Settings& settings, const Repeats& repeats);
+/// Of repeats that each gave the same names in the same order.
+std::vector<Figure> figures_of(const std::vector<NamedValues>& repeats);
 
-void print_table(const Settings& settings, const Repeats& repeats, std::ostream& out);
+void print_table(const Settings& settings, const std::vector<Figure>& figures, std::ostream& out);
 /// One object, on one line.
-void print_json(const Settings& settings, const Repeats& repeats, std::ostream& out);
+void print_json(const Settings& settings, const std::vector<Figure>& figures, std::ostream& out);
 
 }  // namespace tempest::bench

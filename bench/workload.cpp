@@ -12,7 +12,7 @@ constexpr std::uint64_t kWordsEach = 8;
 std::string source_text(const Settings& settings) {
   std::ostringstream text;
   text << "[source]\n";
-  if (settings.workload == "redis") {
+  if (settings.workload == "redis" || settings.workload == "idle") {
     text << "type = \"redis_stream\"\nuri = \"" << settings.redis << "\"\nkey = \"" << kStreamKey
          << "\"\nfield = \"" << kStreamField << "\"\n";
   } else {
@@ -39,6 +39,8 @@ const std::vector<Workload>& workloads() {
       {"latency",
        "two tasks in workers of their own, at --rate: from when a message was due to "
        "its ack"},
+      {"idle", "a Redis stream without entries: what nodes take while nothing moves"},
+      {"memory", "--in-flight messages that are not done: what they take in each node"},
   };
   return all;
 }
@@ -49,6 +51,7 @@ std::vector<BenchTask> tasks_of(const Settings& settings) {
     return {{"fan", "bench_tasks:Fan", "shuffle", 1},
             {"drop", "drop", "shuffle", settings.fan_out}};
   }
+  if (settings.workload == "memory") return {{"sleep", "sleep", "shuffle", 1}};
   if (settings.workload == "wordcount") {
     return {{"split", "bench_tasks:Split", "shuffle", 1},
             {"count", "bench_tasks:Count", "key", kWordsEach}};
@@ -77,8 +80,11 @@ std::string topology_text(const Settings& settings) {
     if (task.grouping != "shuffle") text << "grouping = \"" << task.grouping << "\"\n";
     if (task.name == "fan") text << "config = { outputs = " << settings.fan_out << " }\n";
     if (task.name == "split") text << "config = { words = " << kWordsEach << " }\n";
+    if (task.name == "sleep") text << "sleep = { time = \"1h\" }\n";
     before = task.name;
   }
+  // Nothing of it is to be given up.
+  if (settings.workload == "memory") text << "\n[failure]\ntimeout = \"0s\"\n";
   return text.str();
 }
 

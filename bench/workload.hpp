@@ -25,9 +25,10 @@ struct Settings {
   std::size_t threads = 1;  ///< Of each worker.
   std::uint64_t rate = 0;   ///< Messages per second; 0: as fast as they are taken.
   std::uint64_t in_flight = 0;
-  bool separate = false;  ///< Each task in a worker of its own.
-  std::string redis;      ///< Where the stream is, for the workload redis.
-  std::string library;    ///< The file of the tasks that are no built-ins.
+  std::size_t sources = 1;  ///< Of the workload memory.
+  bool separate = false;    ///< Each task in a worker of its own.
+  std::string redis;        ///< Where the stream is, for the workload redis.
+  std::string library;      ///< The file of the tasks that are no built-ins.
 };
 
 struct Workload {

@@ -7,6 +7,7 @@
 #include "bench/flow.hpp"
 #include "bench/nodes.hpp"
 #include "bench/report.hpp"
+#include "bench/standing.hpp"
 #include "bench/stream.hpp"
 #include "bench/workload.hpp"
 #include "cli/commands.hpp"
@@ -24,6 +25,7 @@ namespace {
 constexpr std::uint64_t kLatencyRate = 10'000;
 // A stream is filled before it is read.
 constexpr std::uint64_t kStreamCount = 500'000;
+constexpr std::uint64_t kManyInFlight = 1'000'000;
 
 void list_workloads() {
   TextTable table({"WORKLOAD", "WHAT IT IS"});
@@ -87,6 +89,12 @@ bench::Settings read_settings(runtime::CommandLine& line) {
   settings.library = task_library();
   settings.redis = line.text("redis");
   if (settings.workload == "redis" && settings.count == 0) settings.count = kStreamCount;
+  settings.sources = static_cast<std::size_t>(line.integer("sources", 1, 64));
+  if (settings.workload == "memory" && settings.in_flight == 0) settings.in_flight = kManyInFlight;
+  const bool is_standing = settings.workload == "memory" || settings.workload == "idle";
+  if (is_standing && settings.transport == bench::Transport::process) {
+    line.fail(settings.workload + " looks at the nodes one by one: --transport tcp or ipc");
+  }
   if (settings.workload == "latency") {
     if (!line.given("depth")) settings.depth = 2;
     if (settings.rate == 0) settings.rate = kLatencyRate;
@@ -101,25 +109,33 @@ int fail(const Error& error) {
 }
 
 /// A run, its ceiling, a run, its ceiling: what the machine does meanwhile falls on both.
-int run(const bench::Settings& settings, std::size_t repeats, bool with_ceiling, bool as_json) {
+Result<std::vector<bench::Figure>> measure_flow(const bench::Settings& settings,
+                                                std::size_t repeats, bool with_ceiling) {
   bench::Repeats all;
   for (std::size_t i = 0; i < repeats; ++i) {
     auto measured = bench::measure(settings);
-    if (!measured) return fail(measured.error());
+    if (!measured) return measured.error();
     if (with_ceiling && !bench::ceiling_of(settings).empty()) {
       auto ceiling =
           bench::measure_ceiling(settings, measured->messages_per_source_frame.value_or(0));
-      if (!ceiling) return fail(ceiling.error());
+      if (!ceiling) return ceiling.error();
       all.ceilings.push_back(std::move(*ceiling));
     }
     all.runs.push_back(std::move(*measured));
   }
-  if (as_json) {
-    bench::print_json(settings, all, std::cout);
-  } else {
-    bench::print_table(settings, all, std::cout);
+  return bench::figures_of(settings, all);
+}
+
+Result<std::vector<bench::Figure>> measure_standing(const bench::Settings& settings,
+                                                    std::size_t repeats) {
+  std::vector<bench::NamedValues> all;
+  for (std::size_t i = 0; i < repeats; ++i) {
+    auto measured = settings.workload == "idle" ? bench::measure_idle(settings)
+                                                : bench::measure_memory(settings);
+    if (!measured) return measured.error();
+    all.push_back(std::move(*measured));
   }
-  return runtime::kExitOk;
+  return bench::figures_of(all);
 }
 
 }  // namespace
@@ -146,6 +162,7 @@ int bench_command(int argc, const char* const* argv) {
   line.option(
       "redis", "URI",
       "redis: a server whose stream tempest-bench may be emptied; by default one is started");
+  line.option("sources", "N", "memory: how many sources, each with so many in flight", "1");
   line.flag("durable", "redis: the server that is started syncs its file once a second");
   line.option("repeats", "N", "How often", "5");
   line.flag("no-ceiling", "Without what the bare transport does");
@@ -161,13 +178,20 @@ int bench_command(int argc, const char* const* argv) {
   const auto repeats = static_cast<std::size_t>(line.integer("repeats", 1, 1000));
   if (line.failed()) return runtime::kExitUsage;
   std::unique_ptr<bench::RedisServer> redis;
-  if (settings.workload == "redis" && settings.redis.empty()) {
+  const bool is_idle = settings.workload == "idle";
+  const bool is_standing = is_idle || settings.workload == "memory";
+  if ((settings.workload == "redis" || is_idle) && settings.redis.empty()) {
     auto started = bench::RedisServer::start(line.has_flag("durable"));
     if (!started) return fail(started.error());
     redis = std::move(*started);
     settings.redis = redis->uri();
   }
-  return run(settings, repeats, !line.has_flag("no-ceiling"), line.has_flag("json"));
+  auto figures = is_standing ? measure_standing(settings, repeats)
+                             : measure_flow(settings, repeats, !line.has_flag("no-ceiling"));
+  if (!figures) return fail(figures.error());
+  const auto print = line.has_flag("json") ? bench::print_json : bench::print_table;
+  print(settings, *figures, std::cout);
+  return runtime::kExitOk;
 }
 
 }  // namespace tempest::cli

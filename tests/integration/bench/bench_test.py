@@ -61,6 +61,18 @@ class Workloads(unittest.TestCase):
         self.assertGreater(seen["latency p50 us"], 0)
         self.assertGreaterEqual(seen["latency p99 us"], seen["latency p50 us"])
 
+    def test_redis(self):
+        self.check("redis", "--count", "20000")
+
+    def test_idle(self):
+        seen = figures("idle", "--time", "500ms")
+        self.assertIn("CPU % source", seen)
+
+    def test_memory(self):
+        seen = figures("memory", "--in-flight", "30000")
+        self.assertGreaterEqual(seen["in flight"], 0.98 * 30000)
+        self.assertGreater(seen["bytes/message beyond payload at source"], 0)
+
 
 class Ceilings(unittest.TestCase):
     def test_a_relay_stands_beside_its_ceiling(self):
@@ -74,7 +86,7 @@ class Usage(unittest.TestCase):
     def test_workloads_are_listed(self):
         ended = bench("--list")
         self.assertEqual(ended.returncode, 0)
-        for name in ("relay", "chain", "fan", "wordcount", "latency"):
+        for name in ("relay", "chain", "fan", "wordcount", "redis", "latency", "idle", "memory"):
             self.assertIn(name, ended.stdout)
 
     def test_a_misspelt_workload_is_refused_with_the_nearest(self):
