@@ -284,8 +284,8 @@ void PipelineMachine::receive_messages(Peer& peer, std::string_view body, const 
   }
 }
 
-void PipelineMachine::receive_results(const Peer& peer, std::string_view body,
-                                      const SharedBytes& frame, TimePoint now) {
+void PipelineMachine::receive_results(Peer& peer, std::string_view body, const SharedBytes& frame,
+                                      TimePoint now) {
   if (auto decoded = wire::decode(body, results_); !decoded) {
     return malformed(peer, decoded.error());
   }
@@ -293,6 +293,7 @@ void PipelineMachine::receive_results(const Peer& peer, std::string_view body,
     return malformed(peer, {ErrorCode::protocol, "results from a node that is no worker"});
   }
   const std::uint32_t worker = *peer.worker;
+  if (std::exchange(peer.runs_suspect, false)) server_.confirm_soon(peer.id, now);
   for (const wire::Results::Item& item : results_.items) {
     switch (item.status) {
       case wire::Results::Status::done:
@@ -319,7 +320,9 @@ void PipelineMachine::receive_results(const Peer& peer, std::string_view body,
         break;
       case wire::Results::Status::started:
         // The worker waits for the confirmation before it runs it.
-        if (tracker_.start(item.id, worker)) server_.confirm_soon(peer.id, now);
+        tracker_.start(item.id, worker);
+        peer.runs_suspect = true;
+        server_.confirm_soon(peer.id, now);
         break;
     }
   }

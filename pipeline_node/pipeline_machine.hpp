@@ -69,6 +69,8 @@ class PipelineMachine {
     std::string name;
     /// A worker's number at the scheduler, once it has attached.
     std::optional<std::uint32_t> worker;
+    /// It has started a suspect: its results are confirmed at once, since it waits for that.
+    bool runs_suspect = false;
     /// What a source is still to be told.
     std::vector<MessageId> acked;
     std::vector<tracking::FailedMessage> failed;
@@ -88,8 +90,7 @@ class PipelineMachine {
   void attach(Peer& peer, std::string_view body, TimePoint now);
   void receive_window(const Peer& peer, std::string_view body);
   void receive_messages(Peer& peer, std::string_view body, const SharedBytes& frame, TimePoint now);
-  void receive_results(const Peer& peer, std::string_view body, const SharedBytes& frame,
-                       TimePoint now);
+  void receive_results(Peer& peer, std::string_view body, const SharedBytes& frame, TimePoint now);
   void malformed(const Peer& peer, const Error& error);
   void send_window(const Peer& peer, std::uint64_t messages, std::uint64_t bytes, TimePoint now);
   /// Gives every source its credit, once enough workers are there.

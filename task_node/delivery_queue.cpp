@@ -126,7 +126,7 @@ Result<void> DeliveryQueue::accept(const SessionRef& session, const SharedBytes&
 }
 
 void DeliveryQueue::assign(TimePoint now, std::vector<std::unique_ptr<Execution>>& executions) {
-  if (queued_ == 0) return;
+  if (queued_ == 0 || announced_ || unsettled_) return;
   if (trial_thread_ && !runs_long(threads_[*trial_thread_], now)) return;
   trial_thread_.reset();
   const bool trial_is_due = find_trial(now).has_value();
@@ -163,17 +163,27 @@ std::optional<DeliveryQueue::Trial> DeliveryQueue::find_trial(TimePoint now) con
   return std::nullopt;
 }
 
-std::optional<DeliveryQueue::Waiting> DeliveryQueue::pending_trial(TimePoint now) const {
-  const std::optional<Trial> trial = find_trial(now);
-  if (!trial) return std::nullopt;
-  const bool alone = std::all_of(threads_.begin(), threads_.end(), [now](const Thread& thread) {
-    return thread.has.empty() || runs_long(thread, now);
-  });
-  if (!alone) return std::nullopt;
-  const TaskQueue& queue = tasks_[trial->queue];
-  const Ref ref = queue.lanes[trial->lane].front();
+DeliveryQueue::Waiting DeliveryQueue::waiting_at(const Trial& trial) const {
+  const TaskQueue& queue = tasks_[trial.queue];
+  const Ref ref = queue.lanes[trial.lane].front();
   const Lot& lot = lots_[ref.lot];
-  return Waiting{lot.session, lot.deliveries.items[ref.item].id, queue.task.id};
+  return {lot.session, lot.deliveries.items[ref.item].id, queue.task.id};
+}
+
+std::optional<DeliveryQueue::Waiting> DeliveryQueue::announce_trial(TimePoint now) {
+  // Others first, if there are any: their turn comes when the last trial's result is confirmed.
+  if (announced_ || alone_ == 0 || (unsettled_ && queued_ > alone_)) return std::nullopt;
+  const bool nothing_runs = std::all_of(
+      threads_.begin(), threads_.end(),
+      [now](const Thread& thread) { return thread.has.empty() || runs_long(thread, now); });
+  if (!nothing_runs) return std::nullopt;
+  announced_ = find_trial(now);
+  return announced_trial();
+}
+
+std::optional<DeliveryQueue::Waiting> DeliveryQueue::announced_trial() const {
+  if (!announced_) return std::nullopt;
+  return waiting_at(*announced_);
 }
 
 TimePoint DeliveryQueue::next_trial() const {
@@ -182,18 +192,19 @@ TimePoint DeliveryQueue::next_trial() const {
   for (const Thread& thread : threads_) {
     if (!thread.has.empty()) last = std::max(last, thread.since + kLongRun);
   }
-  if (last == TimePoint::min()) return kNever;
+  if (last == TimePoint::min() || announced_) return kNever;
   return trial_thread_ || find_trial(last) ? last : kNever;
 }
 
 std::unique_ptr<Execution> DeliveryQueue::start_trial(TimePoint now) {
-  const std::optional<Trial> trial = find_trial(now);
-  assert(trial && threads_[trial->thread].has.empty());
-  TaskQueue& queue = tasks_[trial->queue];
+  assert(announced_ && threads_[announced_->thread].has.empty());
+  const Trial trial = *announced_;
+  announced_.reset();
+  trial_thread_ = trial.thread;
   --alone_;
   for (Thread& thread : threads_) thread.may_go_on = true;
-  trial_thread_ = trial->thread;
-  return take(trial->thread, queue, queue.lanes[trial->lane], 1, now);
+  TaskQueue& queue = tasks_[trial.queue];
+  return take(trial.thread, queue, queue.lanes[trial.lane], 1, now);
 }
 
 bool DeliveryQueue::worth_waiting_at_thread(const TaskQueue& queue, std::size_t lane_size) const {
@@ -259,7 +270,10 @@ void DeliveryQueue::finish(const Execution& execution, TimePoint now) {
   assert(running_ > 0 && !thread.has.empty());
   --running_;
   thread.has.erase(thread.has.begin());
-  if (trial_thread_ == execution.thread) trial_thread_.reset();
+  if (trial_thread_ == execution.thread) {
+    trial_thread_.reset();
+    unsettled_ = session_of(execution.deliveries.front());
+  }
   thread.since = thread.has.empty() ? kNever : now;
   for (const Assigned& assigned : execution.deliveries) close_one(assigned.lot);
 
@@ -291,9 +305,11 @@ void DeliveryQueue::take_all(std::vector<Waiting>& waiting) {
   }
   queued_ = 0;
   alone_ = 0;
+  announced_.reset();
 }
 
 std::size_t DeliveryQueue::drop(const SessionRef& session) {
+  if (announced_ && waiting_at(*announced_).session == session) announced_.reset();
   std::size_t dropped = 0;
   for (TaskQueue& queue : tasks_) {
     for (std::deque<Ref>& lane : queue.lanes) {

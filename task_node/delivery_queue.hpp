@@ -33,9 +33,10 @@ struct SessionRef {
 ///
 /// One that is to run alone (wire::Deliveries::Item::alone) keeps its place in line. When it comes
 /// up, no more is given out; once nothing runs any more, but for what has run so long that it is
-/// not waited for, pending_trial() names it, and it runs when start_trial() is called. Between two
-/// of these the threads get one more batch each, so that one coordinator's suspects do not hold up
-/// what others have sent.
+/// not waited for, announce_trial() chooses it, and it runs when start_trial() is called. Between
+/// two of these the threads get one more batch each, so that one coordinator's suspects do not hold
+/// up what others have sent. One that runs for long (it may hang) is no longer waited for, and is
+/// to blame if the worker dies of something else then.
 ///
 /// Frames are kept as they came (a lot), with the deliveries in them as views, until the last of
 /// them is over: payloads are never copied here, and a delivery that waits costs eight bytes.
@@ -69,12 +70,21 @@ class DeliveryQueue {
     DeliveryId id;
     TaskId task{};
   };
-  /// The delivery that is to run alone, if its turn has come.
-  std::optional<Waiting> pending_trial(TimePoint now) const;
-  /// When pending_trial() may have one though nothing has come or finished; kNever if it cannot.
+  /// The next that is to run alone, if its turn has come and none has been announced yet. Its
+  /// coordinator is to be told: it counts as started there, so nothing else is given out until it
+  /// is over, or gone with its session.
+  std::optional<Waiting> announce_trial(TimePoint now);
+  /// The one that was announced, and has not been started.
+  std::optional<Waiting> announced_trial() const;
+  /// When announce_trial() may have one though nothing has come or finished; kNever if it cannot.
   TimePoint next_trial() const;
-  /// Runs it now. There must be one pending.
+  /// Runs the one that was announced.
   std::unique_ptr<Execution> start_trial(TimePoint now);
+  /// Where the one that ran last came from, until settle_trial(): as long as its coordinator has
+  /// not confirmed the result, it would be blamed for what others do here, so nothing is given out.
+  /// (The next to run alone may be announced: that is confirmed after this.)
+  const std::optional<SessionRef>& unsettled_trial() const { return unsettled_; }
+  void settle_trial() { unsettled_.reset(); }
 
   /// Where a delivery that runs came from, and when.
   const SessionRef& session_of(const Assigned& assigned) const {
@@ -145,6 +155,7 @@ class DeliveryQueue {
   void close_one(std::uint32_t lot);
   bool is_alone(const Ref& ref) const { return lots_[ref.lot].deliveries.items[ref.item].alone; }
   std::optional<Trial> find_trial(TimePoint now) const;
+  Waiting waiting_at(const Trial& trial) const;
   static bool runs_long(const Thread& thread, TimePoint now);
   std::unique_ptr<Execution> next(std::size_t thread, TimePoint now);
   std::unique_ptr<Execution> take(std::size_t thread, TaskQueue& queue, std::deque<Ref>& lane,
@@ -159,6 +170,8 @@ class DeliveryQueue {
   std::vector<std::unique_ptr<Execution>> spare_;
   std::vector<Thread> threads_;
   std::size_t alone_ = 0;  ///< Of those that wait: how many are to run alone.
+  std::optional<Trial> announced_;
+  std::optional<SessionRef> unsettled_;
   /// The thread at which one runs alone, until it has run so long that others go on beside it.
   std::optional<std::size_t> trial_thread_;
   std::size_t queued_ = 0;

@@ -332,6 +332,7 @@ void TaskMachine::turn(TimePoint now, link::Effects& effects, Work& work) {
   }
   if (phase_ == Phase::serving) {
     // First, so that threads are busy while results are put into frames.
+    settle_trial(now, effects);
     queue_.assign(now, work.executions);
     advance_trial(now, effects, work);
     close_unlisted(now, effects);
@@ -341,27 +342,32 @@ void TaskMachine::turn(TimePoint now, link::Effects& effects, Work& work) {
   go_on(now, effects, work);
 }
 
+void TaskMachine::settle_trial(TimePoint now, link::Effects& effects) {
+  const auto session = queue_.unsettled_trial();
+  if (!session) return;
+  CoordinatorLink* link = find(session->channel);
+  const bool is_current = link != nullptr && link->is_current(*session);
+  if (is_current) {
+    link->flush(now);
+    link->take_frames(effects);
+  }
+  if (!is_current || link->unacked_frames() == 0) queue_.settle_trial();
+}
+
 /// A delivery that may kill this worker starts only once its coordinator knows: so that, if it
 /// does, it counts against that one, and not against what merely waited here.
 void TaskMachine::advance_trial(TimePoint now, link::Effects& effects, Work& work) {
-  const auto trial = queue_.pending_trial(now);
-  if (!trial) {
-    announced_.reset();
+  if (const auto trial = queue_.announce_trial(now)) {
+    CoordinatorLink& link = *find(trial->session.channel);  // With its session it would be gone.
+    link.add_result(trial->id, Status::started, {}, now);
+    link.flush(now);
+    link.take_frames(effects);
     return;
   }
-  CoordinatorLink* link = find(trial->session.channel);
-  // Of a session that is over nothing waits here.
-  if (link == nullptr || !link->is_current(trial->session)) return;
-  if (!announced_ || announced_->id != trial->id || announced_->session != trial->session) {
-    announced_ = trial;
-    link->add_result(trial->id, Status::started, {}, now);
-    link->flush(now);
-    link->take_frames(effects);
-    return;
+  const auto announced = queue_.announced_trial();
+  if (announced && find(announced->session.channel)->unacked_frames() == 0) {
+    work.executions.push_back(queue_.start_trial(now));
   }
-  if (link->unacked_frames() > 0) return;
-  announced_.reset();
-  work.executions.push_back(queue_.start_trial(now));
 }
 
 void TaskMachine::watch_for_stall(TimePoint now, link::Effects& effects) {
@@ -399,7 +405,7 @@ TimePoint TaskMachine::next_turn() const {
   TimePoint next = member_.next_turn();
   for (const auto& [channel, link] : links_) next = std::min(next, link->next_turn());
   if (winding_down()) next = std::min(next, deadline_);
-  if (!announced_) next = std::min(next, queue_.next_trial());
+  next = std::min(next, queue_.next_trial());
   const TimePoint since = queue_.longest_run().since;
   if (stall_.empty() && since != kNever) next = std::min(next, since + options_.stall_after);
   return next;

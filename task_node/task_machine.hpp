@@ -115,6 +115,7 @@ class TaskMachine {
   void finish(std::string_view reason, int exit_code, TimePoint now, link::Effects& effects);
   bool all_confirmed() const;
 
+  void settle_trial(TimePoint now, link::Effects& effects);
   void advance_trial(TimePoint now, link::Effects& effects, Work& work);
   void watch_for_stall(TimePoint now, link::Effects& effects);
   void flush(TimePoint now, link::Effects& effects);
@@ -138,8 +139,6 @@ class TaskMachine {
   std::uint32_t next_channel_ = static_cast<std::uint32_t>(link::kFirstCoordinator);
   DeliveryQueue queue_;
   WindowEstimate estimate_;
-  /// The delivery that its coordinator has been told of: it is to run alone.
-  std::optional<DeliveryQueue::Waiting> announced_;
   std::string stall_;            ///< What is said of it; empty while nothing is stalled.
   TimePoint deadline_ = kNever;  ///< Of winding down.
   bool is_overdue_ = false;      ///< It has passed, and something runs that must be waited for.

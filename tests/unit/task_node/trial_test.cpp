@@ -57,7 +57,7 @@ TEST_CASE("one that is to run alone waits for what runs, and others wait for it"
   world.advance(milliseconds(100));
   CHECK(slots_running(world) == Slots{2});
   world.finish(0);
-  world.settle();
+  world.advance(milliseconds(100));
   CHECK(slots_running(world) == Slots{3});
 }
 
@@ -68,10 +68,45 @@ TEST_CASE("between two that run alone the threads get a batch of what others hav
   world.advance(milliseconds(100));
   CHECK(slots_running(world) == Slots{1});
   world.finish(0);
-  world.settle();
+  world.advance(milliseconds(100));
   CHECK(slots_running(world) == Slots{3});
   world.finish(0);
   world.advance(milliseconds(100));
+  CHECK(slots_running(world) == Slots{2});
+}
+
+TEST_CASE("once one is announced nothing else runs before it, whatever comes") {
+  World world(2);
+  FakeCoordinator& coordinator = world.serve();
+  world.advance(seconds(1));
+  for (const bool alone : {false, true}) {
+    coordinator.deliver({{1, 1, "x", "k", true}}, world.now);
+    world.settle();
+    REQUIRE(said_of(coordinator, 1).back() == Status::started);
+    coordinator.deliver({{2, 0, "x", {}, alone}}, world.now);
+    world.settle();
+    CHECK(slots_running(world) == Slots{1});
+    world.finish(0);
+    world.advance(milliseconds(50));
+    CHECK(slots_running(world) == Slots{2});
+    world.finish_all();
+  }
+}
+
+TEST_CASE("nothing else runs before the result of one that ran alone is confirmed") {
+  World world(2);
+  FakeCoordinator& coordinator = world.serve();
+  FakeCoordinator& other = world.add_coordinator("other", 21, "tcp://b");
+  world.settle();
+  coordinator.deliver({{1, 0, "x", {}, true}}, world.now);
+  other.deliver({{2, 0, "x", {}}}, world.now);
+  world.advance(milliseconds(50));
+  REQUIRE(slots_running(world) == Slots{1});
+  world.finish(0);
+  world.settle();
+  // Were the worker to die of the other one now, this one would be blamed.
+  CHECK(world.running.empty());
+  world.advance(milliseconds(50));
   CHECK(slots_running(world) == Slots{2});
 }
 
