@@ -40,7 +40,7 @@ Result<CeilingNumbers> measure_ceiling(const Settings& settings, double messages
     command.insert(command.end(),
                    {"--redis", settings.redis, "--count", std::to_string(settings.count)});
   }
-  auto child = Child::start("tempest-ceiling", std::move(command), {{}, true});
+  auto child = Child::start("tempest-ceiling", std::move(command), {{}, true, false});
   if (!child) return child.error();
   if (child->wait(kPatience) != 0) {
     return Error{ErrorCode::unavailable, "the ceiling could not be measured"};

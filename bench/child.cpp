@@ -95,6 +95,7 @@ Result<Child> Child::start(std::string name, std::vector<std::string> command, S
                  "cannot start " + child.name_ + ": " + std::strerror(errno)};
   }
   child.pid_ = pid;
+  if (streams.count_syscalls) child.syscalls_ = std::make_unique<SyscallCounter>(pid);
   return child;
 }
 
@@ -108,6 +109,7 @@ Child& Child::operator=(Child&& other) noexcept {
   std::swap(output_, other.output_);
   std::swap(exit_code_, other.exit_code_);
   std::swap(final_, other.final_);
+  std::swap(syscalls_, other.syscalls_);
   return *this;
 }
 
@@ -130,8 +132,12 @@ bool Child::reap(int options) {
 }
 
 Usage Child::usage() const {
-  if (exit_code_) return final_;
-  return {cpu_ns_of(pid_), resident_bytes_of(pid_), switches_of(pid_)};
+  Usage usage = exit_code_ ? final_
+                           : Usage{.cpu_ns = cpu_ns_of(pid_),
+                                   .resident_bytes = resident_bytes_of(pid_),
+                                   .switches = switches_of(pid_)};
+  if (syscalls_ != nullptr) usage.syscalls = syscalls_->count().value_or(0);
+  return usage;
 }
 
 void Child::signal(int number) const {

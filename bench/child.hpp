@@ -3,9 +3,12 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "bench/syscall_counter.hpp"
 
 #include "tempest/base/result.hpp"
 #include "tempest/base/time.hpp"
@@ -16,6 +19,7 @@ namespace tempest::bench {
 struct Usage {
   std::uint64_t cpu_ns = 0;  ///< User and system, of all its threads.
   std::uint64_t resident_bytes = 0;
+  std::uint64_t syscalls = 0;  ///< If they are counted.
   std::uint64_t switches = 0;  ///< Voluntary context switches: how often it had to be woken.
 };
 
@@ -25,6 +29,7 @@ class Child {
   struct Streams {
     std::string error_file;       ///< Where its standard error goes; empty: where ours does.
     bool capture_output = false;  ///< Standard output, for output(); otherwise to /dev/null.
+    bool count_syscalls = false;
   };
 
   /// `command[0]` is the program's file. Errors: `unavailable`.
@@ -54,6 +59,7 @@ class Child {
   int output_ = -1;
   std::optional<int> exit_code_;
   Usage final_;
+  std::unique_ptr<SyscallCounter> syscalls_;
 };
 
 }  // namespace tempest::bench

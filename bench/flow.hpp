@@ -22,6 +22,7 @@ struct Measured {
   std::optional<double> frames_per_message;
   std::optional<double> messages_per_source_frame;
   double switches_per_message = 0;
+  std::optional<double> syscalls_per_message;
   double in_flight = 0;  ///< Read and not acked, half way.
   std::uint64_t read = 0;
   std::uint64_t acked = 0;

@@ -109,7 +109,8 @@ Result<void> Nodes::add(const std::string& name, const std::string& program,
   }
   command.insert(command.end(), arguments.begin(), arguments.end());
   command.insert(command.end(), {"--log-level", "warning"});
-  auto child = Child::start(name, std::move(command), {file("log"), broker_.empty()});
+  auto child = Child::start(name, std::move(command),
+                            {file("log"), broker_.empty(), settings_.count_syscalls});
   if (!child) return child.error();
   children_.push_back(std::move(*child));
   return {};

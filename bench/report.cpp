@@ -65,6 +65,8 @@ std::vector<Column> columns_of(const Settings& settings, const Repeats& repeats)
       {"frames/message", [](const Measured& run) { return run.frames_per_message; }, {}});
   columns.push_back(
       {"wake-ups/message", [](const Measured& run) { return run.switches_per_message; }, {}});
+  columns.push_back(
+      {"system calls/message", [](const Measured& run) { return run.syscalls_per_message; }, {}});
   columns.push_back({"in flight", [](const Measured& run) { return run.in_flight; }, {}});
   columns.push_back(
       {"duplicates", [](const Measured& run) { return static_cast<double>(run.duplicates); }, {}});

@@ -63,7 +63,7 @@ Result<std::unique_ptr<RedisServer>> RedisServer::start(bool durable) {
                             {program, "--port", port, "--bind", "127.0.0.1", "--dir", folder,
                              "--save", "", "--appendonly", durable ? "yes" : "no", "--appendfsync",
                              "everysec", "--loglevel", "warning"},
-                            {folder + "/log", false});
+                            {folder + "/log", false, false});
   if (!child) return child.error();
   std::unique_ptr<RedisServer> server(new RedisServer(std::move(*child)));
   server->folder_ = folder;

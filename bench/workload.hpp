@@ -26,9 +26,10 @@ struct Settings {
   std::uint64_t rate = 0;   ///< Messages per second; 0: as fast as they are taken.
   std::uint64_t in_flight = 0;
   std::size_t sources = 1;  ///< Of the workload memory.
-  bool separate = false;    ///< Each task in a worker of its own.
-  std::string redis;        ///< Where the stream is, for the workload redis.
-  std::string library;      ///< The file of the tasks that are no built-ins.
+  bool count_syscalls = false;
+  bool separate = false;  ///< Each task in a worker of its own.
+  std::string redis;      ///< Where the stream is, for the workload redis.
+  std::string library;    ///< The file of the tasks that are no built-ins.
 };
 
 struct Workload {

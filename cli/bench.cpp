@@ -79,6 +79,7 @@ bench::Settings read_settings(runtime::CommandLine& line) {
   }
   settings.count = static_cast<std::uint64_t>(line.integer("count", 0, 1'000'000'000));
   settings.time = line.duration("time");
+  settings.warm_up = line.duration("warm-up");
   settings.depth = static_cast<std::size_t>(line.integer("depth", 1, 64));
   settings.fan_out = static_cast<std::size_t>(line.integer("fan-out", 1, 1024));
   settings.workers = static_cast<std::size_t>(line.integer("workers", 1, 256));
@@ -86,6 +87,12 @@ bench::Settings read_settings(runtime::CommandLine& line) {
   settings.rate = static_cast<std::uint64_t>(line.integer("rate", 0, 1'000'000'000));
   settings.in_flight = static_cast<std::uint64_t>(line.integer("in-flight", 0, 10'000'000));
   settings.separate = line.has_flag("separate");
+  settings.count_syscalls = line.has_flag("syscalls");
+  if (settings.count_syscalls && !bench::SyscallCounter::is_possible()) {
+    line.fail(
+        "system calls cannot be counted here: be root, and mount -t tracefs nodev "
+        "/sys/kernel/tracing");
+  }
   settings.library = task_library();
   settings.redis = line.text("redis");
   if (settings.workload == "redis" && settings.count == 0) settings.count = kStreamCount;
@@ -150,6 +157,7 @@ int bench_command(int argc, const char* const* argv) {
   line.option("transport", "NAME", "tcp, ipc, or process: all nodes in one", "tcp");
   line.option("size", "SIZE", "Of each payload", "100");
   line.option("time", "DURATION", "How long each repeat is measured", "3s");
+  line.option("warm-up", "DURATION", "From the first ack to the first measurement", "500ms");
   line.option("count", "N", "Measure so many messages from first to last, rather than a time", "0");
   line.option("depth", "N", "Tasks in a row", "1");
   line.option("fan-out", "N", "Messages that fan makes of each", "1");
@@ -165,6 +173,7 @@ int bench_command(int argc, const char* const* argv) {
   line.option("sources", "N", "memory: how many sources, each with so many in flight", "1");
   line.flag("durable", "redis: the server that is started syncs its file once a second");
   line.option("repeats", "N", "How often", "5");
+  line.flag("syscalls", "Count system calls too; needs root and a mounted tracefs, and costs time");
   line.flag("no-ceiling", "Without what the bare transport does");
   line.flag("json", "One JSON object on standard output");
   line.example("tempest bench relay", "what a message costs, over loopback TCP");

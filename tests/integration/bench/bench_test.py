@@ -21,7 +21,7 @@ def bench(*arguments):
 
 def figures(*arguments):
     """Of one short run, the medians by their names."""
-    ended = bench(*arguments, "--json", "--repeats", "1")
+    ended = bench(*arguments, "--json", "--repeats", "1", "--warm-up", "50ms")
     if ended.returncode != 0:
         raise AssertionError(f"exit code {ended.returncode}: {ended.stderr}")
     return {name: figure["median"] for name, figure in json.loads(ended.stdout)["figures"].items()}
@@ -76,7 +76,7 @@ class Workloads(unittest.TestCase):
 
 class Ceilings(unittest.TestCase):
     def test_a_relay_stands_beside_its_ceiling(self):
-        ended = bench("relay", "--json", "--repeats", "1", "--time", "200ms")
+        ended = bench("relay", "--json", "--repeats", "1", "--time", "200ms", "--warm-up", "50ms")
         figure = json.loads(ended.stdout)["figures"]["messages/s"]
         self.assertGreater(figure["ceiling"]["median"], 0)
         self.assertAlmostEqual(figure["ratio"], figure["median"] / figure["ceiling"]["median"], 3)
