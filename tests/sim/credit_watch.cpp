@@ -34,7 +34,7 @@ void CreditWatch::open(std::size_t host, std::string_view frame) {
   const auto opener = openers_.find(welcome.hello);
   if (opener == openers_.end()) return;
   newest_[{host, opener->second}] = welcome.session;
-  newest_[{opener->second, host}] = welcome.session;
+  accepters_[welcome.session] = host;
 }
 
 void CreditWatch::received(std::size_t host, std::string_view frame) {
@@ -114,6 +114,11 @@ void CreditWatch::sent(std::size_t host, std::string_view frame) {
   if (*type != wire::FrameType::data || !wire::decode(frame, header, body)) return;
   End& end = ends_[{host, header.session}];
   if (header.sequence <= end.last_sent) return;  // Sent again.
+  // An opener may never hear of a session that was begun for it.
+  const auto accepter = accepters_.find(header.session);
+  if (header.sequence == 1 && accepter != accepters_.end() && accepter->second != host) {
+    newest_[{host, accepter->second}] = header.session;
+  }
   if (std::exchange(end.step, step_) != step_) {
     end.sent_at_step = end.last_sent;
     end.confirmed_at_step = end.confirmed;

@@ -73,9 +73,10 @@ class CreditWatch {
 
   World& world_;
   std::map<Key, End> ends_;
-  /// By host and its peer: the newest session that was welcomed.
+  /// By host and its peer: the newest session that the host knows.
   std::map<std::pair<std::size_t, std::size_t>, std::uint64_t> newest_;
-  std::map<std::uint64_t, std::size_t> openers_;  ///< By HELLO.
+  std::map<std::uint64_t, std::size_t> openers_;    ///< By HELLO.
+  std::map<std::uint64_t, std::size_t> accepters_;  ///< By session.
   std::uint64_t step_ = 0;
   std::vector<TaskId> fed_;
   wire::Messages messages_;

@@ -176,7 +176,9 @@ void Ledger::started(TaskId task, std::string_view payload, std::uint32_t attemp
   // Each time but the first it has failed, or a worker was lost that had it alone. Where nothing
   // but messages kills workers, that is a failure as well.
   const std::uint32_t excused = scenario_.dies_of_messages_alone() ? 0 : worker_losses_;
-  if (!timed && attempt > step->failed + excused + 1) {
+  // What fails for good gets no other.
+  const std::uint32_t failed = fate(task, payload) == Fate::bad ? 0 : step->failed;
+  if (!timed && attempt > failed + excused + 1) {
     violate("attempts are counted fairly", "attempt " + std::to_string(attempt) + " of " +
                                                describe(*step) + ", which has failed " +
                                                std::to_string(step->failed) + " times");
@@ -278,6 +280,11 @@ void Ledger::dead_lettered(std::string_view text) {
   const auto delivery_attempts = letter["delivery_attempts"].get<std::uint32_t>();
   if (attempts > failure.max_attempts || delivery_attempts > failure.max_attempts) {
     return violate("attempts are bounded", "dead letter of " + about);
+  }
+  const auto read_at = letter["read_at"].get<std::string>();
+  for (const auto& attempt : letter["history"]) {
+    if (attempt["at"].get<std::string>() >= read_at) continue;
+    return violate("attempts are counted fairly", about + " tells of one before it was read");
   }
   if (kind == "timeout") {
     if (attempts < failure.max_attempts) {

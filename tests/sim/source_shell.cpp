@@ -1,4 +1,5 @@
 #include <deque>
+#include <set>
 
 #include "shells.hpp"
 #include "source_node/request_server.hpp"
@@ -46,14 +47,20 @@ class SourceShell final : public Shell {
     machine_.receive(received, now, effects);
   }
   void woken(TimePoint now, link::Effects& effects) override {
-    for (Response& response : responses_) machine_.take(std::move(response), now, effects);
+    for (Response& response : responses_) {
+      note(response);
+      machine_.take(std::move(response), now, effects);
+    }
     responses_.clear();
   }
   void turn(TimePoint now, link::Effects& effects) override {
     machine_.turn(now, effects, requests_);
   }
   void submit() override {
-    for (Request& request : requests_) waiting_.push_back(std::move(request));
+    for (Request& request : requests_) {
+      if (const auto* ack = std::get_if<source_node::AckRequest>(&request)) acking_ = ack->tokens;
+      waiting_.push_back(std::move(request));
+    }
     requests_.clear();
     if (!is_serving_) serve_next();
   }
@@ -68,6 +75,11 @@ class SourceShell final : public Shell {
     if (numbers.pending > bound) {
       return std::to_string(numbers.pending) + " pending, of at most " + std::to_string(bound);
     }
+    // What failed may be left, and read again.
+    if (!world_.scenario().leaves() && numbers.pending > held_.size()) {
+      return std::to_string(numbers.pending) + " pending, of " + std::to_string(held_.size()) +
+             " that were read and not acked: some are held twice";
+    }
     return {};
   }
   bool is_idle() const override { return machine_.numbers().pending == 0; }
@@ -79,6 +91,16 @@ class SourceShell final : public Shell {
   }
 
  private:
+  void note(const Response& response) {
+    if (const auto* poll = std::get_if<source_node::PollDone>(&response)) {
+      if (!poll->result) return;
+      for (const SourceMessage& message : poll->batch.messages) held_.insert(message.token);
+    } else if (const auto* ack = std::get_if<source_node::AckDone>(&response)) {
+      if (!ack->result) return;
+      for (const SourceToken& token : acking_) held_.erase(token);
+    }
+  }
+
   void serve_next() {
     is_serving_ = !waiting_.empty();
     if (!is_serving_) return;
@@ -110,6 +132,9 @@ class SourceShell final : public Shell {
   std::vector<Request> requests_;
   std::deque<Request> waiting_;
   std::vector<Response> responses_;
+  /// What the source has given, and not been told to forget.
+  std::set<SourceToken> held_;
+  std::vector<SourceToken> acking_;
   bool is_serving_ = false;
 };
 
