@@ -193,6 +193,7 @@ void SourceMachine::queue_ack(std::uint32_t slot) {
 
 void SourceMachine::leave(std::uint32_t slot, TimePoint now, link::Effects& effects) {
   ++numbers_.left;
+  leaving_.push_back(store_.at(slot).token);
   attempts_.take(slot);
   store_.release(slot);
   if (store_.empty()) pace_.became_idle(now);

@@ -41,6 +41,7 @@ bool same(const Endpoint& left, const Endpoint& right) {
 bool same_endpoints(const Plan& left, const Plan& right) {
   // How acks are sent is the opened source's business too, so it counts as a part of it.
   if (left.source.ack_in_batches != right.source.ack_in_batches) return false;
+  if (left.source.acks != right.source.acks) return false;
   if (!same(left.source.endpoint, right.source.endpoint)) return false;
   if (left.failure.dead_letter.has_value() != right.failure.dead_letter.has_value()) return false;
   return !left.failure.dead_letter || same(*left.failure.dead_letter, *right.failure.dead_letter);

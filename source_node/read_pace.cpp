@@ -6,7 +6,6 @@ namespace tempest::source_node {
 
 namespace {
 
-constexpr Duration kMaxIdleBlock = std::chrono::seconds(1);
 constexpr Duration kMaxBusyBlock = std::chrono::milliseconds(1);
 
 }  // namespace
@@ -40,7 +39,8 @@ std::optional<PollRequest> ReadPace::next(const Load& load, TimePoint now) {
   PollRequest poll;
   poll.max_messages = std::max<std::uint64_t>(
       1, std::min({definition_.read_count, room, std::max<std::uint64_t>(1, room_by_bytes)}));
-  poll.wait = std::min(wait_, load.messages == 0 ? kMaxIdleBlock : kMaxBusyBlock);
+  const Duration block = definition_.block;
+  poll.wait = std::min(wait_, load.messages == 0 ? block : std::min(block, kMaxBusyBlock));
   return poll;
 }
 

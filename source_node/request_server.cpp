@@ -50,6 +50,8 @@ Response RequestServer::serve(const Request& request) {
     Response operator()(const PollRequest& asked) const { return server.poll(asked); }
     Response operator()(const AckRequest& asked) const { return server.ack(asked); }
     Response operator()(const DeadLetterRequest& asked) const { return server.write(asked); }
+    Response operator()(const LeaveRequest& asked) const { return server.leave(asked); }
+    Response operator()(const TendRequest& /*asked*/) const { return server.tend(); }
   };
   return std::visit(Visitor{*this}, request);
 }
@@ -69,6 +71,7 @@ OpenDone RequestServer::open(const OpenRequest& request) {
     source_.endpoint = std::move(*source);
     return source_.use([&](Source& opened) -> Result<void> {
       done.finite = opened.is_finite();
+      done.tend_interval = opened.tend_interval();
       return {};
     });
   });
@@ -90,6 +93,16 @@ AckDone RequestServer::ack(const AckRequest& request) {
 
 DeadLettersDone RequestServer::write(const DeadLetterRequest& request) {
   return {sink_.use([&](Sink& sink) { return write(sink, *request.letters); })};
+}
+
+LeaveDone RequestServer::leave(const LeaveRequest& request) {
+  return {source_.use([&](Source& source) { return source.leave(request.tokens); })};
+}
+
+TendDone RequestServer::tend() {
+  TendDone done;
+  done.result = source_.use([&](Source& source) { return source.tend(done.tended); });
+  return done;
 }
 
 Result<void> RequestServer::write(Sink& sink, const DeadLetters& letters) {

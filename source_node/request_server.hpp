@@ -38,6 +38,8 @@ class RequestServer {
   PollDone poll(const PollRequest& request);
   AckDone ack(const AckRequest& request);
   DeadLettersDone write(const DeadLetterRequest& request);
+  LeaveDone leave(const LeaveRequest& request);
+  TendDone tend();
   Result<void> write(Sink& sink, const DeadLetters& letters);
   std::vector<std::string> warnings();
 

@@ -16,6 +16,9 @@
 /// test), and what comes back. Requests are served in order; of each kind one at most is out.
 namespace tempest::source_node {
 
+/// Bounds the memory of one request; the rest follows in the next.
+inline constexpr std::size_t kMaxRequestTokens = 16'384;
+
 /// One end of a message's tree that was no success.
 struct FailedAttempt {
   wire::FailureKind kind{};
@@ -54,12 +57,19 @@ struct AckRequest {
 struct DeadLetterRequest {
   std::shared_ptr<const DeadLetters> letters;
 };
-using Request = std::variant<OpenRequest, PollRequest, AckRequest, DeadLetterRequest>;
+/// Of messages that are given up without an ack.
+struct LeaveRequest {
+  std::vector<SourceToken> tokens;
+};
+struct TendRequest {};
+using Request = std::variant<OpenRequest, PollRequest, AckRequest, DeadLetterRequest, LeaveRequest,
+                             TendRequest>;
 
 struct OpenDone {
   Result<void> result;
   std::vector<std::string> warnings;
   bool finite = false;  ///< Source::is_finite().
+  Duration tend_interval{0};
 };
 struct PollDone {
   Result<void> result;
@@ -72,6 +82,13 @@ struct AckDone {
 struct DeadLettersDone {
   Result<void> result;
 };
-using Response = std::variant<OpenDone, PollDone, AckDone, DeadLettersDone>;
+struct LeaveDone {
+  Result<void> result;
+};
+struct TendDone {
+  Result<void> result;
+  SourceTended tended;
+};
+using Response = std::variant<OpenDone, PollDone, AckDone, DeadLettersDone, LeaveDone, TendDone>;
 
 }  // namespace tempest::source_node

@@ -11,8 +11,6 @@ namespace {
 
 using Level = link::Notice::Level;
 
-// Bounds the memory of one request; the rest follows in the next.
-constexpr std::size_t kMaxAckTokens = 16'384;
 // One empty poll may have come just before a message; a source is taken to be empty after two.
 constexpr unsigned kIdlePollsToDrain = 2;
 
@@ -100,6 +98,8 @@ void SourceMachine::settle(OpenDone done, TimePoint now, link::Effects& effects)
   source_worked(effects);
   opened_ = true;
   finite_ = done.finite;
+  tend_interval_ = done.tend_interval;
+  tend_at_ = now;
   numbers_.ended = false;
   idle_polls_ = 0;
   pace_ = ReadPace(plan_->source);
@@ -138,6 +138,7 @@ void SourceMachine::read(SourceBatch batch, TimePoint now, link::Effects& effect
   }
   if (taken > 0 && numbers_.read == 0) numbers_.first_read_at = now;
   numbers_.read += taken;
+  numbers_.claimed += batch.claimed;
   numbers_.lost_at_source += batch.lost;
   if (batch.lost > 0) {
     effects.notify(Level::warning, "the source no longer has messages that it had listed",
@@ -247,15 +248,20 @@ void SourceMachine::turn(TimePoint now, link::Effects& effects, std::vector<Requ
 void SourceMachine::ask(TimePoint now, std::vector<Request>& requests) {
   if (!plan_ || open_out_) return;
   ask_acks(now, requests);
+  ask_upkeep(now, requests);
   if (auto letters = dead_letters_.next(now)) requests.push_back(std::move(*letters));
   if (!stopping_) ask_source(now, requests);
 }
 
 void SourceMachine::ask_acks(TimePoint now, std::vector<Request>& requests) {
+  if (to_ack_.empty()) to_ack_since_ = kNever;
   if (ack_out_ || to_ack_.empty() || !source_.may_try(now)) return;
+  to_ack_since_ = std::min(to_ack_since_, now);
+  if (now < ack_at()) return;
+  to_ack_since_ = kNever;
   AckRequest ack;
-  ack.tokens.reserve(std::min<std::size_t>(to_ack_.count, kMaxAckTokens));
-  while (!to_ack_.empty() && ack.tokens.size() < kMaxAckTokens) {
+  ack.tokens.reserve(std::min<std::size_t>(to_ack_.count, kMaxRequestTokens));
+  while (!to_ack_.empty() && ack.tokens.size() < kMaxRequestTokens) {
     const std::uint32_t slot = to_ack_.head;
     store_.remove(to_ack_, slot);
     store_.push_back(acking_, slot);
@@ -288,7 +294,8 @@ void SourceMachine::ask_source(TimePoint now, std::vector<Request>& requests) {
 }
 
 bool SourceMachine::nothing_out() const {
-  return !open_out_ && !poll_out_ && !ack_out_ && dead_letters_.empty();
+  return !open_out_ && !poll_out_ && !ack_out_ && !leave_out_ && !tend_out_ && leaving_.empty() &&
+         dead_letters_.empty();
 }
 
 TimePoint SourceMachine::next_turn() const {
@@ -297,7 +304,8 @@ TimePoint SourceMachine::next_turn() const {
                              stop_at_, dead_letters_.next_turn()});
   if (!waiting_.empty()) next = std::min(next, waiting_.begin()->until);
   if (!plan_ || open_out_) return next;
-  if (!ack_out_ && !to_ack_.empty()) next = std::min(next, source_.retry_at());
+  if (!ack_out_ && !to_ack_.empty()) next = std::min(next, std::max(source_.retry_at(), ack_at()));
+  next = std::min(next, next_upkeep());
   if (stopping_) return next;
   const bool would_poll = !poll_out_ && !numbers_.ended && !next_plan_ &&
                           coordinators_.any_open() &&
@@ -327,7 +335,7 @@ void SourceMachine::stop(bool at_once, TimePoint now, link::Effects& effects) {
 
 void SourceMachine::check_end(TimePoint now, link::Effects& effects) {
   if (stopping_) {
-    if (store_.empty() && !ack_out_ && dead_letters_.empty()) {
+    if (store_.empty() && !ack_out_ && dead_letters_.empty() && !leave_out_ && leaving_.empty()) {
       finish("drained", now, effects);
     } else if (now >= stop_at_) {
       effects.notify(Level::warning, "not everything was done in time; the rest is left unacked",

@@ -33,6 +33,9 @@ struct SourceNumbers {
   std::uint64_t resent = 0;          ///< Sent to a coordinator again.
   std::uint64_t lost_at_source = 0;  ///< Listed by the source, and no longer there.
   std::uint64_t given_again = 0;     ///< Read again while still held: skipped.
+  std::uint64_t claimed = 0;         ///< Of `read`: taken over from other readers.
+  std::uint64_t discarded = 0;       ///< Dropped at the source, by its pending rules.
+  std::uint64_t moved = 0;           ///< Put elsewhere, by its pending rules.
   std::uint64_t stale_outcomes = 0;  ///< Said of a message that was not out there: dropped.
   std::uint64_t pending = 0;         ///< Held now.
   std::uint64_t pending_bytes = 0;
@@ -102,6 +105,15 @@ class SourceMachine {
   void ask_acks(TimePoint now, std::vector<Request>& requests);
   void ask_source(TimePoint now, std::vector<Request>& requests);
   bool nothing_out() const;
+
+  // What the source does besides being read and acked (source_upkeep.cpp).
+  void settle(const LeaveDone& done, TimePoint now, link::Effects& effects);
+  void settle(const TendDone& done, TimePoint now, link::Effects& effects);
+  void ask_upkeep(TimePoint now, std::vector<Request>& requests);
+  TimePoint next_upkeep() const;
+  /// From when acks that wait for others may go.
+  TimePoint ack_at() const;
+
   /// Everything the source had is read and done.
   bool drained() const;
   void check_end(TimePoint now, link::Effects& effects);
@@ -145,6 +157,12 @@ class SourceMachine {
   bool open_out_ = false;
   bool poll_out_ = false;
   bool ack_out_ = false;
+  bool leave_out_ = false;
+  bool tend_out_ = false;
+  Duration tend_interval_{0};  ///< Zero: it wants none.
+  TimePoint tend_at_{};
+  std::vector<SourceToken> leaving_;  ///< Given up, and the source not told yet.
+  TimePoint to_ack_since_ = kNever;
   bool finite_ = false;      ///< The source itself says when it has ended.
   unsigned idle_polls_ = 0;  ///< Empty ones in a row, with nothing pending.
 

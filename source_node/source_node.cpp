@@ -128,6 +128,9 @@ void SourceNode::report(TimePoint now, wire::StatsReport& report) const {
   stats.counter("tempest_messages_resent_total", numbers.resent);
   stats.counter("tempest_messages_lost_at_source_total", numbers.lost_at_source);
   stats.counter("tempest_messages_given_again_total", numbers.given_again);
+  stats.counter("tempest_messages_claimed_total", numbers.claimed);
+  stats.counter("tempest_messages_discarded_at_source_total", numbers.discarded);
+  stats.counter("tempest_messages_moved_at_source_total", numbers.moved);
   stats.counter("tempest_outcomes_stale_total", numbers.stale_outcomes);
   stats.counter("tempest_malformed_bodies_total", machine_.malformed());
   link::report(machine_.link_counters(), machine_.link_backlog(), stats);

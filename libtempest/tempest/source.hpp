@@ -27,6 +27,8 @@ struct SourceMessage {
   std::string payload;
   std::string key;
   SourceToken token;
+  /// How often the source had given this message out before, as far as it counts that.
+  std::uint32_t given_before = 0;
 };
 
 /// What one poll found.
@@ -39,6 +41,17 @@ struct SourceBatch {
   std::uint64_t lost = 0;
   /// Set where `messages` are the source's own earlier reads that were never acked, read again.
   bool redelivered = false;
+  /// Of `messages`: taken over from another reader that had let them lie. They count as
+  /// redelivered.
+  std::uint64_t claimed = 0;
+};
+
+/// What one tend() has done with messages that nobody held any more.
+struct SourceTended {
+  std::uint64_t discarded = 0;  ///< Acked or deleted unread, as the source was told to.
+  std::uint64_t moved = 0;      ///< Put elsewhere, then acked.
+  std::uint64_t lost = 0;       ///< As SourceBatch::lost.
+  std::uint64_t readers_removed = 0;
 };
 
 /// Reads messages and acknowledges them. One thread calls it, and it may block there: the node's
@@ -59,6 +72,15 @@ class Source {
 
   /// Confirms these for good. Success means that the source has done so. Acking twice is success.
   virtual Result<void> ack(std::span<const SourceToken> tokens) = 0;
+
+  /// The node gives these up without acking them: whatever the source does for messages that
+  /// nobody is working on, it may do for them now.
+  virtual Result<void> leave(std::span<const SourceToken> /*tokens*/) { return {}; }
+
+  /// How often tend() wants to be called, whether there is room to read or not. Zero: never.
+  virtual Duration tend_interval() const { return Duration::zero(); }
+  /// Looks after what is at the source and in no node's hands; adds what it did to `done`.
+  virtual Result<void> tend(SourceTended& /*done*/) { return {}; }
 
   /// What a person should be told that is no error (a Redis that does not keep its data, an entry
   /// too large to be read): each is given once. Asked for after every open() and poll().

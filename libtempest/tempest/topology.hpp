@@ -33,6 +33,12 @@ struct SourceDefinition {
   std::uint64_t read_count = 1'000;
   /// True: acked as they come, in batches. False: one by one, each confirmed before the next.
   bool ack_in_batches = true;
+  /// False: the source forgets a message as it gives it out, and what a crash takes is lost.
+  bool acks = true;
+  /// Acks wait this long for others to go with them. Zero: not at all.
+  Duration ack_interval{0};
+  /// The longest a poll may wait at the source for something to come. Zero: not at all.
+  Duration block = std::chrono::seconds(1);
 };
 
 /// One task of the pipeline.

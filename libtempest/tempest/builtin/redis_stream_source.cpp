@@ -1,13 +1,12 @@
 #include "tempest/builtin/redis_stream_source.hpp"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "tempest/base/limits.hpp"
 #include "tempest/builtin/limits.hpp"
+#include "tempest/builtin/redis_stream_id.hpp"
 
 namespace tempest::builtin {
 namespace {
@@ -15,32 +14,8 @@ namespace {
 using runtime::RedisReply;
 using runtime::RedisValue;
 
-/// Of an entry's id as text: two numbers of 20 digits and a dash.
-constexpr std::size_t kMaxIdBytes = 41;
 /// Ids in one XACK; several are sent together.
 constexpr std::size_t kAcksPerCommand = 1'000;
-
-std::size_t write_id(const SourceToken& token, char* text) {
-  char* const end = text + kMaxIdBytes;
-  char* at = std::to_chars(text, end, token.high).ptr;
-  *at++ = '-';
-  return static_cast<std::size_t>(std::to_chars(at, end, token.low).ptr - text);
-}
-
-std::string id_of(const SourceToken& token) {
-  std::array<char, kMaxIdBytes> text;
-  return {text.data(), write_id(token, text.data())};
-}
-
-std::optional<SourceToken> parse_id(std::string_view text) {
-  SourceToken token;
-  const char* const end = text.data() + text.size();
-  const auto high = std::from_chars(text.data(), end, token.high);
-  if (high.ec != std::errc{} || high.ptr == end || *high.ptr != '-') return std::nullopt;
-  const auto low = std::from_chars(high.ptr + 1, end, token.low);
-  if (low.ec != std::errc{} || low.ptr != end) return std::nullopt;
-  return token;
-}
 
 Error malformed() {
   return Error{ErrorCode::protocol, "Redis sent a reply to XREADGROUP of an unknown form"};
@@ -57,11 +32,16 @@ std::string json_of(RedisValue fields) {
 }  // namespace
 
 RedisStreamSource::RedisStreamSource(Options options)
-    : options_(std::move(options)), connection_(options_.address, options_.timeouts) {}
+    : options_(std::move(options)), connection_(options_.address, options_.timeouts) {
+  if (options_.pending.empty() || !options_.acks) return;
+  pending_worker_.emplace(RedisPendingWorker::Options{options_.key, options_.group,
+                                                      options_.consumer, options_.pending},
+                          connection_);
+}
 
 Result<void> RedisStreamSource::open() {
   if (auto connected = connection_.connect(); !connected) return connected;
-  if (auto checked = warn_if_not_durable(); !checked) return checked;
+  if (auto looked = look_at_server(); !looked) return looked;
   auto created = create_group(options_.start);
   if (!created) return created.error();
   if (*created && opened_before_) {
@@ -76,17 +56,26 @@ Result<void> RedisStreamSource::open() {
   return {};
 }
 
-Result<void> RedisStreamSource::warn_if_not_durable() {
-  if (durability_checked_) return {};
-  auto reply = connection_.exchange({"CONFIG", "GET", "appendonly"});
-  if (!reply) return reply.error();
-  durability_checked_ = true;
-  const RedisValue setting = reply->value();
-  // Where CONFIG is not allowed, there is nothing to be said.
-  if (setting.size() == 2 && setting[1].text() == "no") {
-    warn(options_.address.shown() +
-         " keeps no append-only file: when it stops, messages are lost, and acked "
-         "ones come again; set \"appendonly yes\" in its configuration");
+Result<void> RedisStreamSource::look_at_server() {
+  if (server_known_) return {};
+  auto durability = durability_warning(connection_);
+  if (!durability) return durability.error();
+  if (pending_worker_) {
+    auto features = ask_features(connection_);
+    if (!features) return features.error();
+    if (options_.features) *features = *options_.features;
+    pending_worker_->set_features(*features);
+    if (!features->pending_idle) {
+      warn(
+          options_.address.shown() + " is Redis " + features->version +
+          ", which cannot look for idle entries alone (6.2 can): all that is pending is looked at");
+    }
+  }
+  server_known_ = true;
+  if (!durability->empty()) warn(std::move(*durability));
+  if (!options_.acks) {
+    warn("the stream \"" + options_.key +
+         "\" is read with ack = \"none\": what this node holds when it dies is lost");
   }
   return {};
 }
@@ -98,6 +87,10 @@ Result<bool> RedisStreamSource::create_group(std::string_view start) {
   if (reply->value().kind() != RedisValue::Kind::error) return true;
   const std::string_view text = reply->value().text();
   if (text.starts_with("BUSYGROUP")) return false;
+  if (text.starts_with("ERR unknown command")) {
+    return Error{ErrorCode::configuration,
+                 options_.address.shown() + " has no streams; they came with Redis 5.0"};
+  }
   if (text.starts_with("WRONGTYPE")) {
     return Error{ErrorCode::configuration, "the key \"" + options_.key + "\" of " +
                                                options_.address.shown() + " is not a stream"};
@@ -111,25 +104,56 @@ Result<bool> RedisStreamSource::create_group(std::string_view start) {
 Result<void> RedisStreamSource::poll(std::size_t max_messages, Duration wait, SourceBatch& batch) {
   const std::size_t count = std::max<std::size_t>(1, std::min(max_messages, count_limit_));
   if (reading_pending_) {
-    auto entries = read(id_of(pending_cursor_), count, Duration::zero());
-    if (!entries) return entries.error();
-    if (*entries) {
-      batch.redelivered = true;
-      const RedisValue list = (**entries).value()[0][1];
-      if (list.size() > 0) {
-        if (const auto last = parse_id(list[list.size() - 1][0].text())) pending_cursor_ = *last;
-        if (auto taken = take_entries(list, batch); !taken) return taken;
-        return ack_deleted(batch);
-      }
-      batch.redelivered = false;
-    }
-    reading_pending_ = false;
+    if (auto polled = poll_pending(count, batch); !polled || reading_pending_) return polled;
+  }
+  if (pending_worker_ && pending_worker_->has_claims()) {
+    auto polled = poll_claims(count, batch);
+    if (!polled || !batch.messages.empty()) return polled;
   }
   auto entries = read(">", count, wait);
   if (!entries) return entries.error();
   if (!*entries) return {};
   if (auto taken = take_entries((**entries).value()[0][1], batch); !taken) return taken;
   return ack_deleted(batch);
+}
+
+Result<void> RedisStreamSource::poll_pending(std::size_t count, SourceBatch& batch) {
+  auto entries = read(stream_id(pending_cursor_), count, Duration::zero());
+  if (!entries) return entries.error();
+  const bool any = *entries && (**entries).value()[0][1].size() > 0;
+  if (!any) {
+    reading_pending_ = false;
+    return {};
+  }
+  batch.redelivered = true;
+  const RedisValue list = (**entries).value()[0][1];
+  if (const auto last = parse_stream_id(list[list.size() - 1][0].text())) pending_cursor_ = *last;
+  if (auto taken = take_entries(list, batch); !taken) return taken;
+  return ack_deleted(batch);
+}
+
+Result<void> RedisStreamSource::poll_claims(std::size_t count, SourceBatch& batch) {
+  auto entries = pending_worker_->claim(count, batch.lost);
+  if (!entries) return entries.error();
+  batch.redelivered = true;
+  if (auto taken = take_entries(entries->value(), batch); !taken) return taken;
+  batch.claimed = batch.messages.size();
+  // Before Redis 7 these are nils without an id, and the worker has acked them.
+  deleted_.clear();
+  return {};
+}
+
+Result<void> RedisStreamSource::leave(std::span<const SourceToken> tokens) {
+  if (pending_worker_) pending_worker_->let_go(tokens);
+  return {};
+}
+
+Duration RedisStreamSource::tend_interval() const {
+  return pending_worker_ ? pending_worker_->interval() : Duration::zero();
+}
+
+Result<void> RedisStreamSource::tend(SourceTended& done) {
+  return pending_worker_ ? pending_worker_->work(reading_pending_, done) : Result<void>();
 }
 
 Result<std::optional<RedisReply>> RedisStreamSource::read(std::string_view from, std::size_t count,
@@ -142,6 +166,7 @@ Result<std::optional<RedisReply>> RedisStreamSource::read(std::string_view from,
   arguments_.assign(
       {"XREADGROUP", "GROUP", options_.group, options_.consumer, "COUNT", count_text});
   if (block_ms > 0) arguments_.insert(arguments_.end(), {"BLOCK", block_text});
+  if (!options_.acks) arguments_.emplace_back("NOACK");
   arguments_.insert(arguments_.end(), {"STREAMS", options_.key, from});
   auto reply = connection_.command(arguments_);
   if (!reply && reply.error().code == ErrorCode::not_found) {
@@ -171,7 +196,8 @@ Result<void> RedisStreamSource::take_entries(RedisValue entries, SourceBatch& ba
   batch.messages.reserve(batch.messages.size() + entries.size());
   deleted_.clear();
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    const auto token = parse_id(entries[i][0].text());
+    if (entries[i].size() != 2) continue;
+    const auto token = parse_stream_id(entries[i][0].text());
     if (!token) return malformed();
     const RedisValue fields = entries[i][1];
     if (fields.is_nil()) {
@@ -183,11 +209,13 @@ Result<void> RedisStreamSource::take_entries(RedisValue entries, SourceBatch& ba
     const bool fits = take_fields(fields, message);
     bytes += message.payload.size() + message.key.size();
     if (fits) {
+      if (pending_worker_) pending_worker_->hold(*token);
       batch.messages.push_back(std::move(message));
     } else {
+      if (pending_worker_) pending_worker_->never_claim(*token);
       // Left pending, so that it can be looked at and is not taken for done.
       ++batch.lost;
-      warn("the entry " + id_of(*token) + " of the stream \"" + options_.key +
+      warn("the entry " + stream_id(*token) + " of the stream \"" + options_.key +
            "\" is larger than a message may be (16 MiB): left pending");
     }
   }
@@ -226,18 +254,21 @@ Result<void> RedisStreamSource::ack_deleted(SourceBatch& batch) {
 }
 
 Result<void> RedisStreamSource::ack(std::span<const SourceToken> tokens) {
-  return options_.ack_in_batches ? ack_in_batches(tokens) : ack_one_by_one(tokens);
+  if (!options_.acks) return {};
+  auto acked = options_.ack_in_batches ? ack_in_batches(tokens) : ack_one_by_one(tokens);
+  if (acked && pending_worker_) pending_worker_->let_go(tokens);
+  return acked;
 }
 
 Result<void> RedisStreamSource::ack_in_batches(std::span<const SourceToken> tokens) {
-  id_text_.resize(tokens.size() * kMaxIdBytes);
+  id_text_.resize(tokens.size() * kMaxStreamIdBytes);
   std::size_t commands = 0;
   for (std::size_t begin = 0; begin < tokens.size(); begin += kAcksPerCommand, ++commands) {
     const std::size_t end = std::min(tokens.size(), begin + kAcksPerCommand);
     arguments_.assign({"XACK", options_.key, options_.group});
     for (std::size_t i = begin; i < end; ++i) {
-      char* const text = id_text_.data() + i * kMaxIdBytes;
-      arguments_.emplace_back(text, write_id(tokens[i], text));
+      char* const text = id_text_.data() + i * kMaxStreamIdBytes;
+      arguments_.emplace_back(text, write_stream_id(tokens[i], text));
     }
     if (auto sent = connection_.append(arguments_); !sent) return sent;
   }
@@ -253,7 +284,7 @@ Result<void> RedisStreamSource::ack_in_batches(std::span<const SourceToken> toke
 
 Result<void> RedisStreamSource::ack_one_by_one(std::span<const SourceToken> tokens) {
   for (const SourceToken& token : tokens) {
-    auto reply = connection_.command({"XACK", options_.key, options_.group, id_of(token)});
+    auto reply = connection_.command({"XACK", options_.key, options_.group, stream_id(token)});
     if (!reply) return reply.error();
   }
   return {};
@@ -268,7 +299,7 @@ std::vector<std::string> RedisStreamSource::take_warnings() {
 }
 
 std::string RedisStreamSource::describe(const SourceToken& token) const {
-  return id_of(token);
+  return stream_id(token);
 }
 
 }  // namespace tempest::builtin

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tempest/builtin/redis_pending_worker.hpp"
 #include "tempest/runtime/redis.hpp"
 #include "tempest/source.hpp"
 
@@ -25,6 +26,9 @@ class RedisStreamSource : public Source {
     std::string key_field;  ///< Empty: messages have no key.
     std::string start = "0";
     bool ack_in_batches = true;
+    bool acks = true;  ///< False: entries are never pending.
+    std::vector<PendingRule> pending;
+    std::optional<RedisFeatures> features;  ///< In place of what the server says of itself.
   };
 
   explicit RedisStreamSource(Options options);
@@ -32,6 +36,9 @@ class RedisStreamSource : public Source {
   Result<void> open() override;
   Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override;
   Result<void> ack(std::span<const SourceToken> tokens) override;
+  Result<void> leave(std::span<const SourceToken> tokens) override;
+  Duration tend_interval() const override;
+  Result<void> tend(SourceTended& done) override;
   std::vector<std::string> take_warnings() override;
   std::string describe(const SourceToken& token) const override;
 
@@ -41,7 +48,10 @@ class RedisStreamSource : public Source {
                                                   Duration wait);
   /// True if it did not exist.
   Result<bool> create_group(std::string_view start);
-  Result<void> warn_if_not_durable();
+  /// Once: what the server lacks, and where it would lose data.
+  Result<void> look_at_server();
+  Result<void> poll_pending(std::size_t count, SourceBatch& batch);
+  Result<void> poll_claims(std::size_t count, SourceBatch& batch);
   Result<void> take_entries(runtime::RedisValue entries, SourceBatch& batch);
   /// False: the entry cannot be a message of ours.
   bool take_fields(runtime::RedisValue fields, SourceMessage& message) const;
@@ -54,7 +64,8 @@ class RedisStreamSource : public Source {
   Options options_;
   runtime::RedisConnection connection_;
   bool opened_before_ = false;
-  bool durability_checked_ = false;
+  bool server_known_ = false;
+  std::optional<RedisPendingWorker> pending_worker_;
   /// Reads its own pending entries after pending_cursor_; after that, new ones.
   bool reading_pending_ = true;
   SourceToken pending_cursor_;

@@ -35,6 +35,27 @@ Result<std::unique_ptr<Source>> create_lines(const Settings& settings) {
   return std::unique_ptr<Source>(std::make_unique<LinesSource>(std::move(path)));
 }
 
+Result<PendingRule> pending_rule(const Settings& settings) {
+  PendingRule rule;
+  rule.min_idle = settings.duration("min_idle");
+  rule.min_deliveries = static_cast<std::uint64_t>(settings.integer("min_deliveries"));
+  const std::string action = settings.text("action", "claim");
+  rule.action = action == "ack"      ? PendingRule::Action::ack
+                : action == "delete" ? PendingRule::Action::remove
+                : action == "move"   ? PendingRule::Action::move
+                                     : PendingRule::Action::claim;
+  if (rule.min_idle <= Duration::zero()) return wrong("a pending rule needs a min_idle above 0");
+  if (rule.action != PendingRule::Action::move) return rule;
+  const Settings& to = settings.table("to");
+  const std::string type = to.text("type");
+  rule.target = type == "redis_list"         ? PendingRule::Target::list
+                : type == "redis_sorted_set" ? PendingRule::Target::sorted_set
+                                             : PendingRule::Target::stream;
+  rule.target_key = to.text("key");
+  if (rule.target_key.empty()) return wrong("a pending rule that moves needs the key it moves to");
+  return rule;
+}
+
 Result<std::unique_ptr<Source>> create_redis_stream(const SourceDefinition& definition,
                                                     const std::string& topology,
                                                     const std::string& consumer) {
@@ -50,6 +71,14 @@ Result<std::unique_ptr<Source>> create_redis_stream(const SourceDefinition& defi
   options.key_field = settings.text("key_field");
   options.start = settings.text("start", "0");
   options.ack_in_batches = definition.ack_in_batches;
+  options.acks = definition.acks;
+  for (const Settings::Value& item : settings.list("pending")) {
+    const auto* table = std::get_if<Settings>(&item.data);
+    if (table == nullptr) continue;
+    auto rule = pending_rule(*table);
+    if (!rule) return rule.error();
+    options.pending.push_back(std::move(*rule));
+  }
   if (options.key.empty()) return wrong("a redis_stream source needs the stream's key");
   if (options.group.empty()) return wrong("a redis_stream source needs a group");
   if (options.consumer.empty()) return wrong("a redis_stream source needs a consumer");

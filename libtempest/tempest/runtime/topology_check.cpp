@@ -33,7 +33,8 @@ std::string describe(const DocumentValue& value) {
 }
 
 std::string table_title(const std::string& name) {
-  return name == "task" ? "[[task]]" : "[" + name + "]";
+  const bool is_list = name == "task" || name == "source.pending";
+  return is_list ? "[[" + name + "]]" : "[" + name + "]";
 }
 
 std::string in_table(const std::string& name) {

@@ -39,7 +39,10 @@ SourceDefinition make_source(const Settings& settings, const std::string& topolo
   source.poll_interval = settings.duration("poll_interval");
   source.max_backoff = settings.duration("max_backoff");
   source.read_count = static_cast<std::uint64_t>(settings.integer("read_count"));
-  source.ack_in_batches = settings.text("ack") == "batch";
+  source.ack_in_batches = settings.text("ack") != "individual";
+  source.acks = settings.text("ack") != "none";
+  source.ack_interval = settings.duration("ack_interval");
+  source.block = settings.duration("block");
   return source;
 }
 

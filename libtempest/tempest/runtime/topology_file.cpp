@@ -53,6 +53,7 @@ class Reading {
     read_libraries(document);
     read_tasks(document, settings, topology);
     check_waits(document, topology);
+    check_pending(document);
     return topology;
   }
 
@@ -271,6 +272,24 @@ class Reading {
     const Backoff& waits = topology.failure.backoff;
     check_order(find(failure ? &failure->value : nullptr, "backoff"), "failure.backoff", "initial",
                 "max", waits.initial, waits.max);
+  }
+
+  void check_pending(const DocumentTable& document) {
+    const auto* source = document.find("source");
+    const DocumentValue* pending = find(source ? &source->value : nullptr, "pending");
+    const auto* list = pending ? pending->as<DocumentList>() : nullptr;
+    if (!list) return;
+    for (const DocumentValue& rule : *list) {
+      const DocumentValue* action = find(&rule, "action");
+      const DocumentValue* to = find(&rule, "to");
+      const auto* name = action ? action->as<std::string>() : nullptr;
+      const bool moves = name && *name == "move";
+      if (moves && !to) {
+        check_.report(action->position, "action = \"move\" in [[source.pending]] needs 'to'");
+      } else if (to && !moves && (!action || name)) {
+        check_.report(to->position, "'to' in [[source.pending]] is only for action = \"move\"");
+      }
+    }
   }
 
   DocumentCheck check_;

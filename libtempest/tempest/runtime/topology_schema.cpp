@@ -74,6 +74,8 @@ KeySchema holding(KeySchema key, const TableSchema& table) {
 
 // A wait of nothing would spin.
 constexpr double kShortestWaitNs = 1'000;
+// Half of it must be enough to see that this source is at work.
+constexpr double kShortestIdleNs = 100'000'000;
 
 KeySchema redis_uri() {
   return with_default("uri", Kind::text, value("redis://127.0.0.1:6379/0"),
@@ -97,6 +99,38 @@ VariantSchema lines_source() {
           {required("path", Kind::text, "The file; \"-\" for standard input")}};
 }
 
+TableSchema make_move_target() {
+  return {"Where entries are moved, in the same Redis",
+          {},
+          {{"redis_stream",
+            "A stream: an entry of the same fields",
+            {required("key", Kind::text, "The stream")}},
+           {"redis_list",
+            "A list: a JSON object of stream, id and fields",
+            {required("key", Kind::text, "The list")}},
+           {"redis_sorted_set",
+            "A sorted set: the same JSON, with the entry's time in ms as its score",
+            {required("key", Kind::text, "The sorted set")}}}};
+}
+
+const TableSchema& pending_schema() {
+  static const TableSchema target = make_move_target();
+  static const TableSchema schema = {
+      "What becomes of pending entries that nobody works on; the first rule that fits one decides",
+      {within({.name = "min_idle",
+               .kind = Kind::duration,
+               .help = "Since the entry was last given to a consumer",
+               .required = true},
+              kShortestIdleNs),
+       within(with_default("min_deliveries", Kind::integer, whole(0),
+                           "Only entries that were given out so often"),
+              0),
+       one_of("action", {"claim", "ack", "delete", "move"},
+              "Read it here; ack it unread; ack and delete it; or move it, and ack it"),
+       holding(optional("to", Kind::table, "With action = \"move\": where"), target)}};
+  return schema;
+}
+
 VariantSchema redis_stream_source() {
   return {"redis_stream",
           "The entries of a Redis stream, through a consumer group",
@@ -109,9 +143,11 @@ VariantSchema redis_stream_source() {
            optional("field", Kind::text,
                     "The entry's field that is the payload; without it a JSON object of them all"),
            optional("key_field", Kind::text, "The entry's field that is the message's key"),
-           optional("key_field", Kind::text, "The entry's field that is the message's key"),
            with_default("start", Kind::text, value("0"),
-                        "Where a group made new begins: an entry's id, \"0\" or \"$\"")}};
+                        "Where a group made new begins: an entry's id, \"0\" or \"$\""),
+           holding(optional("pending", Kind::table_list,
+                            "What becomes of entries that others left pending"),
+                   pending_schema())}};
 }
 
 TableSchema make_sleep() {
@@ -191,7 +227,13 @@ const TableSchema& source_schema() {
        within(with_default("read_count", Kind::integer, whole(source.read_count),
                            "The most messages asked for in one poll"),
               1, kMaxFrameItems),
-       one_of("ack", {"batch", "individual"}, "Acked as they come, many at a time; or one by one")},
+       one_of(
+           "ack", {"batch", "individual", "none"},
+           "Acked as they come, many at a time; one by one; or never, so that a crash loses them"),
+       with_default("ack_interval", Kind::duration, value(source.ack_interval),
+                    "How long acks wait for others to go with them"),
+       with_default("block", Kind::duration, value(source.block),
+                    "The longest a poll waits at the source; \"0s\": not at all")},
       {generator_source(), lines_source(), redis_stream_source()},
       {"redis_list"}};
   return schema;

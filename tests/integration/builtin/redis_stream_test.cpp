@@ -10,6 +10,7 @@
 #include "tempest/builtin/sink_factory.hpp"
 #include "tempest/builtin/source_factory.hpp"
 #include "tempest/runtime/redis.hpp"
+#include "tests/integration/builtin/stream_fixture.hpp"
 #include "tests/support/redis_server.hpp"
 
 using namespace tempest;
@@ -17,80 +18,12 @@ using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
 using tempest::runtime::parse_redis_uri;
 using tempest::runtime::RedisConnection;
+using tempest::test::Payloads;
+using tempest::test::payloads;
+using tempest::test::poll;
 using tempest::test::RedisServer;
-using Payloads = std::vector<std::string>;
-
-namespace {
-
-/// A server, a connection of the test's own, and sources that read the stream "s".
-struct Stream {
-  Stream() { REQUIRE(redis.connect()); }
-
-  std::string add(const std::string& text) {
-    auto reply = redis.command({"XADD", "s", "*", "text", text});
-    REQUIRE(reply);
-    return std::string(reply->value().text());
-  }
-
-  void add_many(std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) {
-      REQUIRE(redis.append({"XADD", "s", "*", "text", std::to_string(i)}));
-    }
-    for (std::size_t i = 0; i < count; ++i) REQUIRE(redis.next_reply());
-  }
-
-  std::int64_t pending() {
-    auto reply = redis.command({"XPENDING", "s", "group"});
-    REQUIRE(reply);
-    return reply->value()[0].integer();
-  }
-
-  std::unique_ptr<Source> source() {
-    auto made = builtin::create_source(definition, "group", "me");
-    REQUIRE(made);
-    return std::move(*made);
-  }
-
-  std::unique_ptr<Source> opened_source() {
-    auto made = source();
-    REQUIRE(made->open());
-    return made;
-  }
-
-  SourceDefinition make_definition() const {
-    SourceDefinition made;
-    made.endpoint.type = "redis_stream";
-    made.endpoint.settings.set("uri", {server.uri()});
-    made.endpoint.settings.set("key", {std::string("s")});
-    made.endpoint.settings.set("field", {std::string("text")});
-    return made;
-  }
-
-  RedisServer server;
-  RedisConnection redis{*parse_redis_uri(server.uri())};
-  SourceDefinition definition = make_definition();
-};
-
-SourceBatch poll(Source& source, std::size_t max_messages = 100, Duration wait = 0ms) {
-  SourceBatch batch;
-  REQUIRE(source.poll(max_messages, wait, batch));
-  CHECK_FALSE(batch.ended);
-  return batch;
-}
-
-Payloads payloads(const SourceBatch& batch) {
-  Payloads result;
-  for (const SourceMessage& message : batch.messages) result.push_back(message.payload);
-  return result;
-}
-
-std::vector<SourceToken> tokens(const SourceBatch& batch) {
-  std::vector<SourceToken> result;
-  for (const SourceMessage& message : batch.messages) result.push_back(message.token);
-  return result;
-}
-
-}  // namespace
+using tempest::test::Stream;
+using tempest::test::tokens;
 
 TEST_CASE_METHOD(Stream, "the group is made at the start of the stream, backlog and all") {
   const std::string id = add("before");
@@ -427,4 +360,15 @@ TEST_CASE_METHOD(Stream, "a stream sink says when it could not write, and writes
   REQUIRE(redis.command({"DEL", "out"}));
   // The error replies were all read: this one's own replies follow.
   CHECK((*sink)->write(messages));
+}
+
+TEST_CASE_METHOD(Stream, "a stream that is read without acks keeps nothing pending, and warns") {
+  definition.acks = false;
+  add_many(10);
+  auto source = opened_source();
+  CHECK_THAT(source->take_warnings().at(0), Contains("lost"));
+  const auto read = tokens(poll(*source));
+  REQUIRE(read.size() == 10);
+  CHECK(pending() == 0);
+  CHECK(source->ack(read));
 }

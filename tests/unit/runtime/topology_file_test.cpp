@@ -398,3 +398,52 @@ TEST_CASE("a file that cannot be read is one diagnostic without a place") {
   CHECK_FALSE(load_topology("/", diagnostics));
   CHECK(joined(diagnostics) == "/: cannot read the file: Is a directory");
 }
+
+TEST_CASE("what becomes of pending entries is a list of rules") {
+  const Topology topology = parsed(R"(
+name = "t"
+[source]
+type = "redis_stream"
+key = "s"
+ack = "none"
+ack_interval = "20ms"
+block = "0s"
+[[source.pending]]
+min_idle = "1m"
+min_deliveries = 5
+action = "move"
+to = { type = "redis_list", key = "aside" }
+[[source.pending]]
+min_idle = "30s"
+)" + kTask);
+  CHECK_FALSE(topology.source.acks);
+  CHECK(topology.source.ack_interval == 20ms);
+  CHECK(topology.source.block == 0ms);
+  const Settings::List& rules = topology.source.endpoint.settings.list("pending");
+  REQUIRE(rules.size() == 2);
+  const auto& first = std::get<Settings>(rules[0].data);
+  CHECK(first.text("action") == "move");
+  CHECK(first.table("to").text("key") == "aside");
+  CHECK(std::get<Settings>(rules[1].data).text("action") == "claim");
+}
+
+TEST_CASE("a pending rule's faults are named with their places") {
+  CHECK(faults(R"(name = "t"
+[source]
+type = "redis_stream"
+key = "s"
+[[source.pending]]
+min_idle = "1ms"
+action = "move"
+[[source.pending]]
+min_idle = "1s"
+to = { type = "redis_list", key = "aside" }
+[[source.pending]]
+[[task]]
+name = "a"
+uses = "identity"
+)") == "t.toml:6:12: 'min_idle' in [[source.pending]]: must be at least 100ms, got \"1ms\"\n"
+       "t.toml:7:10: action = \"move\" in [[source.pending]] needs 'to'\n"
+       "t.toml:10:6: 'to' in [[source.pending]] is only for action = \"move\"\n"
+       "t.toml:11:1: missing key 'min_idle' in [[source.pending]]");
+}

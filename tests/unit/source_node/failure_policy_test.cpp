@@ -168,3 +168,14 @@ TEST_CASE("a message too large for any frame is failed, not sent") {
   CHECK(harness.source.dead_letters.size() == 1);
   CHECK(harness.source.acked == std::vector<SourceToken>{{0, 0}});
 }
+
+TEST_CASE("the source is told which messages were left to it") {
+  SourceHarness harness(plan_with(FailurePolicy::none, false));
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(3);
+  harness.run();
+  coordinator.fail(coordinator.received[1].id, FailureKind::error, harness.now);
+  harness.run();
+  REQUIRE(harness.source.left.size() == 1);
+  CHECK(harness.source.left[0].low == 1);
+}

@@ -236,6 +236,7 @@ bool SourceHarness::serve_one() {
     ++source.opens;
     if (source.away) done.result = gone;
     done.finite = source.finite;
+    done.tend_interval = source.tend_interval;
     machine.take(std::move(done), now, effects_);
   } else if (const auto* poll = std::get_if<PollRequest>(&request)) {
     PollDone done;
@@ -269,6 +270,14 @@ bool SourceHarness::serve_one() {
       source.dead_letters.insert(source.dead_letters.end(), letters->letters->begin(),
                                  letters->letters->end());
     }
+    machine.take(std::move(done), now, effects_);
+  } else if (const auto* leave = std::get_if<LeaveRequest>(&request)) {
+    source.left.insert(source.left.end(), leave->tokens.begin(), leave->tokens.end());
+    machine.take(LeaveDone{}, now, effects_);
+  } else if (std::holds_alternative<TendRequest>(request)) {
+    source.tend_times.push_back(now);
+    TendDone done;
+    if (source.away) done.result = gone;
     machine.take(std::move(done), now, effects_);
   }
   return true;

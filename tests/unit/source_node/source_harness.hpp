@@ -61,7 +61,10 @@ struct FakeSource {
   bool away = false;
   bool acks_fail = false;
   bool sink_away = false;
+  Duration tend_interval{0};
   std::vector<SourceToken> acked;
+  std::vector<SourceToken> left;
+  std::vector<TimePoint> tend_times;
   std::vector<std::size_t> ack_batches;
   std::vector<PollRequest> polls;
   std::vector<TimePoint> poll_times;

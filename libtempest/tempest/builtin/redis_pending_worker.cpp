@@ -1,0 +1,355 @@
+#include "tempest/builtin/redis_pending_worker.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "tempest/base/base64.hpp"
+#include "tempest/builtin/redis_stream_id.hpp"
+
+namespace tempest::builtin {
+namespace {
+
+using runtime::RedisReply;
+using runtime::RedisValue;
+
+constexpr std::size_t kPageEntries = 1'000;
+/// Of one pass's part: bounds how long acks wait behind it.
+constexpr std::size_t kMaxPages = 16;
+/// Found and not yet claimed; the rest is found again.
+constexpr std::size_t kMaxClaims = 16'384;
+constexpr Duration kLongestInterval = std::chrono::seconds(5);
+constexpr Duration kShortestInterval = std::chrono::milliseconds(20);
+
+/// Consumers that hold nothing and were not heard of for ARGV[3] ms. Looking and removing must be
+/// one step: a removed consumer's pending entries are gone with it.
+constexpr std::string_view kRemoveConsumers = R"(
+local removed = 0
+for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  local it = {}
+  for i = 1, #consumer, 2 do it[consumer[i]] = consumer[i + 1] end
+  if it.name ~= ARGV[2] and it.pending == 0 and it.idle >= tonumber(ARGV[3]) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], it.name)
+    removed = removed + 1
+  end
+end
+return removed
+)";
+
+/// Writes an entry elsewhere, then acks it. A script and no MULTI: an error of the write ends a
+/// script before its ack, and a transaction would go on to it.
+constexpr std::string_view kMove = R"(
+redis.call(ARGV[3], KEYS[2], unpack(ARGV, 4))
+return redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+)";
+
+std::int64_t in_ms(Duration duration) {
+  return std::chrono::ceil<std::chrono::milliseconds>(duration).count();
+}
+
+Error malformed() {
+  return Error{ErrorCode::protocol, "Redis sent a reply about pending entries of an unknown form"};
+}
+
+void put(nlohmann::ordered_json& object, const std::string& name, std::string_view bytes) {
+  nlohmann::ordered_json value = bytes;
+  try {
+    [[maybe_unused]] const std::string checked = value.dump();
+    object[name] = std::move(value);
+  } catch (const nlohmann::ordered_json::type_error&) {  // Not UTF-8.
+    object[name + "_base64"] = base64(bytes);
+  }
+}
+
+/// An entry as it is moved to a list or a sorted set. With its id, so that two of the same content
+/// are two members.
+std::string moved_text(const std::string& key, RedisValue entry) {
+  nlohmann::ordered_json json;
+  json["stream"] = key;
+  json["id"] = entry[0].text();
+  auto fields = nlohmann::ordered_json::object();
+  for (std::size_t i = 0; i + 1 < entry[1].size(); i += 2) {
+    put(fields, std::string(entry[1][i].text()), entry[1][i + 1].text());
+  }
+  json["fields"] = std::move(fields);
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace
+
+RedisPendingWorker::RedisPendingWorker(Options options, runtime::RedisConnection& connection)
+    : options_(std::move(options)), connection_(connection), by_rule_(options_.rules.size()) {
+  const auto [shortest, longest] =
+      std::minmax_element(options_.rules.begin(), options_.rules.end(),
+                          [](const auto& a, const auto& b) { return a.min_idle < b.min_idle; });
+  shortest_idle_ = shortest->min_idle;
+  longest_idle_ = longest->min_idle;
+}
+
+Duration RedisPendingWorker::interval() const {
+  // Often enough that what this source holds is never found idle: it is refreshed at half the time.
+  return std::clamp(shortest_idle_ / 4, kShortestInterval, kLongestInterval);
+}
+
+void RedisPendingWorker::let_go(std::span<const SourceToken> tokens) {
+  for (const SourceToken& token : tokens) held_.erase(token);
+}
+
+void RedisPendingWorker::never_claim(const SourceToken& token) {
+  if (never_claimed_.size() < kMaxClaims) never_claimed_.insert(token);
+}
+
+Result<void> RedisPendingWorker::work(bool own_unread, SourceTended& done) {
+  bool came_around = false;
+  for (std::size_t page = 0; page < kMaxPages && !came_around; ++page) {
+    auto sorted = sort_page(own_unread);
+    if (!sorted) return sorted.error();
+    came_around = *sorted;
+    if (auto carried_out = carry_out(done); !carried_out) return carried_out;
+    if (claims_.size() >= kMaxClaims) break;
+  }
+  if (!came_around) return {};
+  cursor_ = {};
+  return remove_consumers(done);
+}
+
+Result<bool> RedisPendingWorker::sort_page(bool own_unread) {
+  const std::string idle = std::to_string(in_ms(shortest_idle_ / 2));
+  const std::string from = stream_id(cursor_);
+  const std::string count = std::to_string(kPageEntries);
+  std::vector<std::string_view> arguments = {"XPENDING", options_.key, options_.group};
+  if (features_.pending_idle) arguments.insert(arguments.end(), {"IDLE", idle});
+  arguments.insert(arguments.end(), {from, "+", count});
+  auto reply = connection_.command(arguments);
+  // The stream or its group is gone: the source makes it again at its next read.
+  if (!reply && reply.error().code == ErrorCode::not_found) return true;
+  if (!reply) return reply.error();
+  const RedisValue rows = reply->value();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const RedisValue row = rows[i];
+    const auto token = row.size() == 4 ? parse_stream_id(row[0].text()) : std::nullopt;
+    if (!token) return malformed();
+    sort_entry(*token, row[1].text() == options_.consumer,
+               std::chrono::milliseconds(row[2].integer()),
+               static_cast<std::uint64_t>(row[3].integer()), own_unread);
+    cursor_ = next_stream_id(*token);
+    if (claims_.size() >= kMaxClaims) return false;
+  }
+  return rows.size() < kPageEntries;
+}
+
+void RedisPendingWorker::sort_entry(const SourceToken& token, bool own, Duration idle,
+                                    std::uint64_t deliveries, bool own_unread) {
+  if (own && (held_.contains(token) || own_unread)) {
+    if (idle >= shortest_idle_ / 2) to_keep_.push_back(token);
+    return;
+  }
+  // Taken over by another consumer's worker while this source was held up: it is at work there.
+  if (held_.contains(token)) return;
+  const PendingRule* rule = rule_for(idle, deliveries);
+  if (rule == nullptr) return;
+  if (rule->action != PendingRule::Action::claim) {
+    by_rule_[static_cast<std::size_t>(rule - options_.rules.data())].push_back(token);
+  } else if (!never_claimed_.contains(token)) {
+    claims_.emplace(token, rule->min_idle);
+  }
+}
+
+const PendingRule* RedisPendingWorker::rule_for(Duration idle, std::uint64_t deliveries) const {
+  for (const PendingRule& rule : options_.rules) {
+    if (idle >= rule.min_idle && deliveries >= rule.min_deliveries) return &rule;
+  }
+  return nullptr;
+}
+
+Result<void> RedisPendingWorker::carry_out(SourceTended& done) {
+  if (auto kept = keep_held(); !kept) return kept;
+  for (std::size_t i = 0; i < by_rule_.size(); ++i) {
+    const PendingRule& rule = options_.rules[i];
+    const Tokens tokens = std::exchange(by_rule_[i], {});
+    if (tokens.empty()) continue;
+    auto settled = rule.action == PendingRule::Action::move ? move(rule, tokens, done)
+                                                            : discard(rule, tokens, done);
+    if (!settled) return settled;
+  }
+  return {};
+}
+
+Result<void> RedisPendingWorker::keep_held() {
+  const Tokens tokens = std::exchange(to_keep_, {});
+  if (tokens.empty()) return {};
+  // With the ids alone the count of deliveries stays; an entry that another has claimed in the
+  // meantime is no longer that idle, and stays his.
+  auto kept = take(tokens, shortest_idle_ / 2, true);
+  if (!kept) return kept.error();
+  return {};
+}
+
+Result<RedisReply> RedisPendingWorker::take(const Tokens& tokens, Duration min_idle,
+                                            bool ids_only) {
+  const std::string idle = std::to_string(in_ms(min_idle));
+  std::vector<std::string> ids;
+  ids.reserve(tokens.size());
+  for (const SourceToken& token : tokens) ids.push_back(stream_id(token));
+  std::vector<std::string_view> arguments = {"XCLAIM", options_.key, options_.group,
+                                             options_.consumer, idle};
+  arguments.insert(arguments.end(), ids.begin(), ids.end());
+  if (ids_only) arguments.emplace_back("JUSTID");
+  return connection_.command(arguments);
+}
+
+Result<RedisReply> RedisPendingWorker::claim(std::size_t count, std::uint64_t& lost) {
+  Tokens tokens;
+  Duration min_idle = longest_idle_;
+  while (!claims_.empty() && tokens.size() < count) {
+    const auto first = claims_.begin();
+    tokens.push_back(first->first);
+    min_idle = std::min(min_idle, first->second);
+    claims_.erase(first);
+  }
+  auto reply = take(tokens, min_idle, false);
+  if (!reply) return reply;
+  if (reply->value().kind() != RedisValue::Kind::array) return malformed();
+  auto missing = settle_missing(tokens, reply->value());
+  if (!missing) return missing.error();
+  lost += *missing;
+  return reply;
+}
+
+Result<std::uint64_t> RedisPendingWorker::settle_missing(const Tokens& asked, RedisValue got) {
+  std::unordered_set<SourceToken, TokenHash> missing(asked.begin(), asked.end());
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    // Before Redis 7 a deleted entry is a nil.
+    if (got[i].size() != 2) continue;
+    const auto token = parse_stream_id(got[i][0].text());
+    if (!token) return malformed();
+    missing.erase(*token);
+  }
+  // In the order asked, so that a run is like another.
+  Tokens unknown;
+  for (const SourceToken& token : asked) {
+    if (!missing.contains(token)) continue;
+    const std::string id = stream_id(token);
+    unknown.push_back(token);
+    if (auto sent = connection_.append({"XRANGE", options_.key, id, id}); !sent) {
+      return sent.error();
+    }
+  }
+  std::uint64_t deleted = 0;
+  std::vector<std::string> ids;
+  for (const SourceToken& token : unknown) {
+    auto reply = connection_.next_reply();
+    if (!reply) return reply.error();
+    if (reply->value().kind() != RedisValue::Kind::array || reply->value().size() > 0) continue;
+    ++deleted;
+    ids.push_back(stream_id(token));
+  }
+  if (ids.empty()) return deleted;
+  std::vector<std::string_view> arguments = {"XACK", options_.key, options_.group};
+  arguments.insert(arguments.end(), ids.begin(), ids.end());
+  if (auto acked = connection_.command(arguments); !acked) return acked.error();
+  return deleted;
+}
+
+Result<void> RedisPendingWorker::discard(const PendingRule& rule, const Tokens& tokens,
+                                         SourceTended& done) {
+  auto taken = take(tokens, rule.min_idle, true);
+  if (!taken) return taken.error();
+  const RedisValue ids = taken->value();
+  if (ids.size() == 0) return {};
+  std::vector<std::string_view> acks = {"XACK", options_.key, options_.group};
+  std::vector<std::string_view> deletes = {"XDEL", options_.key};
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    acks.push_back(ids[i].text());
+    deletes.push_back(ids[i].text());
+  }
+  const bool removes = rule.action == PendingRule::Action::remove;
+  if (auto sent = connection_.append({"MULTI"}); !sent) return sent;
+  if (auto sent = connection_.append(acks); !sent) return sent;
+  if (removes) {
+    if (auto sent = connection_.append(deletes); !sent) return sent;
+  }
+  if (auto finished = finish_transaction(removes ? 2 : 1); !finished) return finished;
+  done.discarded += ids.size();
+  return {};
+}
+
+Result<void> RedisPendingWorker::move(const PendingRule& rule, const Tokens& tokens,
+                                      SourceTended& done) {
+  auto taken = take(tokens, rule.min_idle, false);
+  if (!taken) return taken.error();
+  const RedisValue entries = taken->value();
+  auto missing = settle_missing(tokens, entries);
+  if (!missing) return missing.error();
+  done.lost += *missing;
+
+  std::size_t sent = 0;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].size() != 2) continue;
+    if (auto appended = append_move(rule, entries[i]); !appended) return appended;
+    ++sent;
+  }
+  Result<void> outcome;
+  for (; sent > 0; --sent) {
+    auto reply = connection_.next_reply();
+    if (!reply) return reply.error();
+    auto checked = connection_.check(reply->value());
+    if (checked) {
+      ++done.moved;
+    } else {
+      outcome = std::move(checked);
+    }
+  }
+  if (outcome) return {};
+  Error error = outcome.error();
+  error.message = "cannot move pending entries to \"" + rule.target_key + "\": " + error.message;
+  return error;
+}
+
+Result<void> RedisPendingWorker::append_move(const PendingRule& rule, RedisValue entry) {
+  std::vector<std::string_view> arguments = {
+      "EVAL", kMove, "2", options_.key, rule.target_key, options_.group, entry[0].text()};
+  std::string text;
+  std::string score;
+  if (rule.target == PendingRule::Target::stream) {
+    arguments.insert(arguments.end(), {"XADD", "*"});
+    for (std::size_t i = 0; i < entry[1].size(); ++i) arguments.push_back(entry[1][i].text());
+    return connection_.append(arguments);
+  }
+  text = moved_text(options_.key, entry);
+  if (rule.target == PendingRule::Target::list) {
+    arguments.insert(arguments.end(), {"RPUSH", text});
+  } else {
+    const auto token = parse_stream_id(entry[0].text());
+    score = std::to_string(token ? token->high : 0);
+    arguments.insert(arguments.end(), {"ZADD", score, text});
+  }
+  return connection_.append(arguments);
+}
+
+Result<void> RedisPendingWorker::finish_transaction(std::size_t commands) {
+  if (auto sent = connection_.append({"EXEC"}); !sent) return sent;
+  Result<void> outcome;
+  for (std::size_t i = 0; i < commands + 2; ++i) {
+    auto reply = connection_.next_reply();
+    if (!reply) return reply.error();
+    if (auto checked = connection_.check(reply->value()); !checked) outcome = checked;
+  }
+  return outcome;
+}
+
+Result<void> RedisPendingWorker::remove_consumers(SourceTended& done) {
+  // Shows this consumer to others as alive: an empty read of new entries would not, before 7.2.
+  auto seen =
+      connection_.exchange({"XREADGROUP", "GROUP", options_.group, options_.consumer, "COUNT", "1",
+                            "STREAMS", options_.key, "18446744073709551615-18446744073709551614"});
+  if (!seen) return seen.error();
+  auto reply = connection_.exchange({"EVAL", kRemoveConsumers, "1", options_.key, options_.group,
+                                     options_.consumer, std::to_string(in_ms(longest_idle_))});
+  if (!reply) return reply.error();
+  // Where scripts or XINFO are not allowed, dead consumers stay: they cost nothing but a line.
+  done.readers_removed += static_cast<std::uint64_t>(reply->value().integer());
+  return {};
+}
+
+}  // namespace tempest::builtin

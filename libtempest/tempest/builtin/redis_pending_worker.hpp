@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "tempest/builtin/redis_server_features.hpp"
+#include "tempest/runtime/redis.hpp"
+#include "tempest/source.hpp"
+
+namespace tempest::builtin {
+
+/// What is to become of pending entries that nobody is working on: the first rule that fits one
+/// decides.
+struct PendingRule {
+  enum class Action : std::uint8_t {
+    claim,   ///< Read by this source, as if new.
+    ack,     ///< Acked unread.
+    remove,  ///< Acked, and deleted from the stream.
+    move,    ///< Written elsewhere in the same Redis, then acked, in one transaction.
+  };
+  enum class Target : std::uint8_t { stream, list, sorted_set };
+
+  Duration min_idle{0};  ///< Since it was last given to a consumer.
+  std::uint64_t min_deliveries = 0;
+  Action action = Action::claim;
+  Target target = Target::stream;
+  std::string target_key;
+};
+
+/// Looks after a consumer group's pending entries, through the connection of the source that owns
+/// it, and in its thread. Never takes what this source holds: it knows that by hold() and let_go(),
+/// and keeps such entries from looking idle to others' workers, however long they take.
+///
+/// A pass walks all pending entries, a page at a time, and remembers where it was.
+class RedisPendingWorker {
+ public:
+  struct Options {
+    std::string key;
+    std::string group;
+    std::string consumer;
+    std::vector<PendingRule> rules;  ///< At least one.
+  };
+
+  /// `connection` outlives this.
+  RedisPendingWorker(Options options, runtime::RedisConnection& connection);
+
+  void set_features(const RedisFeatures& features) { features_ = features; }
+
+  void hold(const SourceToken& token) { held_.insert(token); }
+  void let_go(std::span<const SourceToken> tokens);
+  /// An entry that cannot become a message: not claimed (again), whatever the rules say.
+  void never_claim(const SourceToken& token);
+
+  /// Half a pass or more (a bounded number of entries). While `own_unread`, the consumer's own
+  /// entries are left alone: the source is still reading them. Errors: the connection's.
+  Result<void> work(bool own_unread, SourceTended& done);
+
+  bool has_claims() const { return !claims_.empty(); }
+  /// Up to `count` of the entries that work() found to be claimed, as XCLAIM replies them.
+  /// Those that are gone for good are acked away and added to `lost`.
+  Result<runtime::RedisReply> claim(std::size_t count, std::uint64_t& lost);
+
+  /// How long a pass may wait after the last.
+  Duration interval() const;
+
+ private:
+  struct TokenHash {
+    std::size_t operator()(const SourceToken& token) const {
+      return (token.high * 0x9e3779b97f4a7c15ULL) ^ token.low;
+    }
+  };
+  using Tokens = std::vector<SourceToken>;
+
+  /// Of one page; true if it was the last.
+  Result<bool> sort_page(bool own_unread);
+  void sort_entry(const SourceToken& token, bool own, Duration idle, std::uint64_t deliveries,
+                  bool own_unread);
+  const PendingRule* rule_for(Duration idle, std::uint64_t deliveries) const;
+  Result<void> carry_out(SourceTended& done);
+  Result<void> keep_held();
+  /// XCLAIM by id: only what is still as idle as it was, so that no one else has it.
+  Result<runtime::RedisReply> take(const Tokens& tokens, Duration min_idle, bool ids_only);
+  Result<void> discard(const PendingRule& rule, const Tokens& tokens, SourceTended& done);
+  Result<void> move(const PendingRule& rule, const Tokens& tokens, SourceTended& done);
+  Result<void> append_move(const PendingRule& rule, runtime::RedisValue entry);
+  /// Of those asked for and not got: how many are no longer in the stream; they are acked.
+  Result<std::uint64_t> settle_missing(const Tokens& asked, runtime::RedisValue got);
+  Result<void> remove_consumers(SourceTended& done);
+  /// A transaction's replies, all checked.
+  Result<void> finish_transaction(std::size_t commands);
+
+  Options options_;
+  runtime::RedisConnection& connection_;
+  RedisFeatures features_;
+  Duration shortest_idle_;
+  Duration longest_idle_;
+
+  std::unordered_set<SourceToken, TokenHash> held_;
+  std::unordered_set<SourceToken, TokenHash> never_claimed_;
+  SourceToken cursor_;
+  std::map<SourceToken, Duration> claims_;  ///< And how idle they must still be.
+  Tokens to_keep_;
+  std::vector<Tokens> by_rule_;  ///< To ack, remove or move.
+};
+
+}  // namespace tempest::builtin

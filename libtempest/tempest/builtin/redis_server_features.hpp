@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tempest/runtime/redis.hpp"
+
+namespace tempest::builtin {
+
+/// What a Redis server can do, of what the built-in sources use: told by its version.
+struct RedisFeatures {
+  std::string version = "unknown";
+  bool streams = true;       ///< 5.0
+  bool pending_idle = true;  ///< 6.2: XPENDING ... IDLE
+  bool list_moves = true;    ///< 6.2: LMOVE and BLMOVE
+};
+
+/// From the reply to INFO server. A server that does not say its version is taken for a new one.
+RedisFeatures redis_features(std::string_view info);
+
+/// Asks an open connection. Errors: those of the connection.
+Result<RedisFeatures> ask_features(runtime::RedisConnection& connection);
+
+/// A warning where the server keeps no append-only file, so that it loses at a crash what it has
+/// confirmed; empty where it does, or does not tell.
+Result<std::string> durability_warning(runtime::RedisConnection& connection);
+
+}  // namespace tempest::builtin
