@@ -22,6 +22,12 @@ inline constexpr std::size_t kMaxNameBytes = 255;
 inline constexpr std::size_t kMaxReasonBytes = 4'096;
 /// The most nodes a directory lists.
 inline constexpr std::size_t kMaxNodes = 4'096;
+/// A peer's lease is taken to lie between these, whatever it says.
+inline constexpr std::uint64_t kMinLeaseMs = 100;
+inline constexpr std::uint64_t kMaxLeaseMs = 60'000;
+/// Whoever opened a session and has said nothing in it for this long is turned out: its place is
+/// one of kMaxNodes.
+inline constexpr std::uint64_t kMaxSilenceMs = 10'000;
 /// The largest topology definition.
 inline constexpr std::size_t kMaxTopologyBytes = 1ULL << 20;
 /// The most deliveries of one tree that may be unfinished at once; a tree that grows beyond fails.

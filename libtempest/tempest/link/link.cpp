@@ -14,6 +14,8 @@ const char* to_string(LostReason reason) {
       return "left";
     case LostReason::closed:
       return "closed";
+    case LostReason::silent:
+      return "silent";
     case LostReason::malformed:
       return "malformed";
   }

@@ -79,6 +79,7 @@ enum class LostReason : std::uint8_t {
   reset,        ///< The peer has given the session up.
   left,         ///< The peer said goodbye.
   closed,       ///< This side said goodbye.
+  silent,       ///< The peer opened a session and said nothing in it: this side gave it up.
   malformed,    ///< The peer sent a body that the layer above cannot read: this side gave it up.
 };
 

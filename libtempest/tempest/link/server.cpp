@@ -45,7 +45,7 @@ void Server::send(PeerId peer, wire::BodyKind kind, std::string frame, TimePoint
     return;
   }
   put(found->routing_id, found->session->send(kind, std::move(frame), now), output);
-  heed_timers_of(*found->session);
+  heed_timers_of(*found);
 }
 
 void Server::reset(PeerId peer, Output& output) {
@@ -59,7 +59,7 @@ void Server::confirm_soon(PeerId peer, TimePoint now) {
   Peer* found = peers_.find(peer);
   if (!found) return;
   found->session->confirm_soon(now);
-  heed_timers_of(*found->session);
+  heed_timers_of(*found);
 }
 
 void Server::receive(std::string_view routing_id, std::string_view frame, TimePoint now,
@@ -129,12 +129,13 @@ void Server::accept(std::string_view routing_id, const wire::Hello& hello, TimeP
   peer.hello = hello.hello;
   peer.session.emplace(new_session_number(hello.hello), settings_, lease_from_ms(hello.lease_ms),
                        now);
+  peer.silent_until = now + std::chrono::milliseconds(kMaxSilenceMs);
   const PeerId id = peers_.create(std::move(peer));
   const Peer& created = peers_.at(id.slot);
   by_name_.emplace(key, id);
   by_hello_.emplace(created.hello, id);
   by_session_.emplace(created.session->id(), id);
-  heed_timers_of(*created.session);
+  heed_timers_of(created);
   welcome(created, output);
 
   Event& event = output.events.emplace_back();
@@ -155,6 +156,7 @@ void Server::receive_data(std::string_view routing_id, std::string_view frame, T
   if (!peer) return disown(routing_id, header.session, output);
   switch (peer->session->receive_data(header, now)) {
     case Session::Arrival::in_order: {
+      peer->silent_until = kNever;
       Event& event = output.events.emplace_back();
       event.kind = Event::Kind::body;
       event.peer = by_session_.find(header.session)->second;
@@ -169,7 +171,7 @@ void Server::receive_data(std::string_view routing_id, std::string_view frame, T
       ++counters_.out_of_order;
       break;
   }
-  heed_timers_of(*peer->session);
+  heed_timers_of(*peer);
 }
 
 void Server::receive_heartbeat(std::string_view routing_id, std::string_view frame, TimePoint now,
@@ -182,7 +184,7 @@ void Server::receive_heartbeat(std::string_view routing_id, std::string_view fra
   Peer* peer = find(routing_id, heartbeat.session);
   if (!peer) return disown(routing_id, heartbeat.session, output);
   peer->session->receive_heartbeat(heartbeat, now);
-  heed_timers_of(*peer->session);
+  heed_timers_of(*peer);
 }
 
 void Server::receive_reset(std::string_view routing_id, std::string_view frame, Output& output) {
@@ -220,10 +222,15 @@ void Server::turn(TimePoint now, Output& output) {
       lose(id, LostReason::lease, output);
       return;
     }
+    if (now >= peer.silent_until) {
+      put(peer.routing_id, header_frame(wire::Bye{peer.session->id(), "silent"}), output);
+      lose(id, LostReason::silent, output);
+      return;
+    }
     peer.session->turn(now, due_, counters_);
     for (SharedBytes& frame : due_) put(peer.routing_id, std::move(frame), output);
     due_.clear();
-    heed_timers_of(*peer.session);
+    heed_timers_of(peer);
   });
 }
 
@@ -296,8 +303,8 @@ void Server::put(std::string_view routing_id, SharedBytes frame, Output& output)
   output.frames.push_back({std::string(routing_id), std::move(frame)});
 }
 
-void Server::heed_timers_of(const Session& session) {
-  next_turn_ = std::min(next_turn_, session.next_turn());
+void Server::heed_timers_of(const Peer& peer) {
+  next_turn_ = std::min({next_turn_, peer.session->next_turn(), peer.silent_until});
 }
 
 }  // namespace tempest::link

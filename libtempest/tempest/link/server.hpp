@@ -17,6 +17,7 @@ namespace tempest::link {
 
 /// The end of many links that accepts them, on one ROUTER: a session for each name, always that of
 /// its newest HELLO. Sessions are bounded in number (kMaxNodes); beyond, HELLOs are turned down.
+/// Every opener has something to say at once, so one that does not is turned out (kMaxSilenceMs).
 class Server {
  public:
   Server(Identity self, const Settings& settings);
@@ -58,6 +59,8 @@ class Server {
     std::string routing_id;
     std::uint64_t hello = 0;
     std::optional<Session> session;
+    /// When it is turned out for having said nothing; kNever once it has.
+    TimePoint silent_until = kNever;
   };
 
   void receive_hello(std::string_view routing_id, std::string_view frame, TimePoint now,
@@ -81,7 +84,7 @@ class Server {
   void disown(std::string_view routing_id, std::uint64_t session, Output& output);
   void lose(PeerId peer, LostReason reason, Output& output);
   void put(std::string_view routing_id, SharedBytes frame, Output& output);
-  void heed_timers_of(const Session& session);
+  void heed_timers_of(const Peer& peer);
 
   Identity self_;
   Settings settings_;

@@ -4,13 +4,13 @@
 #include <cassert>
 #include <utility>
 
+#include "tempest/base/limits.hpp"
 #include "tempest/link/header_frame.hpp"
 
 namespace tempest::link {
 
 Duration lease_from_ms(std::uint64_t lease_ms) {
-  constexpr std::uint64_t kHour = 3'600'000;
-  return std::chrono::milliseconds(std::clamp<std::uint64_t>(lease_ms, 1, kHour));
+  return std::chrono::milliseconds(std::clamp(lease_ms, kMinLeaseMs, kMaxLeaseMs));
 }
 
 Session::Session(std::uint64_t id, const Settings& settings, Duration peer_lease, TimePoint now)

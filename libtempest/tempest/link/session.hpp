@@ -13,7 +13,7 @@
 
 namespace tempest::link {
 
-/// A peer's lease as it was told, made to lie between 1 ms and an hour.
+/// A peer's lease as it was told, made to lie between kMinLeaseMs and kMaxLeaseMs.
 Duration lease_from_ms(std::uint64_t lease_ms);
 
 /// One established session as either end sees it: numbers what goes out and keeps it until it is

@@ -102,8 +102,9 @@ NodeOptions read_node_options(Role role, CommandLine& line) {
   }
   options.drain_timeout = line.duration("drain-timeout");
   options.link.lease = line.duration("lease");
-  if (!line.failed() && options.link.lease < std::chrono::milliseconds(100)) {
-    line.fail("--lease takes at least 100ms");
+  if (!line.failed() && (options.link.lease < std::chrono::milliseconds(kMinLeaseMs) ||
+                         options.link.lease > std::chrono::milliseconds(kMaxLeaseMs))) {
+    line.fail("--lease takes 100ms to 60s");
   }
   options.link.heartbeat_interval = options.link.lease / 3;
   if (role == Role::pipeline || role == Role::task) {

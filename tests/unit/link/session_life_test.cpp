@@ -72,9 +72,11 @@ TEST_CASE("Silence beyond the lease is told once to each end, and the link comes
 
 TEST_CASE("An idle link stays up") {
   TwoEnds ends;
+  REQUIRE(ends.run_until_up());
+  ends.client_sends("word");
   ends.run(60s);
   CHECK(ends.client_events == Texts{"up server"});
-  CHECK(ends.server_events == Texts{"up worker"});
+  CHECK(ends.server_events == Texts{"up worker", "body word"});
   // A heartbeat a second, and next to nothing else.
   CHECK(ends.client().counters().frames_sent < 65);
   CHECK(ends.server().counters().frames_sent < 65);
@@ -85,6 +87,8 @@ TEST_CASE("Each end's lease is the one that it told the other") {
   ends.settings().lease = 10s;
   ends.start_client();
   REQUIRE(ends.run_until_up());
+  ends.client_sends("word");
+  ends.run(100ms);
   ends.copies = [] { return 0; };
   ends.run(5s);
   // The server, started before, promised a sign of life every 3 s; the client every 10 s.
@@ -271,7 +275,49 @@ TEST_CASE("After a pause beyond the lease each end is told once, and the link co
 }
 
 TEST_CASE("A peer's absurd lease is made a sane one") {
-  CHECK(lease_from_ms(0) == 1ms);
+  CHECK(lease_from_ms(0) == 100ms);
   CHECK(lease_from_ms(3000) == 3s);
-  CHECK(lease_from_ms(UINT64_MAX) == 1h);
+  CHECK(lease_from_ms(3'600'000) == 60s);
+  CHECK(lease_from_ms(UINT64_MAX) == 60s);
+}
+
+TEST_CASE("An opener that says nothing is turned out, whatever its lease") {
+  TwoEnds ends;
+  REQUIRE(ends.run_until_up());
+  ends.run(9'900ms);
+  CHECK(ends.server_events == Texts{"up worker"});
+  ends.run(300ms);
+  CHECK(ends.server_events == Texts{"up worker", "lost silent", "up worker"});
+  CHECK(ends.client_events == Texts{"up server", "lost left", "up server"});
+}
+
+TEST_CASE("A stranger cannot keep a place by asking for a lease of an hour") {
+  TwoEnds ends;
+  wire::Hello hello;
+  hello.hello = 77;
+  hello.role = Role::task;
+  hello.name = "stranger";
+  hello.lease_ms = 3'600'000;
+  std::string frame;
+  wire::encode(hello, frame);
+  ends.client_paused = true;
+  ends.server_receives("stranger#", frame);
+  REQUIRE(ends.server().session_count() == 1);
+  SECTION("that says nothing") {
+    ends.run(11s);
+    CHECK(ends.server_events == Texts{"up stranger", "lost silent"});
+  }
+  SECTION("that says something once") {
+    const Output welcomed = ends.server_receives("stranger#", frame);
+    wire::Welcome welcome;
+    REQUIRE(wire::decode(welcomed.frames.front().frame.view(), welcome));
+    std::string word = TwoEnds::frame_of("word");
+    wire::finish_data({welcome.session, 1, 0, wire::BodyKind::query}, word);
+    ends.server_receives("stranger#", word);
+    ends.run(59s);
+    CHECK(ends.server().session_count() == 1);
+    ends.run(2s);
+    CHECK(ends.server_events == Texts{"up stranger", "body word", "lost lease"});
+  }
+  CHECK(ends.server().session_count() == 0);
 }
