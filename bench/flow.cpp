@@ -157,16 +157,18 @@ class Run {
     const double messages = std::max(1.0, static_cast<double>(last_.acked - first_.acked));
     result.messages_per_second =
         messages / std::chrono::duration<double>(last_.at - first_.at).count();
+    std::map<std::string, double> by_kind;
     double switches = 0;
     double syscalls = 0;
     for (const auto& [name, usage] : last_.usage) {
       const Usage before = first_.usage.contains(name) ? first_.usage.at(name) : Usage{};
       const double us = static_cast<double>(usage.cpu_ns - before.cpu_ns) / 1'000 / messages;
-      result.cpu_us_by_node.emplace_back(name, us);
+      by_kind[kind_of(name)] += us;
       result.cpu_us_per_message += us;
       switches += static_cast<double>(usage.switches - before.switches);
       syscalls += static_cast<double>(usage.syscalls - before.syscalls);
     }
+    result.cpu_us_by_kind.assign(by_kind.begin(), by_kind.end());
     result.switches_per_message = switches / messages;
     if (settings_.count_syscalls) result.syscalls_per_message = syscalls / messages;
     if (counts.frames_sent) {

@@ -15,8 +15,8 @@ namespace tempest::bench {
 /// What one run gave.
 struct Measured {
   double messages_per_second = 0;
-  double cpu_us_per_message = 0;  ///< Of all processes together.
-  std::vector<std::pair<std::string, double>> cpu_us_by_node;
+  double cpu_us_per_message = 0;                               ///< Of all processes together.
+  std::vector<std::pair<std::string, double>> cpu_us_by_kind;  ///< All workers are one.
   /// Of an open loop: from when a message was due to its ack.
   std::optional<std::array<double, 4>> latency_us;  ///< p50, p99, p99.9, longest.
   std::optional<double> frames_per_message;

@@ -42,6 +42,11 @@ std::string text_of(const std::string& path) {
 
 }  // namespace
 
+std::string kind_of(const std::string& node) {
+  const std::size_t dash = node.rfind('-');
+  return dash == std::string::npos ? node : node.substr(0, dash);
+}
+
 std::uint16_t free_ports() {
   // Below the ephemeral ones, which connections of others take at any moment.
   const auto first = static_cast<std::uint16_t>(20'000 + ::getpid() % 8'000);
@@ -126,7 +131,7 @@ Result<void> Nodes::start_source(const std::string& name, bool ends) {
   arguments.insert(arguments.begin(), {"run", file("Topology.toml"), "--json"});
   arguments.insert(arguments.end(), {"--workers", std::to_string(settings_.workers), "--threads",
                                      std::to_string(settings_.threads)});
-  return add(name, "tempest", std::move(arguments));
+  return add("tempest", "tempest", std::move(arguments));
 }
 
 std::optional<source_node::FlowRecordFile> Nodes::record() const {

@@ -32,7 +32,8 @@ class Nodes {
   Nodes(const Nodes&) = delete;
   Nodes& operator=(const Nodes&) = delete;
 
-  /// Under this name, which is unlike any other's. It ends with its source, or stays.
+  /// Under this name, which is unlike any other's (of Transport::process it is all there is). It
+  /// ends with its source, or stays.
   Result<void> start_source(const std::string& name, bool ends);
   /// Nothing until the source is open.
   std::optional<source_node::FlowRecordFile> record() const;
@@ -64,6 +65,8 @@ class Nodes {
   std::unique_ptr<StatsWatch> watch_;
 };
 
+/// What a node of this name is: "task" of "task-3".
+std::string kind_of(const std::string& node);
 /// Three ports in a row that are free now.
 std::uint16_t free_ports();
 /// The folder of this very program: the others are beside it.

@@ -46,17 +46,16 @@ std::vector<Column> columns_of(const Settings& settings, const Repeats& repeats)
       {"CPU us/message", [](const Measured& run) { return run.cpu_us_per_message; },
        "cpu_us_per_message"},
   };
-  for (std::size_t i = 0; i < repeats.runs.front().cpu_us_by_node.size(); ++i) {
-    columns.push_back({"  " + repeats.runs.front().cpu_us_by_node[i].first,
-                       [i](const Measured& run) { return run.cpu_us_by_node[i].second; },
+  for (std::size_t i = 0; i < repeats.runs.front().cpu_us_by_kind.size(); ++i) {
+    columns.push_back({"  " + repeats.runs.front().cpu_us_by_kind[i].first,
+                       [i](const Measured& run) { return run.cpu_us_by_kind[i].second; },
                        {}});
   }
   columns.push_back({"latency p50 us", [](const Measured& run) { return latency(run, 0); },
                      "crossing_p50_us", crossings});
   columns.push_back({"latency p99 us", [](const Measured& run) { return latency(run, 1); },
                      "crossing_p99_us", crossings});
-  columns.push_back({"latency p99.9 us", [](const Measured& run) { return latency(run, 2); },
-                     "crossing_p999_us", crossings});
+  columns.push_back({"latency p99.9 us", [](const Measured& run) { return latency(run, 2); }, {}});
   columns.push_back({"latency max us", [](const Measured& run) { return latency(run, 3); }, {}});
   columns.push_back({"messages/frame from source",
                      [](const Measured& run) { return run.messages_per_source_frame; },

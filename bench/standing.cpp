@@ -23,12 +23,6 @@ Error with_log(const Nodes& nodes, Error error) {
   return error;
 }
 
-/// "task-3" is one of the tasks.
-std::string kind_of(const std::string& node) {
-  const std::size_t dash = node.rfind('-');
-  return dash == std::string::npos ? node : node.substr(0, dash);
-}
-
 std::map<std::string, Usage> usage_by_kind(Nodes& nodes) {
   std::map<std::string, Usage> sums;
   for (const Child& child : nodes.children()) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <memory>
 
@@ -25,6 +26,7 @@ namespace {
 constexpr std::uint64_t kLatencyRate = 10'000;
 // A stream is filled before it is read.
 constexpr std::uint64_t kStreamCount = 500'000;
+constexpr Duration kOpenLoopWarmUp = std::chrono::seconds(2);
 constexpr std::uint64_t kManyInFlight = 1'000'000;
 
 void list_workloads() {
@@ -102,7 +104,10 @@ bench::Settings read_settings(runtime::CommandLine& line) {
   if (is_standing && settings.transport == bench::Transport::process) {
     line.fail(settings.workload + " looks at the nodes one by one: --transport tcp or ipc");
   }
+  // What was due while the nodes found each other has to be made up for first.
+  if (settings.rate > 0 && !line.given("warm-up")) settings.warm_up = kOpenLoopWarmUp;
   if (settings.workload == "latency") {
+    if (settings.rate == 0 && !line.given("warm-up")) settings.warm_up = kOpenLoopWarmUp;
     if (!line.given("depth")) settings.depth = 2;
     if (settings.rate == 0) settings.rate = kLatencyRate;
     settings.separate = settings.transport != bench::Transport::process && !line.has_flag("fused");
@@ -157,7 +162,8 @@ int bench_command(int argc, const char* const* argv) {
   line.option("transport", "NAME", "tcp, ipc, or process: all nodes in one", "tcp");
   line.option("size", "SIZE", "Of each payload", "100");
   line.option("time", "DURATION", "How long each repeat is measured", "3s");
-  line.option("warm-up", "DURATION", "From the first ack to the first measurement", "500ms");
+  line.option("warm-up", "DURATION",
+              "From the first ack to the first measurement; with --rate 2s by default", "500ms");
   line.option("count", "N", "Measure so many messages from first to last, rather than a time", "0");
   line.option("depth", "N", "Tasks in a row", "1");
   line.option("fan-out", "N", "Messages that fan makes of each", "1");
@@ -176,6 +182,7 @@ int bench_command(int argc, const char* const* argv) {
   line.flag("syscalls", "Count system calls too; needs root and a mounted tracefs, and costs time");
   line.flag("no-ceiling", "Without what the bare transport does");
   line.flag("json", "One JSON object on standard output");
+  line.option("save", "FILE", "Write the JSON object to FILE as well");
   line.example("tempest bench relay", "what a message costs, over loopback TCP");
   line.example("tempest bench latency --transport ipc --rate 50000", "how long it takes at a rate");
   if (const auto exit = line.parse(argc, argv)) return *exit;
@@ -200,6 +207,14 @@ int bench_command(int argc, const char* const* argv) {
   if (!figures) return fail(figures.error());
   const auto print = line.has_flag("json") ? bench::print_json : bench::print_table;
   print(settings, *figures, std::cout);
+  if (const std::string file = line.text("save"); !file.empty()) {
+    std::ofstream out(file);
+    bench::print_json(settings, *figures, out);
+    if (!out) {
+      std::cerr << "tempest bench: cannot write " << file << "\n";
+      return runtime::kExitInputOutput;
+    }
+  }
   return runtime::kExitOk;
 }
 

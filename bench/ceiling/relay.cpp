@@ -112,13 +112,15 @@ void run_worker(Board& board) {
 }
 
 Shape shape_of(const Settings& settings) {
-  // Tried on two cores, 25 to 5,000 messages a frame and 2 to 64 frames under way: see
-  // docs/performance.md.
-  constexpr std::size_t kBestFrameBytes = 64ULL << 10;
+  // Tried on two cores, 2 to 64 frames under way: see docs/performance.md.
+  constexpr std::size_t kBestFrameBytes = 256ULL << 10;
+  constexpr std::size_t kBestUnderWay = 8'000;  // Messages; and never fewer than 8 frames.
   Shape shape{settings.size_bytes, settings.batch, settings.window, settings.copies};
   const std::size_t each = settings.size_bytes + kHeadBytes;
   if (shape.batch == 0) shape.batch = std::max<std::size_t>(1, kBestFrameBytes / each);
-  if (shape.window == 0) shape.window = 16;
+  if (shape.window == 0) {
+    shape.window = std::clamp<std::size_t>(kBestUnderWay / shape.batch, 8, 64);
+  }
   return shape;
 }
 
