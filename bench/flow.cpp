@@ -4,6 +4,7 @@
 #include <map>
 #include <thread>
 
+#include "bench/flow_check.hpp"
 #include "bench/nodes.hpp"
 #include "bench/stream.hpp"
 #include "tempest/runtime/clock.hpp"
@@ -119,30 +120,9 @@ class Run {
 
   Result<void> check(const NodeCounts& counts) const {
     const FlowRecord& record = **record_;
-    const auto said = [](std::uint64_t number) { return std::to_string(number); };
-    if (record.acked != record.read || counts.read != record.read || counts.acked != record.read) {
-      return Error{ErrorCode::fail, "the source gave " + said(record.read) +
-                                        " messages and was told to ack " + said(record.acked) +
-                                        "; its node read " + said(counts.read) + " and acked " +
-                                        said(counts.acked)};
-    }
-    if (settings_.count > 0 && record.acked != settings_.count) {
-      return Error{ErrorCode::fail,
-                   "acked " + said(record.acked) + " messages of " + said(settings_.count)};
-    }
-    if (settings_.workload == "redis") {
-      auto acked = check_stream(settings_.redis, kTopologyName, settings_.count);
-      if (!acked) return acked;
-    }
-    const auto tasks = tasks_of(settings_);
-    for (std::size_t i = 0; i < tasks.size(); ++i) {
-      const std::uint64_t expected = record.acked * tasks[i].handled_each;
-      if (counts.handled[i] >= expected) continue;
-      return Error{ErrorCode::fail, "the task " + tasks[i].name + " handled " +
-                                        said(counts.handled[i]) + " deliveries of " +
-                                        said(expected)};
-    }
-    return {};
+    auto checked = check_flow(settings_, {record.read, record.acked}, counts);
+    if (!checked || settings_.workload != "redis") return checked;
+    return check_stream(settings_.redis, kTopologyName, settings_.count);
   }
 
   Measured evaluate(const NodeCounts& counts) const {

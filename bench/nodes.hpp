@@ -6,21 +6,13 @@
 #include <vector>
 
 #include "bench/child.hpp"
+#include "bench/flow_check.hpp"
 #include "bench/stats_watch.hpp"
 #include "bench/workload.hpp"
 #include "source_node/flow_record.hpp"
 #include "tempest/base/result.hpp"
 
 namespace tempest::bench {
-
-/// What the nodes said of themselves at their end.
-struct NodeCounts {
-  std::uint64_t read = 0;  ///< Messages, as the source node counts them.
-  std::uint64_t acked = 0;
-  std::vector<std::uint64_t> handled;        ///< For each of tasks_of(): done by a task.
-  std::optional<std::uint64_t> frames_sent;  ///< By all nodes.
-  std::optional<std::uint64_t> source_frames_sent;
-};
 
 /// The processes of one run: broker, coordinator, workers and source, or one of `tempest run`.
 /// Everything of it is in a folder of its own, which goes with it.

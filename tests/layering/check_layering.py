@@ -98,6 +98,8 @@ def allowed_targets(path):
         return (PURE if is_machine(path) else EVERY_COMPONENT) | {place}
     if place == "cli":
         return EVERY_COMPONENT | ROLES | {"bench", "cli"}
+    if place == "bench":
+        return EVERY_COMPONENT | ROLES | {"bench"}
     if place == "examples":
         # Examples show what a user can write: the public headers, and what those include.
         return {"public", "base", "examples"}
@@ -182,6 +184,7 @@ PLANTED = [
     ("broker/c.cpp", '#include "task_node/task_machine.hpp"', "broker must not include task_node"),
     ("broker/d.cpp", '#include "d.hpp"', "from the include root"),
     ("task_node/a.cpp", '#include "cli/run.hpp"', "task_node must not include cli"),
+    ("bench/a.cpp", '#include "cli/commands.hpp"', "bench must not include cli"),
     ("examples/wordcount/a.cpp", '#include "tempest/runtime/clock.hpp"', "examples must not include runtime"),
     ("tests/unit/dag/a_test.cpp", "  std::this_thread::sleep_for(1s);", "must not sleep"),
     ("cli/long.cpp", "int x;\n" * 601, "over 600 lines"),
