@@ -23,14 +23,14 @@ std::string ceiling_of(const Settings& settings) {
 }
 
 Result<CeilingNumbers> measure_ceiling(const Settings& settings, double messages_per_frame) {
-  const double seconds = std::chrono::duration<double>(settings.time).count();
+  const auto time_ms = std::chrono::duration_cast<std::chrono::milliseconds>(settings.time).count();
   std::vector<std::string> command = {program_folder() + "/tempest-ceiling",
                                       ceiling_of(settings),
                                       "--json",
                                       "--size",
                                       std::to_string(settings.size_bytes),
-                                      "--seconds",
-                                      std::to_string(seconds),
+                                      "--time",
+                                      std::to_string(time_ms) + "ms",
                                       "--transport",
                                       settings.transport == Transport::ipc ? "ipc" : "tcp"};
   if (ceiling_of(settings) == "relay" && messages_per_frame >= 1) {

@@ -25,7 +25,7 @@ std::string find_program(const std::string& name) {
   std::string path = variable != nullptr ? variable : "/usr/bin";
   for (std::size_t begin = 0; begin <= path.size();) {
     const std::size_t end = std::min(path.find(':', begin), path.size());
-    const std::string file = path.substr(begin, end - begin) + "/" + name;
+    std::string file = path.substr(begin, end - begin) + "/" + name;
     if (std::filesystem::exists(file)) return file;
     begin = end + 1;
   }

@@ -1,3 +1,5 @@
+#include <chrono>
+#include <exception>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -8,13 +10,15 @@
 
 using namespace tempest;
 
-int main(int argc, char** argv) {
+namespace {
+
+int run(int argc, char** argv) {
   runtime::CommandLine line("tempest-ceiling",
                             "Measures what the wires allow, for tempest bench to compare with.");
   line.positional("WHAT", "relay, ping or redis");
   line.option("transport", "NAME", "tcp or ipc", "tcp");
   line.option("size", "BYTES", "The size of a message", "100");
-  line.option("seconds", "N", "How long to measure", "3");
+  line.option("time", "DURATION", "How long to measure", "3s");
   line.option("batch", "N", "relay: messages in a frame; 0: what was found to be best", "0");
   line.option("window", "N", "relay: frames under way; 0: what was found to be best", "0");
   line.flag("copies", "relay: the one in the middle copies each message");
@@ -27,7 +31,7 @@ int main(int argc, char** argv) {
   ceiling::Settings settings;
   settings.ipc = line.text("transport") == "ipc";
   settings.size_bytes = static_cast<std::size_t>(line.integer("size", 1, 16 << 20));
-  settings.seconds = std::stod(line.text("seconds"));
+  settings.seconds = std::chrono::duration<double>(line.duration("time")).count();
   settings.batch = static_cast<std::size_t>(line.integer("batch", 0, 65'536));
   settings.window = static_cast<std::size_t>(line.integer("window", 0, 65'536));
   settings.copies = line.has_flag("copies");
@@ -54,4 +58,15 @@ int main(int argc, char** argv) {
   }
   for (const auto& [name, value] : *numbers) std::cout << name << " " << value << "\n";
   return runtime::kExitOk;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& exception) {
+    std::cerr << "tempest-ceiling: " << exception.what() << "\n";
+    return runtime::kExitInternal;
+  }
 }
