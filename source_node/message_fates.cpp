@@ -33,6 +33,10 @@ bool counts_per_message(wire::FailureKind kind) {
   return false;
 }
 
+bool is_timeout(wire::FailureKind kind) {
+  return kind == wire::FailureKind::timeout || kind == wire::FailureKind::task_timeout;
+}
+
 Duration retry_wait(const Backoff& backoff, unsigned attempt, Random& random) {
   const double grown = static_cast<double>(backoff.initial.count()) *
                        std::pow(backoff.factor, static_cast<double>(attempt) - 1);
@@ -123,18 +127,18 @@ void SourceMachine::take_failed(Coordinator& coordinator, link::ChannelId channe
   HeldMessage* message = take_sent(coordinator, channel, failed.id);
   if (message == nullptr) return;
   const std::uint32_t slot = failed.id.slot;
-  const FailureDefinition& failure = plan_->failure;
+  const FailureRule rule = plan_->failure.rule(is_timeout(failed.kind));
   FailedAttempt attempt{failed.kind,
                         std::string(failed.task),
                         std::string(failed.worker),
                         std::string(failed.reason),
                         failed.attempts,
                         now};
-  if (failure.policy == FailurePolicy::retry && counts_per_message(failed.kind)) {
+  if (rule.policy == FailurePolicy::retry && counts_per_message(failed.kind)) {
     if (message->attempts < 0xffff) ++message->attempts;
-    if (message->attempts < failure.max_attempts) {
+    if (message->attempts < rule.max_attempts) {
       attempts_.add(slot, std::move(attempt));
-      try_later(slot, now);
+      try_later(slot, rule.backoff, now);
       return;
     }
   }
@@ -152,14 +156,14 @@ void SourceMachine::give_up(std::uint32_t slot, FailedAttempt attempt,
                     {"worker", attempt.worker},
                     {"messages", std::to_string(count)}});
   }
-  const FailureDefinition& failure = plan_->failure;
-  if (failure.policy == FailurePolicy::best_effort) {
+  const FailurePolicy policy = plan_->failure.rule(is_timeout(attempt.kind)).policy;
+  if (policy == FailurePolicy::best_effort) {
     attempts_.take(slot);
     queue_ack(slot);
     return;
   }
-  if (failure.policy == FailurePolicy::none || !failure.dead_letter) {
-    leave(slot, now, effects);
+  if (policy == FailurePolicy::none || !plan_->failure.dead_letter) {
+    leave(slot, policy, now, effects);
     return;
   }
   HeldMessage& message = store_.at(slot);
@@ -185,19 +189,33 @@ void SourceMachine::refuse(std::uint32_t slot, TimePoint now, link::Effects& eff
   give_up(slot, std::move(attempt), {}, now, effects);
 }
 
+bool SourceMachine::refuse_worn_out(std::uint32_t slot, std::uint32_t given_before, TimePoint now,
+                                    link::Effects& effects) {
+  const FailureRule rule = plan_->failure.rule(false);
+  if (rule.policy != FailurePolicy::retry || given_before < rule.max_attempts) return false;
+  FailedAttempt attempt;
+  attempt.reason = "given out " + std::to_string(given_before) +
+                   " times by the source, and never done (max_attempts is " +
+                   std::to_string(rule.max_attempts) + ")";
+  attempt.at = now;
+  give_up(slot, std::move(attempt), {}, now, effects);
+  return true;
+}
+
 void SourceMachine::queue_ack(std::uint32_t slot) {
   store_.drop_bytes(slot);
   store_.at(slot).state = MessageState::to_ack;
   store_.push_back(to_ack_, slot);
 }
 
-void SourceMachine::leave(std::uint32_t slot, TimePoint now, link::Effects& effects) {
+void SourceMachine::leave(std::uint32_t slot, FailurePolicy policy, TimePoint now,
+                          link::Effects& effects) {
   ++numbers_.left;
   leaving_.push_back(store_.at(slot).token);
   attempts_.take(slot);
   store_.release(slot);
   if (store_.empty()) pace_.became_idle(now);
-  if (plan_->failure.policy != FailurePolicy::retry) return;
+  if (policy != FailurePolicy::retry) return;
   if (const std::uint64_t count = left_notices_.count(now); count > 0) {
     effects.notify(Level::warning,
                    "failed messages are left unacked at the source: the topology has no "
@@ -206,11 +224,11 @@ void SourceMachine::leave(std::uint32_t slot, TimePoint now, link::Effects& effe
   }
 }
 
-void SourceMachine::try_later(std::uint32_t slot, TimePoint now) {
+void SourceMachine::try_later(std::uint32_t slot, const Backoff& backoff, TimePoint now) {
   HeldMessage& message = store_.at(slot);
   message.state = MessageState::waiting;
   store_.renew(slot);
-  const Duration wait = retry_wait(plan_->failure.backoff, message.attempts, random_);
+  const Duration wait = retry_wait(backoff, message.attempts, random_);
   waiting_.insert({now + wait, waits_made_++, slot});
 }
 

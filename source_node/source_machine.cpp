@@ -128,11 +128,12 @@ void SourceMachine::read(SourceBatch batch, TimePoint now, link::Effects& effect
       ++numbers_.given_again;
       continue;
     }
+    const std::uint32_t given_before = message.given_before;
     const std::uint32_t slot = store_.add(std::move(message), now);
     ++taken;
     if (store_.at(slot).bytes.size() > kMaxPayloadBytes) {
       refuse(slot, now, effects);
-    } else {
+    } else if (given_before == 0 || !refuse_worn_out(slot, given_before, now, effects)) {
       store_.push_back(queue_, slot);
     }
   }

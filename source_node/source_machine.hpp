@@ -135,9 +135,13 @@ class SourceMachine {
                TimePoint now, link::Effects& effects);
   /// A message that no frame can hold; it is in no list.
   void refuse(std::uint32_t slot, TimePoint now, link::Effects& effects);
+  /// True: the source has given it out as often as a message may be tried, and never heard that it
+  /// was done: it is given up. It is in no list.
+  bool refuse_worn_out(std::uint32_t slot, std::uint32_t given_before, TimePoint now,
+                       link::Effects& effects);
   void queue_ack(std::uint32_t slot);
-  void leave(std::uint32_t slot, TimePoint now, link::Effects& effects);
-  void try_later(std::uint32_t slot, TimePoint now);
+  void leave(std::uint32_t slot, FailurePolicy policy, TimePoint now, link::Effects& effects);
+  void try_later(std::uint32_t slot, const Backoff& backoff, TimePoint now);
   void queue_due(TimePoint now);
   /// What is not out there or on its way to an ack is left to the source.
   void let_go_of_unsent();

@@ -74,6 +74,13 @@ struct Backoff {
   double jitter = 0.2;
 };
 
+/// What is done about a failure.
+struct FailureRule {
+  FailurePolicy policy = FailurePolicy::retry;
+  std::uint32_t max_attempts = 5;
+  Backoff backoff;
+};
+
 struct FailureDefinition {
   FailurePolicy policy = FailurePolicy::retry;
   /// Of a whole tree, from the source's message to the last delivery. Zero: none.
@@ -81,6 +88,15 @@ struct FailureDefinition {
   std::uint32_t max_attempts = 5;
   Backoff backoff;
   std::optional<Endpoint> dead_letter;
+  /// In place of policy, max_attempts and backoff: for what failed, and for what took too long (a
+  /// delivery or the whole tree).
+  std::optional<FailureRule> on_error;
+  std::optional<FailureRule> on_timeout;
+
+  FailureRule rule(bool is_timeout) const {
+    const auto& own = is_timeout ? on_timeout : on_error;
+    return own ? *own : FailureRule{policy, max_attempts, backoff};
+  }
 };
 
 struct Topology {

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "tempest/builtin/lines_sink.hpp"
+#include "tempest/builtin/redis_list_sink.hpp"
 #include "tempest/builtin/redis_stream_sink.hpp"
 #include "tempest/builtin/unknown_name.hpp"
 
@@ -41,16 +42,30 @@ Result<std::unique_ptr<Sink>> create_redis_stream(const Settings& settings) {
   return std::unique_ptr<Sink>(std::make_unique<RedisStreamSink>(std::move(options)));
 }
 
+Result<std::unique_ptr<Sink>> create_redis_list(const Settings& settings) {
+  auto address = runtime::parse_redis_uri(settings.text("uri", "redis://127.0.0.1:6379/0"));
+  if (!address) return address.error();
+  RedisListSink::Options options;
+  options.address = *address;
+  options.key = settings.text("key");
+  const std::int64_t max_length = settings.integer("max_length", 0);
+  if (options.key.empty()) return wrong("a redis_list sink needs the list's key");
+  if (max_length < 0) return wrong("a redis_list sink's max_length must not be negative");
+  options.max_length = static_cast<std::uint64_t>(max_length);
+  return std::unique_ptr<Sink>(std::make_unique<RedisListSink>(std::move(options)));
+}
+
 }  // namespace
 
 std::span<const std::string> sink_types() {
-  static const std::array<std::string, 3> kTypes = {"lines", "redis_stream", "null"};
+  static const std::array<std::string, 4> kTypes = {"lines", "redis_stream", "redis_list", "null"};
   return kTypes;
 }
 
 Result<std::unique_ptr<Sink>> create_sink(const Endpoint& endpoint) {
   if (endpoint.type == "lines") return create_lines(endpoint.settings);
   if (endpoint.type == "redis_stream") return create_redis_stream(endpoint.settings);
+  if (endpoint.type == "redis_list") return create_redis_list(endpoint.settings);
   if (endpoint.type == "null") return std::unique_ptr<Sink>(std::make_unique<NullSink>());
   return unknown_name("sink type", endpoint.type, sink_types());
 }

@@ -5,6 +5,7 @@
 #include "tempest/base/limits.hpp"
 #include "tempest/builtin/generator_source.hpp"
 #include "tempest/builtin/lines_source.hpp"
+#include "tempest/builtin/redis_list_source.hpp"
 #include "tempest/builtin/redis_stream_source.hpp"
 #include "tempest/builtin/unknown_name.hpp"
 
@@ -32,7 +33,14 @@ Result<std::unique_ptr<Source>> create_generator(const Settings& settings) {
 Result<std::unique_ptr<Source>> create_lines(const Settings& settings) {
   std::string path = settings.text("path");
   if (path.empty()) return wrong("a lines source needs a path (\"-\" for standard input)");
-  return std::unique_ptr<Source>(std::make_unique<LinesSource>(std::move(path)));
+  LinesSource::Options options;
+  options.checkpoint = settings.text("checkpoint");
+  options.follow = settings.boolean("follow", false);
+  options.max_line_bytes = settings.size_bytes("max_line", options.max_line_bytes);
+  if (path == "-" && (options.follow || !options.checkpoint.empty())) {
+    return wrong("standard input has no places to come back to: neither checkpoint nor follow");
+  }
+  return std::unique_ptr<Source>(std::make_unique<LinesSource>(std::move(path), options));
 }
 
 Result<PendingRule> pending_rule(const Settings& settings) {
@@ -85,10 +93,30 @@ Result<std::unique_ptr<Source>> create_redis_stream(const SourceDefinition& defi
   return std::unique_ptr<Source>(std::make_unique<RedisStreamSource>(std::move(options)));
 }
 
+Result<std::unique_ptr<Source>> create_redis_list(const SourceDefinition& definition,
+                                                  const std::string& consumer) {
+  const Settings& settings = definition.endpoint.settings;
+  auto address = runtime::parse_redis_uri(settings.text("uri", "redis://127.0.0.1:6379/0"));
+  if (!address) return address.error();
+  RedisListSource::Options options;
+  options.address = *address;
+  options.key = settings.text("key");
+  options.consumer = settings.text("consumer", consumer);
+  options.lease = settings.duration("lease", options.lease);
+  options.retry_delay = settings.duration("retry_delay", options.retry_delay);
+  options.ack_in_batches = definition.ack_in_batches;
+  options.acks = definition.acks;
+  if (options.key.empty()) return wrong("a redis_list source needs the list's key");
+  if (options.consumer.empty()) return wrong("a redis_list source needs a consumer");
+  if (options.lease <= Duration::zero()) return wrong("a redis_list source needs a lease above 0");
+  return std::unique_ptr<Source>(std::make_unique<RedisListSource>(std::move(options)));
+}
+
 }  // namespace
 
 std::span<const std::string> source_types() {
-  static const std::array<std::string, 3> kTypes = {"generator", "lines", "redis_stream"};
+  static const std::array<std::string, 4> kTypes = {"generator", "lines", "redis_stream",
+                                                    "redis_list"};
   return kTypes;
 }
 
@@ -99,6 +127,7 @@ Result<std::unique_ptr<Source>> create_source(const SourceDefinition& definition
   if (type == "generator") return create_generator(definition.endpoint.settings);
   if (type == "lines") return create_lines(definition.endpoint.settings);
   if (type == "redis_stream") return create_redis_stream(definition, topology, consumer);
+  if (type == "redis_list") return create_redis_list(definition, consumer);
   return unknown_name("source type", type, source_types());
 }
 

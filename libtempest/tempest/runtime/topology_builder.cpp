@@ -52,22 +52,40 @@ std::string task_lines(const TaskDefinition& task) {
   return text;
 }
 
-std::string failure_lines(const FailureDefinition& failure) {
-  const char* policy = failure.policy == FailurePolicy::none          ? "none"
-                       : failure.policy == FailurePolicy::best_effort ? "best_effort"
-                                                                      : "retry";
-  const Backoff& waits = failure.backoff;
-  Settings backoff;
-  backoff.set("initial", {exact_duration(waits.initial)});
-  backoff.set("factor", {waits.factor});
-  backoff.set("max", {exact_duration(waits.max)});
-  backoff.set("jitter", {waits.jitter});
+const char* policy_text(FailurePolicy policy) {
+  switch (policy) {
+    case FailurePolicy::none:
+      return "none";
+    case FailurePolicy::best_effort:
+      return "best_effort";
+    case FailurePolicy::retry:
+      break;
+  }
+  return "retry";
+}
 
+Settings rule_settings(const FailureRule& rule) {
+  Settings backoff;
+  backoff.set("initial", {exact_duration(rule.backoff.initial)});
+  backoff.set("factor", {rule.backoff.factor});
+  backoff.set("max", {exact_duration(rule.backoff.max)});
+  backoff.set("jitter", {rule.backoff.jitter});
+  Settings settings;
+  settings.set("policy", {std::string(policy_text(rule.policy))});
+  settings.set("max_attempts", {static_cast<std::int64_t>(rule.max_attempts)});
+  settings.set("backoff", {backoff});
+  return settings;
+}
+
+std::string failure_lines(const FailureDefinition& failure) {
   std::string text = "\n[failure]\n";
-  text += key_line("policy", toml_text(policy));
   text += key_line("timeout", toml_text(exact_duration(failure.timeout)));
-  text += key_line("max_attempts", std::to_string(failure.max_attempts));
-  text += key_line("backoff", toml_table(backoff));
+  const Settings common = rule_settings({failure.policy, failure.max_attempts, failure.backoff});
+  for (const auto& [key, value] : common.values()) text += key_line(key, toml_value(value));
+  if (failure.on_error) text += key_line("on_error", toml_table(rule_settings(*failure.on_error)));
+  if (failure.on_timeout) {
+    text += key_line("on_timeout", toml_table(rule_settings(*failure.on_timeout)));
+  }
   if (failure.dead_letter) {
     Settings sink = failure.dead_letter->settings;
     sink.set("type", {failure.dead_letter->type});

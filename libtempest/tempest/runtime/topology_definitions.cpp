@@ -18,6 +18,26 @@ Endpoint make_endpoint(const Settings& settings, const std::vector<VariantSchema
   return endpoint;
 }
 
+/// `rule` with what `settings` say otherwise.
+FailureRule make_rule(const Settings& settings, FailureRule rule) {
+  const std::string policy = settings.text("policy");
+  if (!policy.empty()) {
+    rule.policy = policy == "none"          ? FailurePolicy::none
+                  : policy == "best_effort" ? FailurePolicy::best_effort
+                                            : FailurePolicy::retry;
+  }
+  rule.max_attempts =
+      static_cast<std::uint32_t>(settings.integer("max_attempts", rule.max_attempts));
+  if (!settings.has("backoff")) return rule;
+  const Settings& backoff = settings.table("backoff");
+  const Backoff otherwise;
+  rule.backoff.initial = backoff.duration("initial", otherwise.initial);
+  rule.backoff.factor = backoff.number("factor", otherwise.factor);
+  rule.backoff.max = backoff.duration("max", otherwise.max);
+  rule.backoff.jitter = backoff.number("jitter", otherwise.jitter);
+  return rule;
+}
+
 }  // namespace
 
 std::vector<std::string> texts(const Settings::List& list) {
@@ -48,18 +68,15 @@ SourceDefinition make_source(const Settings& settings, const std::string& topolo
 
 FailureDefinition make_failure(const Settings& settings) {
   FailureDefinition failure;
-  const std::string policy = settings.text("policy");
-  failure.policy = policy == "none"          ? FailurePolicy::none
-                   : policy == "best_effort" ? FailurePolicy::best_effort
-                                             : FailurePolicy::retry;
   failure.timeout = settings.duration("timeout", failure.timeout);
-  failure.max_attempts =
-      static_cast<std::uint32_t>(settings.integer("max_attempts", failure.max_attempts));
-  const Settings& backoff = settings.table("backoff");
-  failure.backoff.initial = backoff.duration("initial", failure.backoff.initial);
-  failure.backoff.factor = backoff.number("factor", failure.backoff.factor);
-  failure.backoff.max = backoff.duration("max", failure.backoff.max);
-  failure.backoff.jitter = backoff.number("jitter", failure.backoff.jitter);
+  const FailureRule common = make_rule(settings, failure.rule(false));
+  failure.policy = common.policy;
+  failure.max_attempts = common.max_attempts;
+  failure.backoff = common.backoff;
+  if (settings.has("on_error")) failure.on_error = make_rule(settings.table("on_error"), common);
+  if (settings.has("on_timeout")) {
+    failure.on_timeout = make_rule(settings.table("on_timeout"), common);
+  }
   if (settings.has("dead_letter")) {
     failure.dead_letter = make_endpoint(settings.table("dead_letter"), sink_schema().variants);
   }

@@ -272,6 +272,13 @@ class Reading {
     const Backoff& waits = topology.failure.backoff;
     check_order(find(failure ? &failure->value : nullptr, "backoff"), "failure.backoff", "initial",
                 "max", waits.initial, waits.max);
+    for (const bool is_timeout : {false, true}) {
+      const std::string name = is_timeout ? "on_timeout" : "on_error";
+      const Backoff own = topology.failure.rule(is_timeout).backoff;
+      const DocumentValue* rule = find(failure ? &failure->value : nullptr, name);
+      check_order(find(rule, "backoff"), "failure." + name + ".backoff", "initial", "max",
+                  own.initial, own.max);
+    }
   }
 
   void check_pending(const DocumentTable& document) {

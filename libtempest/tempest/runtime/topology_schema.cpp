@@ -96,7 +96,15 @@ VariantSchema generator_source() {
 VariantSchema lines_source() {
   return {"lines",
           "Each line of a file is a message; ends with the file",
-          {required("path", Kind::text, "The file; \"-\" for standard input")}};
+          {required("path", Kind::text, "The file; \"-\" for standard input"),
+           optional("checkpoint", Kind::text,
+                    "A file for the place of the oldest line not yet acked: where the next start "
+                    "begins"),
+           with_default("follow", Kind::boolean, value(false),
+                        "At the end wait for more, and go on where the file is replaced"),
+           within(with_default("max_line", Kind::size, whole(kMaxPayloadBytes),
+                               "Longer lines are skipped, and counted as lost"),
+                  1, kMaxPayloadBytes)}};
 }
 
 TableSchema make_move_target() {
@@ -185,6 +193,35 @@ const TableSchema& backoff_schema() {
   return schema;
 }
 
+TableSchema make_failure_rule() {
+  return {
+      "In place of what [failure] says; what is left out is as there",
+      {{.name = "policy",
+        .help = "Tried again, then dead-lettered; left unacked; or acked all the same",
+        .allowed = {"retry", "none", "best_effort"}},
+       within(optional("max_attempts", Kind::integer, "The most attempts"), 1, 1'000'000),
+       holding(optional("backoff", Kind::table, "The waits between attempts"), backoff_schema())}};
+}
+
+const TableSchema& failure_rule_schema() {
+  static const TableSchema schema = make_failure_rule();
+  return schema;
+}
+
+VariantSchema redis_list_source() {
+  return {
+      "redis_list",
+      "The elements of a Redis list, as a reliable queue",
+      {redis_uri(), required("key", Kind::text, "The list"),
+       optional("consumer", Kind::text,
+                "This reader's name, the same at each start; by default the node's"),
+       within(with_default("lease", Kind::duration, value(Duration(std::chrono::seconds(30))),
+                           "Without a sign of life for so long, a reader's messages are others'"),
+              1e9),
+       with_default("retry_delay", Kind::duration, value(Duration(std::chrono::seconds(10))),
+                    "When a message that was left unacked is given again")}};
+}
+
 }  // namespace
 
 const TableSchema& sink_schema() {
@@ -203,8 +240,14 @@ const TableSchema& sink_schema() {
          within(with_default("max_length", Kind::integer, whole(0),
                              "About how many entries the stream keeps; 0: all"),
                 0)}},
+       {"redis_list",
+        "A Redis list, an element at its end for each message",
+        {redis_uri(), required("key", Kind::text, "The list"),
+         within(with_default("max_length", Kind::integer, whole(0),
+                             "How many elements the list keeps, the newest; 0: all"),
+                0)}},
        {"null", "Nowhere: each message counts as written", {}}},
-      {"redis_list"}};
+      {}};
   return schema;
 }
 
@@ -234,8 +277,8 @@ const TableSchema& source_schema() {
                     "How long acks wait for others to go with them"),
        with_default("block", Kind::duration, value(source.block),
                     "The longest a poll waits at the source; \"0s\": not at all")},
-      {generator_source(), lines_source(), redis_stream_source()},
-      {"redis_list"}};
+      {generator_source(), lines_source(), redis_stream_source(), redis_list_source()},
+      {}};
   return schema;
 }
 
@@ -282,7 +325,11 @@ const TableSchema& failure_schema() {
               1, 1'000'000),
        holding(optional("backoff", Kind::table, "The waits between attempts"), backoff_schema()),
        holding(optional("dead_letter", Kind::table, "The sink for messages that failed for good"),
-               sink_schema())}};
+               sink_schema()),
+       holding(optional("on_error", Kind::table, "For what failed"), failure_rule_schema()),
+       holding(optional("on_timeout", Kind::table,
+                        "For what took too long: a task's timeout, or the whole message's"),
+               failure_rule_schema())}};
   return schema;
 }
 

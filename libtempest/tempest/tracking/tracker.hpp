@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,6 +29,11 @@ struct FailureRules {
   std::uint32_t max_attempts = 5;
   Backoff backoff;
   std::vector<Duration> task_timeouts;  ///< By task; zero: none.
+  /// In place of policy, max_attempts and backoff.
+  std::optional<FailureRule> on_error = {};
+  std::optional<FailureRule> on_timeout = {};
+
+  FailureRule rule(wire::FailureKind kind) const;
 };
 
 FailureRules failure_rules_of(const Topology& topology);

@@ -20,8 +20,17 @@ FailureRules failure_rules_of(const Topology& topology) {
   rules.tree_timeout = topology.failure.timeout;
   rules.max_attempts = topology.failure.max_attempts;
   rules.backoff = topology.failure.backoff;
+  rules.on_error = topology.failure.on_error;
+  rules.on_timeout = topology.failure.on_timeout;
   for (const TaskDefinition& task : topology.tasks) rules.task_timeouts.push_back(task.timeout);
   return rules;
+}
+
+FailureRule FailureRules::rule(wire::FailureKind kind) const {
+  const bool is_timeout =
+      kind == wire::FailureKind::timeout || kind == wire::FailureKind::task_timeout;
+  const auto& own = is_timeout ? on_timeout : on_error;
+  return own ? *own : FailureRule{policy, max_attempts, backoff};
 }
 
 Duration backoff_wait(const Backoff& backoff, std::uint32_t attempt, Random& random) {
@@ -39,15 +48,16 @@ Duration backoff_wait(const Backoff& backoff, std::uint32_t attempt, Random& ran
 void Tracker::retry_or_give_up(std::uint32_t slot, wire::FailureKind kind, std::string worker,
                                const Failure& failure, TimePoint now) {
   Delivery& delivery = table_.at(slot);
-  const bool may_retry = rules_.policy == FailurePolicy::retry && !failure.permanent;
+  const FailureRule rule = rules_.rule(kind);
+  const bool may_retry = rule.policy == FailurePolicy::retry && !failure.permanent;
   if (may_retry && failure.retry_after > Duration::zero()) {
     // The task asked for a pause: not an attempt.
     delay(slot, failure.retry_after, now);
     return;
   }
-  if (may_retry && delivery.attempt < rules_.max_attempts) {
+  if (may_retry && delivery.attempt < rule.max_attempts) {
     ++delivery.attempt;
-    delay(slot, backoff_wait(rules_.backoff, delivery.attempt, random_), now);
+    delay(slot, backoff_wait(rule.backoff, delivery.attempt, random_), now);
     return;
   }
   give_up(slot, kind, std::move(worker), failure.reason, now);
@@ -83,7 +93,7 @@ void Tracker::give_up(std::uint32_t slot, wire::FailureKind kind, std::string wo
                        delivery.payload,
                        0};
   const std::uint32_t tree = delivery.tree;
-  if (rules_.policy == FailurePolicy::best_effort) {
+  if (rules_.rule(kind).policy == FailurePolicy::best_effort) {
     // The rest of the tree goes on; the first failure is what is told at its end.
     tolerated_.emplace(tree, std::move(failed));
     finish_delivery(slot, now);

@@ -20,9 +20,10 @@ namespace {
 
 constexpr Duration kMinIdle = 100ms;
 
-Settings rule(const std::string& action, std::int64_t min_deliveries = 0) {
+Settings rule(const std::string& action, std::int64_t min_deliveries = 0,
+              const std::string& min_idle = "100ms") {
   Settings settings;
-  settings.set("min_idle", {std::string("100ms")});
+  settings.set("min_idle", {min_idle});
   settings.set("min_deliveries", {min_deliveries});
   settings.set("action", {action});
   return settings;
@@ -115,12 +116,12 @@ TEST_CASE_METHOD(Pending, "what a dead consumer left is claimed, in order, and t
 
 TEST_CASE_METHOD(Pending, "what the source itself holds is neither claimed nor left to look idle") {
   add_many(1'500);
-  auto source = consumer("me", {rule("claim")});
+  auto source = consumer("me", {rule("claim", 0, "1s")});
   SourceBatch held = poll(*source, 1'000);
   while (held.messages.size() < 1'500) REQUIRE(source->poll(1'000, Duration::zero(), held));
-  auto other = consumer("other", {rule("claim")});
+  auto other = consumer("other", {rule("claim", 0, "1s")});
 
-  const auto end = std::chrono::steady_clock::now() + 4 * kMinIdle;
+  const auto end = std::chrono::steady_clock::now() + 2'500ms;
   SourceTended tended;
   while (std::chrono::steady_clock::now() < end) {
     REQUIRE(source->tend(tended));

@@ -4,6 +4,7 @@
 Usage: sources_test.py FOLDER_OF_PROGRAMS [unittest arguments]
 """
 
+import json
 import os
 import signal
 import sys
@@ -92,6 +93,189 @@ class PendingWorker(unittest.TestCase):
                 return [line[1] for line in redis.command("XINFO", "CONSUMERS", "in", "claims")]
             processes.wait_until(lambda: consumers() == ["second"], "the dead consumers to go")
             self.assertEqual(cluster.nodes["second"].stop(), 0)
+
+
+class Poison(unittest.TestCase):
+    def test_of_ten_thousand_the_hundred_that_always_fail_are_dead_letters_and_the_rest_is_out(self):
+        """Every hundredth fails always, every tenth twice."""
+        with processes.Cluster(BINARIES) as cluster:
+            redis = cluster.start_redis()
+            words = ["bad" if i % 100 == 0 else "shaky" if i % 10 == 0 else "good"
+                     for i in range(10_000)]
+            redis.pipeline([("XADD", "in", "*", "value", f"{word}-{i}")
+                            for i, word in enumerate(words)])
+            topology = cluster.write("Topology.toml", f"""
+                name = "poison"
+                [source]
+                type = "redis_stream"
+                uri = "{redis.uri}"
+                key = "in"
+                field = "value"
+                [[task]]
+                name = "shaky"
+                uses = "fail"
+                fail = {{ match = "shaky", times = 2 }}
+                [[task]]
+                name = "strict"
+                uses = "fail"
+                after = ["shaky"]
+                fail = {{ match = "bad" }}
+                [[task]]
+                name = "out"
+                uses = "sink"
+                after = ["strict"]
+                sink = {{ type = "redis_list", uri = "{redis.uri}", key = "out" }}
+                [failure]
+                policy = "retry"
+                max_attempts = 5
+                backoff = {{ initial = "5ms", max = "50ms" }}
+                dead_letter = {{ type = "redis_stream", uri = "{redis.uri}", key = "dead" }}
+                """)
+            result = cluster.tempest("run", topology, "--exit-when-drained", "--json")
+            summary = json.loads(result.stdout)
+            self.assertEqual(summary["acked"], 10_000)
+            self.assertEqual(summary["dead_lettered"], 100)
+            letters = [json.loads(fields[1]) for _, fields in
+                       redis.command("XRANGE", "dead", "-", "+")]
+            self.assertEqual(sorted(letter["payload"] for letter in letters),
+                             sorted(f"bad-{i}" for i in range(0, 10_000, 100)))
+            self.assertEqual({letter["delivery_attempts"] for letter in letters}, {5})
+            out = redis.command("LRANGE", "out", "0", "-1")
+            self.assertEqual(sorted(out), sorted(f"{word}-{i}" for i, word in enumerate(words)
+                                                 if word != "bad"))
+            self.assertEqual(redis.command("XPENDING", "in", "poison")[0], 0)
+
+
+class RedisRestarts(unittest.TestCase):
+    COUNT = 200_000
+
+    def test_nothing_is_lost_while_redis_is_killed_ten_times(self):
+        """Prints how many messages came out twice."""
+        with processes.Cluster(BINARIES) as cluster:
+            redis = cluster.start_redis()
+            for first in range(0, self.COUNT, 10_000):
+                redis.pipeline([("XADD", "in", f"0-{i + 1}", "value", f"message-{i:07d}")
+                                for i in range(first, first + 10_000)])
+            topology = cluster.write("Topology.toml", f"""
+                name = "restarts"
+                [source]
+                type = "redis_stream"
+                uri = "{redis.uri}"
+                key = "in"
+                field = "value"
+                [[task]]
+                name = "out"
+                uses = "sink"
+                sink = {{ type = "lines", path = "{cluster.path('out.txt')}" }}
+                """)
+            run = processes.Node(cluster.folder, "run", [cluster.program("tempest"), "run",
+                                                         topology])
+            cluster.nodes["run"] = run
+
+            def acked():
+                try:
+                    group = redis.command("XINFO", "GROUPS", "in")[0]
+                except (OSError, RuntimeError, IndexError):
+                    return 0
+                # The entries' ids count them.
+                delivered = int(group[group.index("last-delivered-id") + 1].split("-")[1])
+                return delivered - group[group.index("pending") + 1]
+
+            for kill in range(10):
+                before = kill * self.COUNT // 12
+                processes.wait_until(lambda: acked() > before, f"more than {before} acked", 60)
+                redis.kill()
+                redis.start_again()
+            processes.wait_until(lambda: acked() >= self.COUNT, "everything to be acked", 60)
+            self.assertEqual(run.stop(), 0)
+            lines = lines_of(cluster.path("out.txt"))
+            self.assertEqual(set(lines), {f"message-{i:07d}" for i in range(self.COUNT)})
+            print(f"{len(lines) - self.COUNT} duplicates", flush=True)
+
+
+class Policies(unittest.TestCase):
+    """Policy x cause x source: how often a message is attempted, and where it ends."""
+
+    SOURCES = {
+        "stream": 'type = "redis_stream"\nuri = "{uri}"\nkey = "{cell}.in"\nfield = "value"',
+        "list": 'type = "redis_list"\nuri = "{uri}"\nkey = "{cell}.in"\nretry_delay = "1h"',
+        "lines": 'type = "lines"\npath = "{folder}/{cell}.in"\ncheckpoint = "{folder}/{cell}.place"',
+    }
+    # The task, its timeout and the message's; the dead letter's kind, and how often the delivery
+    # and the message as a whole were attempted.
+    CAUSES = {
+        "error": ('uses = "fail"', "10s", ("error", 2, 1)),
+        "exception": ('uses = "fail"\nfail = { kind = "throw" }', "10s", ("error", 2, 1)),
+        "for-good": ('uses = "fail"\nfail = { kind = "fail" }', "10s", ("error", 1, 1)),
+        "task-timeout": ('uses = "sleep"\nsleep = { time = "1s" }\ntimeout = "100ms"', "10s",
+                         ("task_timeout", 2, 1)),
+        "tree-timeout": ('uses = "sleep"\nsleep = { time = "1s" }', "200ms", ("timeout", 1, 2)),
+    }
+    # [failure], and what the run's summary says of the one message.
+    DEAD_LETTER = 'dead_letter = {{ type = "lines", path = "{folder}/{cell}.dead" }}'
+    POLICIES = {
+        "none": ('policy = "none"', (0, 0)),
+        "best-effort": ('policy = "best_effort"', (1, 0)),
+        "retry": ('policy = "retry"\n' + DEAD_LETTER, (1, 1)),
+        "retry-without": ('policy = "retry"', (0, 0)),
+        # Of the other kind of failure they say the opposite.
+        "own": ('policy = "none"\n{own} = {{ policy = "retry" }}\n' + DEAD_LETTER, (1, 1)),
+    }
+
+    def test_each_policy_brings_each_failure_of_each_source_to_its_end(self):
+        cells = [(policy, cause, source) for policy in self.POLICIES for cause in self.CAUSES
+                 for source in self.SOURCES]
+        with processes.Cluster(BINARIES) as cluster:
+            self.cluster, self.redis = cluster, cluster.start_redis()
+            # Eight at a time: most of them wait most of the time.
+            while cells:
+                runs = [(cell, self.begin(*cell)) for cell in cells[:8]]
+                del cells[:8]
+                for cell, run in runs:
+                    out, _ = run.communicate(timeout=60)
+                    with self.subTest(cell):
+                        self.assertEqual(run.returncode, 0)
+                        self.check(*cell, json.loads(out))
+
+    def begin(self, policy, cause, source):
+        cell = f"{policy}.{cause}.{source}"
+        task, timeout, _ = self.CAUSES[cause]
+        own = "on_timeout" if "timeout" in cause else "on_error"
+        names = {"uri": self.redis.uri, "folder": self.cluster.folder, "cell": cell, "own": own}
+        if source == "stream":
+            self.redis.command("XADD", f"{cell}.in", "*", "value", "message")
+        elif source == "list":
+            self.redis.command("RPUSH", f"{cell}.in", "message")
+        else:
+            self.cluster.write(f"{cell}.in", "message\n")
+        topology = self.cluster.write(f"{cell}.toml", "\n".join([
+            'name = "cell"', "[source]", self.SOURCES[source].format(**names),
+            "[[task]]", 'name = "a"', task,
+            "[failure]", f'timeout = "{timeout}"', "max_attempts = 2",
+            'backoff = { initial = "1ms" }', self.POLICIES[policy][0].format(**names)]))
+        with open(self.cluster.path(f"{cell}.log"), "wb") as log:
+            return processes.subprocess.Popen(
+                [self.cluster.program("tempest"), "run", topology, "--exit-when-drained", "--json"],
+                stdout=processes.subprocess.PIPE, stderr=log, text=True)
+
+    def check(self, policy, cause, source, summary):
+        cell = f"{policy}.{cause}.{source}"
+        acked, dead = self.POLICIES[policy][1]
+        self.assertEqual((summary["read"], summary["failed"]), (1, 1))
+        self.assertEqual((summary["acked"], summary["dead_lettered"]), (acked, dead))
+        if source == "stream":
+            self.assertEqual(self.redis.command("XPENDING", f"{cell}.in", "cell")[0], 1 - acked)
+        elif source == "list":
+            self.assertEqual(self.redis.command("ZCARD", f"{cell}.in:delayed"), 1 - acked)
+            self.assertEqual(self.redis.command("HLEN", f"{cell}.in:payloads"), 1 - acked)
+        elif acked:
+            self.assertIn("line 2 offset 8 ", lines_of(self.cluster.path(f"{cell}.place"))[0])
+        else:
+            self.assertEqual(lines_of(self.cluster.path(f"{cell}.place")), [])
+        if dead:
+            letter = json.loads(lines_of(self.cluster.path(f"{cell}.dead"))[0])
+            self.assertEqual((letter["kind"], letter["delivery_attempts"], letter["attempts"]),
+                             self.CAUSES[cause][2])
 
 
 if __name__ == "__main__":

@@ -184,9 +184,6 @@ TEST_CASE("a fault is told with its place, the name and the nearest right one") 
   CHECK(faults(kHead + kTask + "grouping = \"all\"\n") ==
         "t.toml:7:12: grouping \"all\" is not available in this version; use \"shuffle\" or "
         "\"key\"");
-  CHECK(faults("name = \"t\"\n[source]\ntype = \"redis_list\"\n" + kTask) ==
-        "t.toml:3:8: type \"redis_list\" is not available in this version; use \"generator\", "
-        "\"lines\" or \"redis_stream\"");
   CHECK(faults(kHead + kTask + "sink = { type = \"null\" }\n") ==
         "t.toml:7:1: 'sink' in [[task]] is only for uses = \"sink\", not \"identity\"");
   CHECK(faults(kHead + kTask + "config = { a = 1 }\n") ==
@@ -446,4 +443,28 @@ uses = "identity"
        "t.toml:7:10: action = \"move\" in [[source.pending]] needs 'to'\n"
        "t.toml:10:6: 'to' in [[source.pending]] is only for action = \"move\"\n"
        "t.toml:11:1: missing key 'min_idle' in [[source.pending]]");
+}
+
+TEST_CASE(
+    "errors and timeouts may have policies of their own, which take the rest from [failure]") {
+  const Topology topology = parsed(kHead + kTask + R"([failure]
+policy = "retry"
+max_attempts = 7
+backoff = { initial = "1s", max = "2s" }
+on_error = { policy = "best_effort" }
+on_timeout = { max_attempts = 2, backoff = { initial = "10ms" } }
+)");
+  const FailureRule error = topology.failure.rule(false);
+  CHECK(error.policy == FailurePolicy::best_effort);
+  CHECK(error.max_attempts == 7);
+  CHECK(error.backoff.initial == 1s);
+  const FailureRule timeout = topology.failure.rule(true);
+  CHECK(timeout.policy == FailurePolicy::retry);
+  CHECK(timeout.max_attempts == 2);
+  CHECK(timeout.backoff.initial == 10ms);
+  CHECK(parsed(kHead + kTask + "[failure]\npolicy = \"none\"\n").failure.rule(true).policy ==
+        FailurePolicy::none);
+  CHECK(faults(kHead + kTask +
+               "[failure]\non_timeout = { backoff = { initial = \"1m\", max = \"1s\" } }\n") ==
+        "t.toml:8:50: 'max' in [failure.on_timeout.backoff]: 1s is below 'initial', 1m");
 }

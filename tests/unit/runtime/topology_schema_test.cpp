@@ -16,7 +16,7 @@ TEST_CASE("the JSON Schema says what the parser checks") {
   CHECK(task["config"]["type"] == "object");
 
   const auto& sources = schema["properties"]["source"]["oneOf"];
-  REQUIRE(sources.size() == 3);
+  REQUIRE(sources.size() == 4);
   CHECK(sources[1]["properties"]["type"]["const"] == "lines");
   CHECK(sources[1]["required"] == nlohmann::json({"type", "path"}));
   CHECK(sources[2]["properties"]["max_pending"]["minimum"] == 1);

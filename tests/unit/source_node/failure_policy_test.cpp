@@ -179,3 +179,38 @@ TEST_CASE("the source is told which messages were left to it") {
   REQUIRE(harness.source.left.size() == 1);
   CHECK(harness.source.left[0].low == 1);
 }
+
+TEST_CASE("errors and timeouts go by their own policies") {
+  Plan plan = plan_with(FailurePolicy::retry, true);
+  plan.failure.on_error = FailureRule{FailurePolicy::best_effort, 3, {}};
+  plan.failure.on_timeout = FailureRule{FailurePolicy::none, 3, {}};
+  SourceHarness harness(plan);
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(3);
+  harness.run();
+  coordinator.fail(coordinator.received[0].id, FailureKind::error, harness.now);
+  coordinator.fail(coordinator.received[1].id, FailureKind::timeout, harness.now);
+  coordinator.fail(coordinator.received[2].id, FailureKind::task_timeout, harness.now);
+  harness.run();
+  REQUIRE(harness.source.acked.size() == 1);
+  CHECK(harness.source.acked[0].low == 0);
+  CHECK(harness.source.left.size() == 2);
+  CHECK(harness.source.dead_letters.empty());
+}
+
+TEST_CASE("a message that its source has given out too often is given up before it is sent") {
+  const auto policy = GENERATE(FailurePolicy::retry, FailurePolicy::none);
+  SourceHarness harness(plan_with(policy, true));
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.source.backlog.push_back({"twice", "", {0, 1}, 2});
+  harness.source.backlog.push_back({"worn", "", {0, 2}, 3});
+  harness.run();
+  if (policy == FailurePolicy::none) {
+    CHECK(coordinator.payloads() == std::vector<std::string>{"twice", "worn"});
+    return;
+  }
+  CHECK(coordinator.payloads() == std::vector<std::string>{"twice"});
+  REQUIRE(harness.source.dead_letters.size() == 1);
+  CHECK(harness.source.dead_letters[0].payload == "worn");
+  CHECK(harness.source.acked.size() == 1);
+}

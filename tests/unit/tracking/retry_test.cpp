@@ -327,12 +327,29 @@ TEST_CASE("with best effort a task's timeout lets the rest go on, too") {
   CHECK(p.is_empty());
 }
 
+TEST_CASE("a timeout goes by its own policy, and errors by theirs") {
+  auto rules = rules_of(FailurePolicy::retry);
+  rules.task_timeouts = {seconds(1)};
+  rules.on_timeout = FailureRule{FailurePolicy::none, 5, {}};
+  ServedPipeline p("a", rules);
+  p.source("m1");
+  p.fail("a");
+  CHECK(p.failed().empty());
+  p.advance(seconds(10));
+  p.dispatch();
+  p.take("a");
+  p.advance(seconds(2));
+  CHECK(p.failed() == Texts{"m1"});
+  CHECK(p.last_failure().kind == wire::FailureKind::task_timeout);
+}
+
 TEST_CASE("the rules are those of the topology") {
   Topology topology;
   topology.failure.policy = FailurePolicy::best_effort;
   topology.failure.timeout = seconds(3);
   topology.failure.max_attempts = 9;
   topology.failure.backoff.factor = 3.0;
+  topology.failure.on_timeout = FailureRule{FailurePolicy::none, 2, {}};
   topology.tasks.resize(2);
   topology.tasks[1].timeout = seconds(4);
   const FailureRules rules = failure_rules_of(topology);
@@ -340,6 +357,10 @@ TEST_CASE("the rules are those of the topology") {
   CHECK(rules.tree_timeout == seconds(3));
   CHECK(rules.max_attempts == 9);
   CHECK(rules.backoff.factor == 3.0);
+  CHECK(rules.rule(wire::FailureKind::error).policy == FailurePolicy::best_effort);
+  CHECK(rules.rule(wire::FailureKind::worker_lost).max_attempts == 9);
+  CHECK(rules.rule(wire::FailureKind::task_timeout).policy == FailurePolicy::none);
+  CHECK(rules.rule(wire::FailureKind::timeout).max_attempts == 2);
   CHECK(rules.task_timeouts == std::vector<Duration>{Duration::zero(), seconds(4)});
 }
 
