@@ -24,5 +24,5 @@ TEST_CASE("the JSON Schema says what the parser checks") {
   const auto& failure = schema["properties"]["failure"]["properties"];
   CHECK(failure["max_attempts"]["default"] == 5);
   CHECK(failure["backoff"]["properties"]["jitter"]["maximum"] == 1.0);
-  CHECK(failure["dead_letter"]["oneOf"].size() == 3);
+  CHECK(failure["dead_letter"]["oneOf"].size() == 4);
 }
