@@ -43,6 +43,26 @@ void MessageStore::remove(MessageList& list, std::uint32_t slot) {
   list.bytes -= message.bytes.size();
 }
 
+MessageList MessageStore::take_front(MessageList& list, std::uint64_t count) {
+  if (count >= list.count) return std::exchange(list, {});
+  MessageList front;
+  while (front.count < count) {
+    const std::uint32_t slot = list.head;
+    remove(list, slot);
+    push_back(front, slot);
+  }
+  return front;
+}
+
+void MessageStore::release_all(MessageList& list) {
+  for (std::uint32_t slot = list.head; slot != kNoSlot;) {
+    const std::uint32_t next = messages_.at(slot).next;
+    release(slot);
+    slot = next;
+  }
+  list = {};
+}
+
 void MessageStore::prepend(MessageList& list, MessageList& from) {
   if (from.empty()) return;
   messages_.at(from.tail).next = list.head;

@@ -65,6 +65,8 @@ class MessageStore {
   void push_back(MessageList& list, std::uint32_t slot);
   void push_front(MessageList& list, std::uint32_t slot);
   void remove(MessageList& list, std::uint32_t slot);
+  /// Takes the first `count` out of the list, as a list of their own.
+  MessageList take_front(MessageList& list, std::uint64_t count);
   /// Puts all of `from`, in its order, before the first of `list`. `from` is empty then.
   void prepend(MessageList& list, MessageList& from);
 
@@ -74,6 +76,8 @@ class MessageStore {
   /// Of a message in no list.
   void drop_bytes(std::uint32_t slot);
   void release(std::uint32_t slot);
+  /// The same for all of a list, which is empty then.
+  void release_all(MessageList& list);
 
   std::uint64_t count() const { return messages_.size(); }
   bool empty() const { return messages_.empty(); }

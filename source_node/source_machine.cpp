@@ -176,17 +176,15 @@ void SourceMachine::settle(AckDone done, TimePoint now, link::Effects& effects) 
   // Messages read together are acked together, as a rule: one entry for each run of them.
   TimePoint run_read_at{};
   std::uint64_t run = 0;
-  while (!acking_.empty()) {
-    const std::uint32_t slot = acking_.head;
+  for (std::uint32_t slot = acking_.head; slot != kNoSlot; slot = store_.at(slot).next) {
     const TimePoint read_at = store_.at(slot).read_at;
     if (read_at != run_read_at && run > 0)
       latency_.record(now - run_read_at, std::exchange(run, 0));
     run_read_at = read_at;
     ++run;
-    store_.remove(acking_, slot);
-    store_.release(slot);
   }
   if (run > 0) latency_.record(now - run_read_at, run);
+  store_.release_all(acking_);
   if (store_.empty()) pace_.became_idle(now);
 }
 
@@ -261,14 +259,11 @@ void SourceMachine::ask_acks(TimePoint now, std::vector<Request>& requests) {
   if (now < ack_at()) return;
   to_ack_since_ = kNever;
   AckRequest ack;
-  ack.tokens.reserve(std::min<std::size_t>(to_ack_.count, kMaxRequestTokens));
-  while (!to_ack_.empty() && ack.tokens.size() < kMaxRequestTokens) {
-    const std::uint32_t slot = to_ack_.head;
-    store_.remove(to_ack_, slot);
-    store_.push_back(acking_, slot);
-    HeldMessage& message = store_.at(slot);
-    message.state = MessageState::acking;
-    ack.tokens.push_back(message.token);
+  acking_ = store_.take_front(to_ack_, kMaxRequestTokens);
+  ack.tokens.reserve(acking_.count);
+  for (std::uint32_t slot = acking_.head; slot != kNoSlot; slot = store_.at(slot).next) {
+    store_.at(slot).state = MessageState::acking;
+    ack.tokens.push_back(store_.at(slot).token);
   }
   ack_out_ = true;
   requests.push_back(std::move(ack));

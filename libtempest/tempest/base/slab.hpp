@@ -20,7 +20,8 @@ class Slab {
  public:
   /// A new record. Its id has not been used before by this slab (until a place has been used 2^32
   /// times).
-  Id create(T value) {
+  Id create(const T& value) { return create(T(value)); }
+  Id create(T&& value) {
     if (free_count_ == 0) {
       entries_.emplace_back();
       const auto slot = static_cast<std::uint32_t>(entries_.size() - 1);
@@ -102,7 +103,7 @@ class Slab {
     std::uint32_t live : 1 = 0;
   };
 
-  Id occupy(std::uint32_t slot, T value) {
+  Id occupy(std::uint32_t slot, T&& value) {
     Entry& entry = entries_[slot];
     entry.value = std::move(value);
     entry.live = true;

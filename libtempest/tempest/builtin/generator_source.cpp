@@ -1,6 +1,8 @@
 #include "tempest/builtin/generator_source.hpp"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <thread>
 
 #include "tempest/builtin/limits.hpp"
@@ -18,14 +20,15 @@ Result<void> GeneratorSource::poll(std::size_t max_messages, Duration wait, Sour
   const std::uint64_t wanted =
       std::min({std::uint64_t{max_messages}, by_size, options_.count - next_});
   const std::uint64_t end = next_ + allowed(wanted, wait);
+  batch.messages.reserve(batch.messages.size() + (end - next_));
+  std::array<char, 20> digits{};
   for (; next_ < end; ++next_) {
-    SourceMessage message;
-    message.payload = std::to_string(next_);
-    if (message.payload.size() < options_.size_bytes) {
-      message.payload.resize(options_.size_bytes, '.');
-    }
+    const auto number = std::to_chars(digits.data(), digits.data() + digits.size(), next_);
+    const auto length = static_cast<std::size_t>(number.ptr - digits.data());
+    SourceMessage& message = batch.messages.emplace_back();
+    message.payload.assign(std::max(options_.size_bytes, length), '.');
+    message.payload.replace(0, length, digits.data(), length);
     message.token = {0, next_};
-    batch.messages.push_back(std::move(message));
   }
   batch.ended = next_ == options_.count;
   return {};

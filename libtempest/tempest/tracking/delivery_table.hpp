@@ -70,7 +70,7 @@ struct DeliveryList {
 /// allocation.
 class DeliveryTable {
  public:
-  DeliveryId create(Delivery delivery) { return slab_.create(std::move(delivery)); }
+  DeliveryId create(Delivery&& delivery) { return slab_.create(std::move(delivery)); }
   void release(std::uint32_t slot) { slab_.release(slot); }
 
   Delivery* find(DeliveryId id) { return slab_.find(id); }

@@ -3,9 +3,13 @@
 #include <cstring>
 #include <new>
 
+#include "tempest/tracking/block_pool.hpp"
+
 namespace tempest::tracking {
 
 namespace {
+thread_local BlockPool pool;
+
 // From here on a copy costs more than keeping the rest of the frame alive.
 constexpr std::size_t kShareFromBytes = std::size_t{16} * 1024;
 }  // namespace
@@ -14,7 +18,7 @@ Payload Payload::take(std::string_view key, std::string_view payload, const Shar
   static_assert(sizeof(Block) % alignof(FrameShare) == 0);
   const std::size_t bytes = key.size() + payload.size();
   const bool shares = bytes >= kShareFromBytes;
-  void* memory = ::operator new(sizeof(Block) + (shares ? sizeof(FrameShare) : bytes));
+  void* memory = pool.take(sizeof(Block) + (shares ? sizeof(FrameShare) : bytes));
   Payload result;
   result.block_ = new (memory) Block{1, static_cast<std::uint32_t>(key.size()),
                                      static_cast<std::uint32_t>(payload.size()), shares};
@@ -40,10 +44,11 @@ std::string_view Payload::bytes() const {
   return {inline_bytes() + block_->key_bytes, block_->payload_bytes};
 }
 
-void Payload::release() {
-  if (block_ == nullptr || --block_->shares > 0) return;
-  if (block_->shares_frame) frame_share()->~FrameShare();
-  ::operator delete(block_);
+void Payload::free_block() {
+  const bool shares = block_->shares_frame;
+  const std::size_t bytes = sizeof(Block) + (shares ? sizeof(FrameShare) : size_bytes());
+  if (shares) frame_share()->~FrameShare();
+  pool.give_back(block_, bytes);
 }
 
 }  // namespace tempest::tracking

@@ -52,7 +52,10 @@ class Payload {
 
   const char* inline_bytes() const { return reinterpret_cast<const char*>(block_ + 1); }
   FrameShare* frame_share() const { return reinterpret_cast<FrameShare*>(block_ + 1); }
-  void release();
+  void release() {
+    if (block_ != nullptr && --block_->shares == 0) free_block();
+  }
+  void free_block();
 
   Block* block_ = nullptr;
 };

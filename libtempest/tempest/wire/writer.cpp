@@ -18,7 +18,9 @@ void write_big_endian(std::uint64_t value, char* to) {
 
 void Writer::grow(std::size_t size) {
   const auto used = static_cast<std::size_t>(at_ - frame_.data());
-  frame_.resize(std::max(used + size, 2 * used));
+  // Not resize(), which would write zeros over what is written anyway.
+  frame_.resize_and_overwrite(std::max(used + size, 2 * used),
+                              [](char*, std::size_t bytes) { return bytes; });
   at_ = frame_.data() + used;
   end_ = frame_.data() + frame_.size();
 }
