@@ -128,8 +128,11 @@ class NodeLoop::Impl {
     const auto left = std::max(deadline - now, Duration::zero());
     const auto timeout_ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
     // EINTR is no error here: the signal's handler has written to wake_fd_.
-    zmq_poll(items_.data(), static_cast<int>(items_.size()), static_cast<long>(timeout_ms));
+    if (zmq_poll(items_.data(), static_cast<int>(items_.size()), static_cast<long>(timeout_ms)) < 0)
+      for (zmq_pollitem_t& item : items_) item.revents = 0;
   }
+
+  bool is_readable(std::size_t item) const { return (items_[item].revents & ZMQ_POLLIN) != 0; }
 
   /// The order of items_: the wake-up, the ROUTER if there is one, the DEALERs.
   void list_items() {
@@ -142,6 +145,7 @@ class NodeLoop::Impl {
 
   void take_signals(Node& node) {
     std::uint64_t count = 0;
+    if (!is_readable(0)) return;
     if (::read(wake_fd_, &count, sizeof count) != sizeof count) return;
     const TimePoint now = monotonic_now();
     if (wake_pending_.exchange(false)) node.woken(now, effects_);
@@ -152,9 +156,12 @@ class NodeLoop::Impl {
     }
   }
 
+  /// Only from sockets that have something: to find that there is nothing costs system calls.
   void read_all(Node& node, TimePoint now) {
-    if (router_) read_router(node, now);
+    std::size_t item = 1;
+    if (router_ && is_readable(item++)) read_router(node, now);
     for (auto& [channel, socket] : dealers_) {
+      if (!is_readable(item++)) continue;
       for (std::size_t i = 0; i < kMaxFramesPerTurn; ++i) {
         std::optional<SharedBytes> frame = read_single_part(socket);
         if (!frame) break;
