@@ -33,6 +33,7 @@ const std::vector<Verb>& verbs() {
       {"new", "Begin a project of your own", cli::new_command},
       {"ls", "List topologies and nodes", cli::ls_command},
       {"stats", "Watch what all nodes do", cli::stats_command},
+      {"dlq", "List, replay and remove dead letters", cli::dlq_command},
       {"bench", "Measure how fast this is, beside what the wires allow", cli::bench_command},
       {"healthcheck", "Check one node, for containers", cli::healthcheck_command},
       {"schema", "Print the JSON Schema of topology files", cli::schema_command},

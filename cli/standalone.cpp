@@ -114,6 +114,7 @@ void Standalone::add_source() {
   options.machine.seed = runtime::random_seed();
   options.consumer = options_.consumer;
   options.record = options_.record;
+  options.make_source = options_.make_source;
   auto node = std::make_unique<source_node::SourceNode>(std::move(options), loop);
   source_ = node.get();
   part->node = std::move(node);

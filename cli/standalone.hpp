@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,6 +27,7 @@ struct StandaloneOptions {
   bool exit_when_drained = false;
   std::string consumer;
   std::string record;  ///< As in SourceNodeOptions.
+  std::function<Result<std::unique_ptr<Source>>()> make_source = {};  ///< Likewise.
   std::vector<std::string> libraries;
   std::vector<std::string> library_path;
   Duration drain_timeout = std::chrono::seconds(8);

@@ -176,6 +176,7 @@ void SourceMachine::give_up(std::uint32_t slot, FailedAttempt attempt,
   letter.key = message.key();
   letter.failing_payload = failing_payload;
   letter.read_at = message.read_at;
+  letter.replayed = store_.replayed(slot);
   letter.attempts = attempts_.take(slot);
   letter.attempts.push_back(std::move(attempt));
   dead_letters_.add(slot, std::move(letter));

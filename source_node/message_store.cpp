@@ -12,7 +12,14 @@ std::uint32_t MessageStore::add(SourceMessage&& message, TimePoint now) {
   held.token = message.token;
   held.read_at = now;
   bytes_ += held.bytes.size();
-  return messages_.create(std::move(held)).slot;
+  const std::uint32_t slot = messages_.create(std::move(held)).slot;
+  if (!message.replayed.empty()) replayed_[slot] = std::move(message.replayed);
+  return slot;
+}
+
+std::string MessageStore::replayed(std::uint32_t slot) const {
+  const auto found = replayed_.find(slot);
+  return found == replayed_.end() ? std::string() : found->second;
 }
 
 void MessageStore::push_back(MessageList& list, std::uint32_t slot) {
@@ -84,6 +91,7 @@ void MessageStore::drop_bytes(std::uint32_t slot) {
 void MessageStore::release(std::uint32_t slot) {
   bytes_ -= messages_.at(slot).bytes.size();
   messages_.release(slot);
+  if (!replayed_.empty()) replayed_.erase(slot);
 }
 
 }  // namespace tempest::source_node

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -58,6 +59,9 @@ class MessageStore {
   /// A new message, in no list yet; its place.
   std::uint32_t add(SourceMessage&& message, TimePoint now);
 
+  /// SourceMessage::replayed; few messages have one.
+  std::string replayed(std::uint32_t slot) const;
+
   HeldMessage* find(MessageId id) { return messages_.find(id); }
   HeldMessage& at(std::uint32_t slot) { return messages_.at(slot); }
   MessageId id_of(std::uint32_t slot) const { return messages_.id_of(slot); }
@@ -94,6 +98,7 @@ class MessageStore {
 
  private:
   Slab<HeldMessage, MessageId> messages_;
+  std::map<std::uint32_t, std::string> replayed_;  ///< By place.
   std::uint64_t bytes_ = 0;
 };
 

@@ -39,6 +39,7 @@ struct DeadLetter {
   std::string failing_payload;  ///< What the failing task was given; empty if not known.
   TimePoint read_at{};
   std::vector<FailedAttempt> attempts;  ///< The last one is the end.
+  std::string replayed = {};            ///< SourceMessage::replayed.
 };
 
 using DeadLetters = std::vector<DeadLetter>;

@@ -58,7 +58,9 @@ SourceNode::SourceNode(SourceNodeOptions options, runtime::NodeLoop& loop)
       machine_(std::move(options.machine), read_plan),
       published_(std::make_unique<Published>()),
       io_(
-          source_maker(std::move(options.consumer), std::move(options.record)),
+          options.make_source
+              ? [make = options.make_source](const Plan&) { return make(); }
+              : source_maker(std::move(options.consumer), std::move(options.record)),
           [](const Endpoint& endpoint) { return builtin::create_sink(endpoint); },
           [&loop] { loop.wake(); }) {}
 

@@ -29,6 +29,8 @@ struct SourceNodeOptions {
   std::string consumer;
   /// Where a FlowRecord of the source is kept, for measurements; empty: nowhere.
   std::string record;
+  /// In place of the built-in source that the topology names.
+  std::function<Result<std::unique_ptr<Source>>()> make_source = {};
 };
 
 /// A source node: the machine, and the thread that reads and acks for it.

@@ -29,6 +29,8 @@ struct SourceMessage {
   SourceToken token;
   /// How often the source had given this message out before, as far as it counts that.
   std::uint32_t given_before = 0;
+  /// What a replay of its dead letter has put on it; handed on, as it is, to the next dead letter.
+  std::string replayed = {};
 };
 
 /// What one poll found.

@@ -17,6 +17,10 @@ using runtime::RedisValue;
 /// Ids in one XACK; several are sent together.
 constexpr std::size_t kAcksPerCommand = 1'000;
 
+/// Put on an entry by `tempest dlq replay`; no part of the message. Longer ones are not its own.
+constexpr std::string_view kReplayedField = "tempest_replayed";
+constexpr std::size_t kMaxReplayedBytes = 256;
+
 Error malformed() {
   return Error{ErrorCode::protocol, "Redis sent a reply to XREADGROUP of an unknown form"};
 }
@@ -24,6 +28,7 @@ Error malformed() {
 std::string json_of(RedisValue fields) {
   auto object = nlohmann::ordered_json::object();
   for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
+    if (fields[i].text() == kReplayedField) continue;
     object[std::string(fields[i].text())] = fields[i + 1].text();
   }
   return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
@@ -230,6 +235,9 @@ bool RedisStreamSource::take_fields(RedisValue fields, SourceMessage& message) c
     if (!options_.field.empty() && name == options_.field) message.payload = fields[i + 1].text();
     if (!options_.key_field.empty() && name == options_.key_field) {
       message.key = fields[i + 1].text();
+    }
+    if (name == kReplayedField && fields[i + 1].text().size() <= kMaxReplayedBytes) {
+      message.replayed = fields[i + 1].text();
     }
   }
   return message.payload.size() <= kMaxPayloadBytes && message.key.size() <= kMaxPayloadBytes;

@@ -62,3 +62,11 @@ TEST_CASE("a payload that is not UTF-8 stands in base64, whole") {
   CHECK(whole(bytes.substr(0, 3))["payload_base64"] == "/wAB");
   CHECK(whole(bytes.substr(0, 2))["payload_base64"] == "/wA=");
 }
+
+TEST_CASE("what a replay has put on a message stands in its next dead letter") {
+  DeadLetter letter = letter_with("words");
+  CHECK_FALSE(nlohmann::json::parse(dead_letter_text(letter, "0", kNow)).contains("replayed"));
+  letter.replayed = "1700000000000-0 2";
+  CHECK(nlohmann::json::parse(dead_letter_text(letter, "0", kNow))["replayed"] ==
+        "1700000000000-0 2");
+}

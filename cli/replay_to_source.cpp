@@ -1,0 +1,121 @@
+#include "cli/replay_to_source.hpp"
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+namespace tempest::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kMarkField = "tempest_replayed";
+/// What a Lua script may unpack is bounded.
+constexpr std::size_t kMaxFields = 1'000;
+
+// A letter that another replay has taken in the meantime gives nothing.
+constexpr const char* kMoveToStream = R"(
+if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
+redis.call('XADD', KEYS[2], '*', unpack(ARGV, 2))
+redis.call('XDEL', KEYS[1], ARGV[1])
+return 1)";
+constexpr const char* kMoveToList = R"(
+if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
+redis.call('RPUSH', KEYS[2], ARGV[2])
+redis.call('XDEL', KEYS[1], ARGV[1])
+return 1)";
+
+}  // namespace
+
+std::string ReplayTarget::shown() const {
+  return (is_list ? "the list \"" : "the stream \"") + key + "\" of " + address.shown();
+}
+
+Result<ReplayTarget> replay_target_of(const SourceDefinition& source) {
+  const Settings& settings = source.endpoint.settings;
+  if (source.endpoint.type != "redis_stream" && source.endpoint.type != "redis_list") {
+    return Error{ErrorCode::configuration, "a source of type \"" + source.endpoint.type +
+                                               "\" takes no messages back; name a stream with "
+                                               "--to-uri and --to-key, or use --from failed-task"};
+  }
+  auto address = runtime::parse_redis_uri(settings.text("uri", "redis://127.0.0.1:6379/0"));
+  if (!address) return address.error();
+  return ReplayTarget{*address, settings.text("key"), source.endpoint.type == "redis_list",
+                      settings.text("field"), settings.text("key_field")};
+}
+
+std::optional<std::vector<std::string>> entry_fields(const StoredLetter& letter,
+                                                     const ReplayTarget& target) {
+  if (target.is_list) return std::vector<std::string>{letter.payload};
+  std::vector<std::string> fields;
+  if (target.field.empty()) {
+    const Json json = Json::parse(letter.payload, nullptr, false);
+    if (!json.is_object() || json.empty() || json.size() > kMaxFields) return std::nullopt;
+    for (const auto& [name, value] : json.items()) {
+      if (!value.is_string()) return std::nullopt;
+      fields.insert(fields.end(), {name, value.get<std::string>()});
+    }
+  } else {
+    fields = {target.field, letter.payload};
+    if (!target.key_field.empty() && target.key_field != target.field) {
+      fields.insert(fields.end(), {target.key_field, letter.key});
+    }
+  }
+  fields.insert(fields.end(), {kMarkField, replay_mark(letter)});
+  return fields;
+}
+
+SourceReplay::SourceReplay(LetterStore& store, ReplayTarget target)
+    : store_(store), stream_(dynamic_cast<LetterStream*>(&store)), target_(std::move(target)) {}
+
+bool SourceReplay::is_one_redis() const {
+  if (stream_ == nullptr) return false;
+  const runtime::RedisAddress& letters = stream_->options().address;
+  const runtime::RedisAddress& messages = target_.address;
+  return letters.host == messages.host && letters.port == messages.port &&
+         letters.unix_path == messages.unix_path && letters.database == messages.database;
+}
+
+Result<void> SourceReplay::open() {
+  if (is_one_redis()) return {};
+  own_connection_ = std::make_unique<runtime::RedisConnection>(target_.address);
+  return own_connection_->connect();
+}
+
+Result<void> SourceReplay::send(const StoredLetter& letter,
+                                const std::vector<std::string>& fields) {
+  std::vector<std::string_view> words;
+  if (!own_connection_) {
+    words = {"EVAL",      target_.is_list ? kMoveToList : kMoveToStream,
+             "2",         stream_->options().key,
+             target_.key, letter.place.id};
+  } else if (target_.is_list) {
+    words = {"RPUSH", target_.key};
+  } else {
+    words = {"XADD", target_.key, "*"};
+  }
+  words.insert(words.end(), fields.begin(), fields.end());
+  runtime::RedisConnection& connection = own_connection_ ? *own_connection_ : stream_->connection();
+  auto reply = connection.command(words);
+  if (!reply) return reply.error();
+  if (own_connection_) {
+    if (auto removed = store_.remove({&letter.place, 1}); !removed) return removed;
+    ++replayed_;
+  } else {
+    replayed_ += reply->value().integer() == 1 ? 1 : 0;
+  }
+  return {};
+}
+
+Result<void> SourceReplay::replay(std::span<const StoredLetter> letters) {
+  for (const StoredLetter& letter : letters) {
+    const auto fields = entry_fields(letter, target_);
+    if (!fields) {
+      ++unfit_;
+    } else if (auto sent = send(letter, *fields); !sent) {
+      return sent;
+    }
+  }
+  return {};
+}
+
+}  // namespace tempest::cli
