@@ -11,6 +11,7 @@ int schema_command(int argc, const char* const* argv);
 int new_command(int argc, const char* const* argv);
 int run_command(int argc, const char* const* argv);
 int ls_command(int argc, const char* const* argv);
+int test_command(int argc, const char* const* argv);
 int dlq_command(int argc, const char* const* argv);
 int stats_command(int argc, const char* const* argv);
 int bench_command(int argc, const char* const* argv);

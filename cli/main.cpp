@@ -30,6 +30,7 @@ const std::vector<Verb>& verbs() {
       {"up", "Run it as separate processes on this machine", cli::up_command},
       {"validate", "Check topology files", cli::validate_command},
       {"graph", "Draw a topology", cli::graph_command},
+      {"test", "Run a topology's test cases", cli::test_command},
       {"new", "Begin a project of your own", cli::new_command},
       {"ls", "List topologies and nodes", cli::ls_command},
       {"stats", "Watch what all nodes do", cli::stats_command},
