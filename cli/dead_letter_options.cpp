@@ -126,7 +126,7 @@ std::uint64_t read_letter_limit(runtime::CommandLine& line) {
 }
 
 std::optional<OpenedLetters> open_letters(runtime::CommandLine& line, const std::string& program,
-                                          int& exit_code) {
+                                          int& exit_code, bool wants_topology) {
   OpenedLetters letters;
   const std::string file = line.text("topology");
   const bool named = !line.text("file").empty() || !line.text("key").empty();
@@ -135,7 +135,7 @@ std::optional<OpenedLetters> open_letters(runtime::CommandLine& line, const std:
     exit_code = runtime::kExitUsage;
     return std::nullopt;
   }
-  if (!file.empty()) {
+  if (!file.empty() && (!named || wants_topology)) {
     letters.topology = load(file, exit_code);
     if (!letters.topology) return std::nullopt;
   }

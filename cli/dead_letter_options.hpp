@@ -33,13 +33,14 @@ std::uint64_t read_letter_limit(runtime::CommandLine& line);
 
 struct OpenedLetters {
   std::unique_ptr<LetterStore> store;
-  std::optional<Topology> topology;  ///< If --topology was given.
+  std::optional<Topology> topology;  ///< Of --topology, where it was read.
 };
 
-/// Opens what add_letter_store_options() named. Nothing: it has been said why, and `exit_code` says
-/// how to end.
+/// Opens what add_letter_store_options() named. The topology is read only if the letters' place is
+/// not given otherwise, or if `wants_topology`: TEMPEST_TOPOLOGY may be a name, as nodes take it.
+/// Nothing: it has been said why, and `exit_code` says how to end.
 std::optional<OpenedLetters> open_letters(runtime::CommandLine& line, const std::string& program,
-                                          int& exit_code);
+                                          int& exit_code, bool wants_topology = false);
 
 /// One line: printable, and of at most `max_bytes` (0: whole).
 std::string printable(const std::string& text, std::size_t max_bytes = 0);

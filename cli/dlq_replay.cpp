@@ -157,6 +157,7 @@ Result<TaskReplays> plan(LetterStore& store, const Topology& topology, const Wis
 
 /// Which Standalone a signal stops, and that no other shall begin.
 struct Stopping {
+  std::vector<std::unique_ptr<Standalone>> begun;  ///< Kept, since a signal may come at any moment.
   std::atomic<Standalone*> running = nullptr;
   std::atomic<bool> asked = false;
 };
@@ -179,7 +180,8 @@ int run_task(LetterStore& store, const std::string& task, const TaskReplay& repl
   options.make_source = [&store, source]() -> Result<std::unique_ptr<Source>> {
     return std::unique_ptr<Source>(std::make_unique<LetterSource>(store, source));
   };
-  Standalone standalone(replay.topology, options);
+  stopping.begun.push_back(std::make_unique<Standalone>(replay.topology, options));
+  Standalone& standalone = *stopping.begun.back();
   if (auto started = standalone.start(); !started) return complain(kProgram, started.error());
   stopping.running = &standalone;
   if (stopping.asked) standalone.request_stop(false);
@@ -299,7 +301,7 @@ int dlq_replay_command(int argc, const char* const* argv) {
   if (line.failed()) return runtime::kExitUsage;
 
   int exit_code = runtime::kExitOk;
-  auto opened = open_letters(line, kProgram, exit_code);
+  auto opened = open_letters(line, kProgram, exit_code, line.text("to-key").empty());
   if (!opened) return exit_code;
   // A sink may have the dead letters of several topologies.
   if (opened->topology && wish.filter.topology.empty()) {
