@@ -25,8 +25,8 @@ bool is_text(const std::string& bytes) {
 
 /// As it would stand in the file.
 std::string shown(const CaseMessage& message) {
-  const std::string payload = is_text(message.payload) ? runtime::toml_text(message.payload)
-                                                       : "base64 " + base64(message.payload);
+  std::string payload = is_text(message.payload) ? runtime::toml_text(message.payload)
+                                                 : "base64 " + base64(message.payload);
   if (!message.key && message.output.empty()) return payload;
   std::string text = "{ payload = " + payload;
   if (message.key) text += ", key = " + runtime::toml_text(*message.key);

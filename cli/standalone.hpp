@@ -26,7 +26,7 @@ struct StandaloneOptions {
   std::size_t threads = 1;  ///< Of each worker.
   bool exit_when_drained = false;
   std::string consumer;
-  std::string record;  ///< As in SourceNodeOptions.
+  std::string record;                                                 ///< As in SourceNodeOptions.
   std::function<Result<std::unique_ptr<Source>>()> make_source = {};  ///< Likewise.
   std::vector<std::string> libraries;
   std::vector<std::string> library_path;
