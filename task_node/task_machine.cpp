@@ -392,9 +392,11 @@ void TaskMachine::watch_for_stall(TimePoint now, link::Effects& effects) {
 void TaskMachine::flush(TimePoint now, link::Effects& effects) {
   const wire::Window current = window();
   for (auto& [channel, link] : links_) {
+    // Before what goes back: else the coordinator would send that here again, behind what it has
+    // sent since, and a key's messages would change places.
+    if (winding_down()) link->close_window(now);
     link->flush(now);
     if (phase_ == Phase::serving) link->adjust_window(current, now);
-    if (winding_down()) link->close_window(now);
     link->take_frames(effects);
   }
   for (auto& execution : unflushed_) queue_.recycle(std::move(execution));

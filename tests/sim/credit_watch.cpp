@@ -23,7 +23,11 @@ void CreditWatch::begin_step() {
 }
 
 void CreditWatch::died(std::size_t host) {
-  ends_.erase(ends_.lower_bound({host, 0}), ends_.lower_bound({host + 1, 0}));
+  const auto first = ends_.lower_bound({host, 0});
+  const auto last = ends_.lower_bound({host + 1, 0});
+  // Frames of these may come yet, and begin nothing anew.
+  for (auto end = first; end != last; ++end) dead_.insert(end->first);
+  ends_.erase(first, last);
   std::erase_if(newest_, [host](const auto& entry) { return entry.first.first == host; });
 }
 
@@ -50,6 +54,7 @@ void CreditWatch::received(std::size_t host, std::string_view frame) {
   wire::DataHeader header;
   std::string_view body;
   if (*type != wire::FrameType::data || !wire::decode(frame, header, body)) return;
+  if (dead_.contains({host, header.session})) return;
   End& end = ends_[{host, header.session}];
   if (header.ack <= end.last_sent) end.confirmed = std::max(end.confirmed, header.ack);
   if (header.sequence != end.last_received + 1) return;

@@ -202,7 +202,10 @@ class NodeLoop::Impl {
 
   void carry_out() {
     for (const auto& open : effects_.opens) {
-      auto socket = make_dealer(transport_, options_.routing_id);
+      // One for each, so that no two connections to one place take it from each other.
+      auto socket =
+          make_dealer(transport_, options_.routing_id + "#" +
+                                      std::to_string(static_cast<unsigned>(open.channel)));
       if (auto connected = connect_socket(socket, open.endpoint); !connected) {
         log_.error(connected.error().message);
         continue;

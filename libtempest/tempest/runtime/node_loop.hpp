@@ -37,8 +37,9 @@ class Node {
 };
 
 struct NodeLoopOptions {
-  std::string node_name;   ///< In the log, and in the topic of its statistics.
-  std::string routing_id;  ///< Of this node's DEALERs: "name#incarnation".
+  std::string node_name;  ///< In the log, and in the topic of its statistics.
+  std::string
+      routing_id;  ///< Of this node's DEALERs: "name#incarnation", to which each adds its channel.
   /// Where the ROUTER binds; empty: the node has none.
   std::string bind;
   /// The brokers' stats-in endpoints; empty: statistics are not published.

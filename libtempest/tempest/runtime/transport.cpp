@@ -20,10 +20,6 @@ void set_common_options(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::rcvhwm, kQueueFrames);
   // Per frame, and unlimited by default. A peer that exceeds it is disconnected.
   socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kMaxFrameBytes));
-  // Off by default, and a stopped peer is then never noticed by libzmq, which keeps queueing.
-  socket.set(zmq::sockopt::heartbeat_ivl, 1000);
-  socket.set(zmq::sockopt::heartbeat_timeout, 3000);
-  socket.set(zmq::sockopt::heartbeat_ttl, 3000);
   // Whoever connects and says nothing is let go.
   socket.set(zmq::sockopt::handshake_ivl, 3000);
   // Quick at first, not a storm when a peer stays away.
@@ -31,6 +27,25 @@ void set_common_options(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::reconnect_ivl_max, 5000);
   // Without it a dropped SYN costs two minutes.
   socket.set(zmq::sockopt::connect_timeout, 3000);
+}
+
+/// For sockets that connect, to notice a peer that has stopped, which libzmq does not by itself,
+/// and to connect anew. The other end needs none of its own: each ping says how long to wait for
+/// the next (the TTL), and it answers. And it must not have its own, nor may what mostly reads:
+/// where the reading of a connection is held up (by a full pipe, or because somebody else has taken
+/// its routing id), and the connection breaks, libzmq 4.3.4 aborts the process at the next ping.
+void set_heartbeats(zmq::socket_t& socket) {
+  socket.set(zmq::sockopt::heartbeat_ivl, 1000);
+  socket.set(zmq::sockopt::heartbeat_timeout, 3000);
+  socket.set(zmq::sockopt::heartbeat_ttl, 3000);
+}
+
+/// For the other sockets: the kernel finds out who is gone without a word.
+void set_keep_alive(zmq::socket_t& socket) {
+  socket.set(zmq::sockopt::tcp_keepalive, 1);
+  socket.set(zmq::sockopt::tcp_keepalive_idle, 10);
+  socket.set(zmq::sockopt::tcp_keepalive_intvl, 5);
+  socket.set(zmq::sockopt::tcp_keepalive_cnt, 3);
 }
 
 /// "tcp://host:port" taken apart.
@@ -69,6 +84,7 @@ Transport::~Transport() = default;
 zmq::socket_t make_router(Transport& transport) {
   zmq::socket_t socket(transport.context(), zmq::socket_type::router);
   set_common_options(socket);
+  set_keep_alive(socket);
   // A send to a peer that is gone is an error rather than silence.
   socket.set(zmq::sockopt::router_mandatory, true);
   // A peer that reconnects under its routing id takes it over; otherwise it would stay deaf.
@@ -79,6 +95,7 @@ zmq::socket_t make_router(Transport& transport) {
 zmq::socket_t make_dealer(Transport& transport, const std::string& routing_id) {
   zmq::socket_t socket(transport.context(), zmq::socket_type::dealer);
   set_common_options(socket);
+  set_heartbeats(socket);
   socket.set(zmq::sockopt::routing_id, routing_id);
   // Frames for an endpoint that is not there are refused rather than queued for whoever comes.
   socket.set(zmq::sockopt::immediate, true);
@@ -88,12 +105,14 @@ zmq::socket_t make_dealer(Transport& transport, const std::string& routing_id) {
 zmq::socket_t make_publisher(Transport& transport) {
   zmq::socket_t socket(transport.context(), zmq::socket_type::pub);
   set_common_options(socket);
+  set_heartbeats(socket);
   return socket;
 }
 
 zmq::socket_t make_subscriber(Transport& transport, const std::string& topic) {
   zmq::socket_t socket(transport.context(), zmq::socket_type::sub);
   set_common_options(socket);
+  set_keep_alive(socket);
   socket.set(zmq::sockopt::subscribe, topic);
   return socket;
 }
@@ -101,12 +120,14 @@ zmq::socket_t make_subscriber(Transport& transport, const std::string& topic) {
 zmq::socket_t make_bus_input(Transport& transport) {
   zmq::socket_t socket(transport.context(), zmq::socket_type::xsub);
   set_common_options(socket);
+  set_keep_alive(socket);
   return socket;
 }
 
 zmq::socket_t make_bus_output(Transport& transport) {
   zmq::socket_t socket(transport.context(), zmq::socket_type::xpub);
   set_common_options(socket);
+  set_keep_alive(socket);
   return socket;
 }
 

@@ -36,6 +36,8 @@ struct Delivery {
   std::uint32_t members = kNowhere;
   /// In flight: at which worker.
   std::uint32_t worker = kNowhere;
+  /// In flight, and ready again after that: when it was sent, as a number that wraps around.
+  std::uint32_t sent_number = 0;
   std::uint32_t attempt = 1;
   TaskId task{};
   EdgeId edge = kNoEdge;
@@ -49,6 +51,11 @@ struct Delivery {
   TimePoint since{};
   Payload payload;
 };
+
+/// True if `delivery` was sent after `other`.
+inline bool was_sent_after(const Delivery& delivery, const Delivery& other) {
+  return static_cast<std::int32_t>(delivery.sent_number - other.sent_number) > 0;
+}
 
 /// True if it may be what its workers died of: run alone from now on, so that the next loss says
 /// whether it was. One loss is no suspicion: workers are lost for many reasons, and have much in

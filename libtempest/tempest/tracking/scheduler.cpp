@@ -34,15 +34,12 @@ void Scheduler::enqueue(std::uint32_t delivery) {
   count_joined(record);
 }
 
-void Scheduler::enqueue_front(std::uint32_t delivery) {
-  const Delivery& record = table_.at(delivery);
-  line_of(record).push_front(table_, delivery);
-  count_joined(record);
-}
-
 void Scheduler::enqueue_returned(std::uint32_t delivery) {
   const Delivery& record = table_.at(delivery);
-  line_of(record).push_returned(table_, delivery);
+  const TaskQueue& task = tasks_[index(record.task)];
+  WaitingLine& line = line_of(record);
+  // Where order is not promised it is not worth the looking.
+  task.keyed ? line.push_returned_in_order(table_, delivery) : line.push_returned(table_, delivery);
   count_joined(record);
 }
 
@@ -160,6 +157,14 @@ bool Scheduler::may_feed(TaskId task) const {
 void Scheduler::dispatch(TimePoint now, const std::vector<bool>& blocked,
                          std::vector<Assignment>& assignments) {
   if (queued_ == 0) return;
+  const bool was_over_limits = over_limits();
+  dispatch_tasks(now, blocked, assignments);
+  // What was held back when its turn came need not be any more.
+  if (was_over_limits && !over_limits()) dispatch_tasks(now, blocked, assignments);
+}
+
+void Scheduler::dispatch_tasks(TimePoint now, const std::vector<bool>& blocked,
+                               std::vector<Assignment>& assignments) {
   const auto order = graph_.topological_order();
   for (auto task = order.rbegin(); task != order.rend(); ++task) {
     if (queued(*task) == 0 || !may_feed(*task)) continue;
@@ -247,6 +252,7 @@ void Scheduler::send_first(WaitingLine& line, std::uint32_t number, TimePoint no
   Worker& worker = workers_[number];
   record.worker = number;
   record.since = now;
+  record.sent_number = ++sent_number_;
   worker.in_flight_bytes += size_bytes(record);
   record.started = false;
   table_.push_back(worker.in_flight, delivery, DeliveryState::in_flight);

@@ -37,10 +37,8 @@ class Scheduler {
 
   /// A detached delivery becomes ready, behind what waits already.
   void enqueue(std::uint32_t delivery);
-  /// The same, before what waits already: for what was out before. Of several, the one that was
-  /// sent last comes first.
-  void enqueue_front(std::uint32_t delivery);
-  /// The same, but of several the one that was sent first comes first.
+  /// The same, before what waits already, for what was out at a worker and has come back. Of a key,
+  /// in the order in which it was sent.
   void enqueue_returned(std::uint32_t delivery);
   /// A ready delivery becomes detached.
   void withdraw(std::uint32_t delivery);
@@ -149,6 +147,8 @@ class Scheduler {
   void find_candidates(TaskId task, const std::vector<bool>& blocked);
   void send_first(WaitingLine& line, std::uint32_t worker, TimePoint now,
                   std::vector<Assignment>& assignments);
+  void dispatch_tasks(TimePoint now, const std::vector<bool>& blocked,
+                      std::vector<Assignment>& assignments);
   void dispatch_shuffle(TaskId task, TimePoint now, const std::vector<bool>& blocked,
                         std::vector<Assignment>& assignments);
   void dispatch_keyed(TaskId task, TimePoint now, const std::vector<bool>& blocked,
@@ -165,6 +165,7 @@ class Scheduler {
   std::size_t suspects_waiting_ = 0;
   std::uint64_t slots_revision_ = 0;
   std::uint64_t settled_revision_ = 0;
+  std::uint32_t sent_number_ = 0;          ///< Of the last that was sent.
   std::uint32_t last_given_ = 0;           ///< Of equally busy workers, those after it go first.
   std::vector<std::uint32_t> candidates_;  ///< Of dispatch_shuffle; kept for its capacity.
   std::vector<std::size_t> slots_;         ///< Of dispatch_keyed; the same.

@@ -279,7 +279,6 @@ bool Tracker::give_back(DeliveryId id, std::uint32_t worker) {
   ++count(delivery->task).returned;
   scheduler_.settle(id.slot);
   table_.renew(id.slot);
-  // A worker gives back in the order in which it was given.
   scheduler_.enqueue_returned(id.slot);
   return true;
 }
@@ -301,9 +300,8 @@ void Tracker::worker_died(std::span<const std::uint32_t> deliveries, const std::
     return table_.at(slot).started && table_.at(slot).state != DeliveryState::orphan;
   });
   if (started != deliveries.end()) {
-    // In this order, since the last sent goes in line first.
-    worker_lost({started + 1, deliveries.end()});
     worker_lost({deliveries.begin(), started});
+    worker_lost({started + 1, deliveries.end()});
     // Last: with it its tree may end, and others of that are among these.
     const TaskId task = table_.at(*started).task;
     ++count(task).failed;
@@ -320,16 +318,15 @@ void Tracker::worker_died(std::span<const std::uint32_t> deliveries, const std::
 }
 
 void Tracker::worker_lost(std::span<const std::uint32_t> deliveries) {
-  // From the last sent to the first, so that they stand in the queue as they were sent.
-  for (auto slot = deliveries.rbegin(); slot != deliveries.rend(); ++slot) {
-    Delivery& delivery = table_.at(*slot);
+  for (const std::uint32_t slot : deliveries) {
+    const Delivery& delivery = table_.at(slot);
     if (delivery.state == DeliveryState::orphan) {
-      release_delivery(*slot);
+      release_delivery(slot);
       continue;
     }
     ++count(delivery.task).returned;
-    table_.renew(*slot);
-    scheduler_.enqueue_front(*slot);
+    table_.renew(slot);
+    scheduler_.enqueue_returned(slot);
   }
 }
 

@@ -7,8 +7,8 @@
 namespace tempest::tracking {
 
 /// Deliveries that wait for a worker, first come, first served. What has been out at a worker and
-/// has come back stands before what has not, in the order in which it was sent: with
-/// grouping = "key" that keeps a key's messages in order while workers come and go.
+/// has come back stands before what has not: with grouping = "key" in the order in which it was
+/// sent, which keeps a key's messages in order while workers come and go.
 class WaitingLine {
  public:
   bool empty() const { return list_.empty(); }
@@ -18,10 +18,11 @@ class WaitingLine {
 
   /// A detached delivery becomes ready, behind all.
   void push_back(DeliveryTable& table, std::uint32_t delivery);
-  /// The same before all, for one that has come back and was sent before all others that have.
-  void push_front(DeliveryTable& table, std::uint32_t delivery);
-  /// The same behind all others that have come back, for one that was sent after them.
+  /// The same for one that has come back, behind all others that have.
   void push_returned(DeliveryTable& table, std::uint32_t delivery);
+  /// The same, in the order in which those that have come back were sent: in as many steps as there
+  /// are that were sent later.
+  void push_returned_in_order(DeliveryTable& table, std::uint32_t delivery);
   /// The first is taken to be sent, and is detached: should it come back, it stands before all
   /// that is left here.
   std::uint32_t take_front(DeliveryTable& table);

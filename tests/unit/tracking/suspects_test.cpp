@@ -185,6 +185,22 @@ TEST_CASE("a poisonous key is found too, and its neighbours keep their order") {
   CHECK(p.is_empty());
 }
 
+TEST_CASE(
+    "a key's messages keep their order when their worker gives back some and is lost with others") {
+  Pipeline p("a(key)");
+  p.directory({"w"}, 1);
+  p.scheduler.set_settled(1);
+  const auto first = p.worker("w");
+  for (const char* name : {"m1", "m2", "m3", "m4"}) p.source(name, "k");
+  REQUIRE(p.at_work("a") == Texts{"m1", "m2", "m3", "m4"});
+  const auto given = p.given_to(first);
+  // It runs the first, gives the next back, and dies with the rest.
+  REQUIRE(p.give_back(given[1]));
+  p.die(first);
+  p.worker("w");
+  CHECK(p.at_work("a") == Texts{"m1", "m2", "m3", "m4"});
+}
+
 TEST_CASE("a worker that leaves by its own wish makes no suspects, however often") {
   Pipeline p("a");
   p.source("m");
