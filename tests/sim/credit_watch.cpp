@@ -51,10 +51,19 @@ void CreditWatch::received(std::size_t host, std::string_view frame) {
     found->second.confirmed = std::max(found->second.confirmed, heartbeat.ack);
     return;
   }
+  wire::Welcome welcome;
+  if (*type == wire::FrameType::welcome && wire::decode(frame, welcome)) {
+    welcomed_.insert({host, welcome.session});
+    return;
+  }
   wire::DataHeader header;
   std::string_view body;
   if (*type != wire::FrameType::data || !wire::decode(frame, header, body)) return;
   if (dead_.contains({host, header.session})) return;
+  // An opener takes nothing before it is welcomed.
+  const auto accepter = accepters_.find(header.session);
+  const bool accepts = accepter != accepters_.end() && accepter->second == host;
+  if (!accepts && !welcomed_.contains({host, header.session})) return;
   End& end = ends_[{host, header.session}];
   if (header.ack <= end.last_sent) end.confirmed = std::max(end.confirmed, header.ack);
   if (header.sequence != end.last_received + 1) return;

@@ -73,6 +73,7 @@ class CreditWatch {
 
   World& world_;
   std::map<Key, End> ends_;
+  std::set<Key> welcomed_;
   std::set<Key> dead_;  ///< Ends of lives of hosts that are over.
   /// By host and its peer: the newest session that the host knows.
   std::map<std::pair<std::size_t, std::size_t>, std::uint64_t> newest_;
