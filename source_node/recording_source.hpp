@@ -17,6 +17,11 @@ class RecordingSource : public Source {
   Result<void> open() override;
   Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override;
   Result<void> ack(std::span<const SourceToken> tokens) override;
+  Result<void> leave(std::span<const SourceToken> tokens) override {
+    return source_->leave(tokens);
+  }
+  Duration tend_interval() const override { return source_->tend_interval(); }
+  Result<void> tend(SourceTended& done) override { return source_->tend(done); }
   std::vector<std::string> take_warnings() override { return source_->take_warnings(); }
   bool is_finite() const override { return source_->is_finite(); }
   std::string describe(const SourceToken& token) const override { return source_->describe(token); }

@@ -77,3 +77,49 @@ TEST_CASE("a file that is no record is refused") {
   CHECK_FALSE(FlowRecordFile::open("/proc/self/status"));
   CHECK_FALSE(FlowRecordFile::open("/nowhere/record"));
 }
+
+namespace {
+
+/// A source that wants to be looked after, and notes what it is told.
+struct TendedSource : Source {
+  struct Told {
+    std::vector<SourceToken> left;
+    int tended = 0;
+  };
+  explicit TendedSource(Told& to) : told(to) {}
+
+  Result<void> open() override { return {}; }
+  Result<void> poll(std::size_t, Duration, SourceBatch&) override { return {}; }
+  Result<void> ack(std::span<const SourceToken>) override { return {}; }
+  Result<void> leave(std::span<const SourceToken> tokens) override {
+    told.left.assign(tokens.begin(), tokens.end());
+    return {};
+  }
+  Duration tend_interval() const override { return std::chrono::seconds(7); }
+  Result<void> tend(SourceTended& done) override {
+    ++told.tended;
+    done.readers_removed += 3;
+    return {};
+  }
+  std::string describe(const SourceToken&) const override { return "a message"; }
+
+  Told& told;
+};
+
+}  // namespace
+
+TEST_CASE("a source that is recorded is looked after like any other") {
+  const test::TemporaryFolder folder;
+  auto record = FlowRecordFile::create(folder.path("record"));
+  REQUIRE(record);
+  TendedSource::Told told;
+  RecordingSource source(std::make_unique<TendedSource>(told), *record, 0);
+  CHECK(source.tend_interval() == std::chrono::seconds(7));
+  SourceTended done;
+  REQUIRE(source.tend(done));
+  CHECK(told.tended == 1);
+  CHECK(done.readers_removed == 3);
+  const std::vector<SourceToken> tokens = {{0, 4}};
+  REQUIRE(source.leave(tokens));
+  CHECK(told.left == tokens);
+}
