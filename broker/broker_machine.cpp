@@ -40,14 +40,6 @@ std::vector<std::pair<std::string, std::string>> fields_of(const link::Identity&
   return fields;
 }
 
-template <typename Body>
-std::string frame_of(const Body& body) {
-  std::string frame;
-  wire::begin_data(wire::kKindOf<Body>, frame);
-  wire::encode(body, frame);
-  return frame;
-}
-
 }  // namespace
 
 BrokerMachine::BrokerMachine(link::Identity self, const link::Settings& settings)
@@ -296,7 +288,7 @@ void BrokerMachine::answer(PeerId peer, const wire::Query& query, TimePoint now)
       return std::tie(a.topology, a.role, a.name) < std::tie(b.topology, b.role, b.name);
     });
   }
-  server_.send(peer, wire::BodyKind::snapshot, frame_of(snapshot), now, output_);
+  server_.send(peer, wire::BodyKind::snapshot, wire::data_frame(snapshot), now, output_);
 }
 
 void BrokerMachine::list_workers(const Topology& topology,
@@ -350,7 +342,7 @@ void BrokerMachine::refresh(const std::string& name, Topology& topology, TimePoi
     directory.topology_text = newest->registration.topology_text;
   }
   ++topology.revision;
-  topology.directory = frame_of(registry::view_of(directory, topology.revision));
+  topology.directory = wire::data_frame(registry::view_of(directory, topology.revision));
 }
 
 void BrokerMachine::send_directories(TimePoint now) {

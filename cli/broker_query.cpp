@@ -116,10 +116,7 @@ class Question : public runtime::Node {
     wire::Query query;
     query.id = 1;
     query.what = "nodes";
-    std::string frame;
-    wire::begin_data(wire::BodyKind::query, frame);
-    wire::encode(query, frame);
-    client.send(wire::BodyKind::query, std::move(frame), now, output);
+    client.send(wire::BodyKind::query, wire::data_frame(query), now, output);
   }
 
   void finish(TimePoint now, link::Effects& effects) {

@@ -331,10 +331,7 @@ void PipelineMachine::receive_results(Peer& peer, std::string_view body, const S
 
 template <typename Body>
 void PipelineMachine::send(PeerId peer, const Body& body, TimePoint now) {
-  std::string frame;
-  wire::begin_data(wire::kKindOf<Body>, frame);
-  wire::encode(body, frame);
-  server_.send(peer, wire::kKindOf<Body>, std::move(frame), now, output_);
+  server_.send(peer, wire::kKindOf<Body>, wire::data_frame(body), now, output_);
 }
 
 void PipelineMachine::send_window(const Peer& peer, std::uint64_t messages, std::uint64_t bytes,

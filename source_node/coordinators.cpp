@@ -143,10 +143,7 @@ void Coordinators::attach(Coordinator& coordinator, TimePoint now) {
   coordinator.window = {};
   wire::Attach attach;
   attach.topology_version = topology_version_;
-  std::string frame;
-  wire::begin_data(wire::BodyKind::attach, frame);
-  wire::encode(attach, frame);
-  coordinator.client.send(wire::BodyKind::attach, std::move(frame), now, output_);
+  coordinator.client.send(wire::BodyKind::attach, wire::data_frame(attach), now, output_);
 }
 
 void Coordinators::take_body(link::ChannelId channel, Coordinator& coordinator,

@@ -54,10 +54,7 @@ std::size_t CoordinatorLink::drop_results() {
 
 template <typename Body>
 void CoordinatorLink::send(const Body& body, TimePoint now) {
-  std::string frame;
-  wire::begin_data(wire::kKindOf<Body>, frame);
-  wire::encode(body, frame);
-  client_.send(wire::kKindOf<Body>, std::move(frame), now, output_);
+  client_.send(wire::kKindOf<Body>, wire::data_frame(body), now, output_);
 }
 
 void CoordinatorLink::attach(std::string_view topology_version, const std::vector<TaskId>& tasks,

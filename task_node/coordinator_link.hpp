@@ -28,7 +28,7 @@ class CoordinatorLink {
   /// The session that is up, or the last that was.
   SessionRef session() const { return {channel_, session_}; }
   bool is_current(const SessionRef& session) const { return is_up() && session == this->session(); }
-  std::size_t unacked_frames() const { return client_.unacked_frames(); }
+  bool all_confirmed() const { return client_.all_confirmed(); }
   link::Backlog backlog() const { return client_.backlog(); }
   const link::Counters& counters() const { return client_.counters(); }
   TimePoint next_turn() const { return client_.next_turn(); }

@@ -351,7 +351,7 @@ void TaskMachine::settle_trial(TimePoint now, link::Effects& effects) {
     link->flush(now);
     link->take_frames(effects);
   }
-  if (!is_current || link->unacked_frames() == 0) queue_.settle_trial();
+  if (!is_current || link->all_confirmed()) queue_.settle_trial();
 }
 
 /// A delivery that may kill this worker starts only once its coordinator knows: so that, if it
@@ -365,7 +365,7 @@ void TaskMachine::advance_trial(TimePoint now, link::Effects& effects, Work& wor
     return;
   }
   const auto announced = queue_.announced_trial();
-  if (announced && find(announced->session.channel)->unacked_frames() == 0) {
+  if (announced && find(announced->session.channel)->all_confirmed()) {
     work.executions.push_back(queue_.start_trial(now));
   }
 }
@@ -435,7 +435,7 @@ void TaskMachine::return_queued(TimePoint now) {
 
 bool TaskMachine::all_confirmed() const {
   return std::all_of(links_.begin(), links_.end(),
-                     [](const auto& entry) { return entry.second->unacked_frames() == 0; });
+                     [](const auto& entry) { return entry.second->all_confirmed(); });
 }
 
 /// Whatever a phase has waited for may have come about.

@@ -186,7 +186,7 @@ class World {
 
   template <typename Body>
   void say(std::size_t i, const Body& body) {
-    peers_[i].client->send(wire::kKindOf<Body>, frame_of(body), now_, output_);
+    peers_[i].client->send(wire::kKindOf<Body>, wire::data_frame(body), now_, output_);
     take_from(i);
   }
 
@@ -272,7 +272,7 @@ class World {
     for (const std::string_view name : workers) {
       directory.workers.push_back({name, Incarnation{}, {"first", "keyed", "late", "last"}});
     }
-    broker_.send(*broker_peer_, wire::BodyKind::directory, frame_of(directory), now_,
+    broker_.send(*broker_peer_, wire::BodyKind::directory, wire::data_frame(directory), now_,
                  broker_output_);
   }
 

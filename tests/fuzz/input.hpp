@@ -56,15 +56,6 @@ inline std::uint64_t number_from(Input& input) {
   return byte < 200 ? byte : UINT64_MAX - (byte - 200);
 }
 
-/// The data frame of this body, for a link to number and send.
-template <typename Body>
-std::string frame_of(const Body& body) {
-  std::string frame;
-  wire::begin_data(wire::kKindOf<Body>, frame);
-  wire::encode(body, frame);
-  return frame;
-}
-
 /// To be called once the world of an execution is set up: what that takes is the same each time and
 /// no news, and looking through it would take libFuzzer longer than many an execution.
 void forget_coverage();

@@ -173,7 +173,7 @@ class World {
 
   template <typename Body>
   void stranger_says(const Body& body) {
-    stranger_->send(wire::kKindOf<Body>, frame_of(body), now_, stranger_output_);
+    stranger_->send(wire::kKindOf<Body>, wire::data_frame(body), now_, stranger_output_);
   }
 
   void register_member(std::size_t i, fuzz::Input& input) {
@@ -220,7 +220,7 @@ class World {
                                      incarnation_from(input),
                                      {kNames[input.choice(kNames.size())]}});
       }
-      frame = frame_of(directory);
+      frame = wire::data_frame(directory);
     }
     second_[i]->send(*second_peer_[i], wire::BodyKind::directory, std::move(frame), now_,
                      second_output_);

@@ -16,10 +16,7 @@ using Level = link::Notice::Level;
 
 template <typename Body>
 void send_body(link::Client& client, const Body& body, TimePoint now, link::Output& output) {
-  std::string frame;
-  wire::begin_data(wire::kKindOf<Body>, frame);
-  wire::encode(body, frame);
-  client.send(wire::kKindOf<Body>, std::move(frame), now, output);
+  client.send(wire::kKindOf<Body>, wire::data_frame(body), now, output);
 }
 
 }  // namespace

@@ -100,4 +100,13 @@ inline constexpr BodyKind kKindOf<Deliveries> = BodyKind::deliveries;
 template <>
 inline constexpr BodyKind kKindOf<Results> = BodyKind::results;
 
+/// A data frame with this body, for a link to number and send.
+template <typename Body>
+std::string data_frame(const Body& body) {
+  std::string frame;
+  begin_data(kKindOf<Body>, frame);
+  encode(body, frame);
+  return frame;
+}
+
 }  // namespace tempest::wire

@@ -74,10 +74,7 @@ struct Operator {
       client_.turn(world_.now(), output);
       if (client_.is_up() && !asked) {
         asked = true;
-        std::string frame;
-        wire::begin_data(wire::BodyKind::query, frame);
-        wire::encode(query, frame);
-        client_.send(wire::BodyKind::query, std::move(frame), world_.now(), output);
+        client_.send(wire::BodyKind::query, wire::data_frame(query), world_.now(), output);
       }
       for (auto& outgoing : output.frames) world_.send_raw("a", "operator", outgoing.frame);
       return answered_;

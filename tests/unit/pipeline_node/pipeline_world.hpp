@@ -40,10 +40,7 @@ class Peer {
 
   template <typename Body>
   void send(const Body& body, TimePoint now) {
-    std::string frame;
-    wire::begin_data(wire::kKindOf<Body>, frame);
-    wire::encode(body, frame);
-    client_.send(wire::kKindOf<Body>, std::move(frame), now, output);
+    client_.send(wire::kKindOf<Body>, wire::data_frame(body), now, output);
   }
   void send_garbage(wire::BodyKind kind, TimePoint now) {
     std::string frame;

@@ -55,10 +55,8 @@ class Scripted {
 
   void say(const std::string& name, const Directory& directory) {
     Broker& broker = brokers_.at(name);
-    std::string frame;
-    wire::begin_data(wire::BodyKind::directory, frame);
-    wire::encode(view_of(directory, ++broker.revision), frame);
-    say_frame(name, wire::BodyKind::directory, std::move(frame));
+    say_frame(name, wire::BodyKind::directory,
+              wire::data_frame(view_of(directory, ++broker.revision)));
   }
   void say_frame(const std::string& name, wire::BodyKind kind, std::string frame) {
     link::Output output;

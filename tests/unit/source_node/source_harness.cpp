@@ -41,10 +41,7 @@ void FakeCoordinator::receive(std::string_view frame, TimePoint now) {
 
 template <typename Body>
 void FakeCoordinator::send(const Body& body, TimePoint now) {
-  std::string frame;
-  wire::begin_data(wire::kKindOf<Body>, frame);
-  wire::encode(body, frame);
-  server->send(peer, wire::kKindOf<Body>, std::move(frame), now, output);
+  server->send(peer, wire::kKindOf<Body>, wire::data_frame(body), now, output);
 }
 
 void FakeCoordinator::give_window(std::uint64_t messages, std::uint64_t bytes, TimePoint now) {
@@ -141,10 +138,8 @@ void SourceHarness::publish_directory() {
     directory.coordinators.push_back(
         {name, Incarnation{7, coordinator->lives}, coordinator->endpoint, topology_text});
   }
-  std::string frame;
-  wire::begin_data(wire::BodyKind::directory, frame);
-  wire::encode(directory, frame);
-  broker_.send(broker_peer_, wire::BodyKind::directory, std::move(frame), now, broker_output_);
+  broker_.send(broker_peer_, wire::BodyKind::directory, wire::data_frame(directory), now,
+               broker_output_);
 }
 
 void SourceHarness::fill(std::size_t count, std::size_t payload_bytes) {

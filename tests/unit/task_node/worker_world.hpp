@@ -18,14 +18,6 @@
 
 namespace tempest::task_node {
 
-template <typename Body>
-std::string body_frame(const Body& body) {
-  std::string frame;
-  wire::begin_data(wire::kKindOf<Body>, frame);
-  wire::encode(body, frame);
-  return frame;
-}
-
 /// Whoever accepts the worker's links: the end of one, and what it was told.
 class Accepter {
  public:
@@ -56,7 +48,7 @@ class Accepter {
 
   template <typename Body>
   void send(const Body& body, TimePoint now) {
-    send_raw(wire::kKindOf<Body>, body_frame(body), now);
+    send_raw(wire::kKindOf<Body>, wire::data_frame(body), now);
   }
   void send_raw(wire::BodyKind kind, std::string frame, TimePoint now) {
     assert(worker);
