@@ -6,6 +6,7 @@
 
 #include "bench/child.hpp"
 #include "bench/nodes.hpp"
+#include "tempest/runtime/node_program.hpp"
 
 namespace tempest::bench {
 
@@ -24,7 +25,7 @@ std::string ceiling_of(const Settings& settings) {
 
 Result<CeilingNumbers> measure_ceiling(const Settings& settings, double messages_per_frame) {
   const auto time_ms = std::chrono::duration_cast<std::chrono::milliseconds>(settings.time).count();
-  std::vector<std::string> command = {program_folder() + "/tempest-ceiling",
+  std::vector<std::string> command = {runtime::program_folder() + "/tempest-ceiling",
                                       ceiling_of(settings),
                                       "--json",
                                       "--size",

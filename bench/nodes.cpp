@@ -6,13 +6,12 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "tempest/runtime/clock.hpp"
+#include "tempest/runtime/node_program.hpp"
 
 namespace tempest::bench {
 
@@ -56,28 +55,15 @@ std::uint16_t free_ports() {
   return first;
 }
 
-std::string program_folder() {
-  std::error_code error;
-  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
-  return error ? "." : path.parent_path().string();
-}
-
-Nodes::Nodes(const Settings& settings) : settings_(settings) {
-  const char* base = std::getenv("TMPDIR");
-  std::string pattern = std::string(base != nullptr ? base : "/tmp") + "/tempest-bench-XXXXXX";
-  if (::mkdtemp(pattern.data()) != nullptr) folder_ = pattern;
-}
+Nodes::Nodes(const Settings& settings) : settings_(settings) {}
 
 Nodes::~Nodes() {
   children_.clear();
-  if (folder_.empty()) return;
-  std::error_code error;
-  std::filesystem::remove_all(folder_, error);
 }
 
 Result<std::unique_ptr<Nodes>> Nodes::start(const Settings& settings) {
   std::unique_ptr<Nodes> nodes(new Nodes(settings));
-  if (nodes->folder_.empty()) return Error{ErrorCode::unavailable, "no folder for the run"};
+  if (!nodes->folder_.exists()) return Error{ErrorCode::unavailable, "no folder for the run"};
   std::ofstream(nodes->file("Topology.toml")) << topology_text(settings);
   if (settings.transport == Transport::process) return nodes;
   const bool tcp = settings.transport == Transport::tcp;
@@ -107,7 +93,7 @@ Result<std::unique_ptr<Nodes>> Nodes::start(const Settings& settings) {
 
 Result<void> Nodes::add(const std::string& name, const std::string& program,
                         std::vector<std::string> arguments) {
-  std::vector<std::string> command = {program_folder() + "/" + program};
+  std::vector<std::string> command = {runtime::program_folder() + "/" + program};
   if (!broker_.empty()) {
     command.insert(command.end(), {"--name", name});
     if (name != "broker") command.insert(command.end(), {"--broker", broker_});

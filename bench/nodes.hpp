@@ -7,6 +7,7 @@
 
 #include "bench/child.hpp"
 #include "bench/flow_check.hpp"
+#include "bench/scratch_folder.hpp"
 #include "bench/stats_watch.hpp"
 #include "bench/workload.hpp"
 #include "source_node/flow_record.hpp"
@@ -48,10 +49,10 @@ class Nodes {
                    std::vector<std::string> arguments);
   Result<NodeCounts> finish_processes();
   Result<NodeCounts> finish_one();
-  std::string file(const std::string& name) const { return folder_ + "/" + name; }
+  std::string file(const std::string& name) const { return folder_.file(name); }
 
   Settings settings_;
-  std::string folder_;
+  ScratchFolder folder_;
   std::string broker_;
   std::vector<Child> children_;
   std::unique_ptr<StatsWatch> watch_;
@@ -61,7 +62,5 @@ class Nodes {
 std::string kind_of(const std::string& node);
 /// Three ports in a row that are free now.
 std::uint16_t free_ports();
-/// The folder of this very program: the others are beside it.
-std::string program_folder();
 
 }  // namespace tempest::bench

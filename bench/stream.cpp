@@ -56,31 +56,30 @@ Result<std::unique_ptr<RedisServer>> RedisServer::start(bool durable) {
     return Error{ErrorCode::unavailable,
                  "there is no redis-server on PATH; install it, or name one with --redis"};
   }
-  std::string folder = "/tmp/tempest-bench-redis-XXXXXX";
-  if (::mkdtemp(folder.data()) == nullptr) return Error{ErrorCode::unavailable, "no folder"};
+  std::unique_ptr<RedisServer> server(new RedisServer());
+  const ScratchFolder& folder = server->folder_;
+  if (!folder.exists()) return Error{ErrorCode::unavailable, "no folder"};
   const std::string port = std::to_string(free_ports());
   auto child = Child::start("redis",
-                            {program, "--port", port, "--bind", "127.0.0.1", "--dir", folder,
+                            {program, "--port", port, "--bind", "127.0.0.1", "--dir", folder.path(),
                              "--save", "", "--appendonly", durable ? "yes" : "no", "--appendfsync",
                              "everysec", "--loglevel", "warning"},
-                            {folder + "/log", false, false});
+                            {folder.file("log"), false, false});
   if (!child) return child.error();
-  std::unique_ptr<RedisServer> server(new RedisServer(std::move(*child)));
-  server->folder_ = folder;
+  server->child_.emplace(std::move(*child));
   server->uri_ = "redis://127.0.0.1:" + port + "/0";
   const TimePoint deadline = runtime::monotonic_now() + kStartPatience;
   while (runtime::monotonic_now() < deadline) {
     if (connect(server->uri_)) return server;
-    if (server->child_.wait(std::chrono::milliseconds(20))) break;
+    if (server->child_->wait(std::chrono::milliseconds(20))) break;
   }
   return Error{ErrorCode::unavailable, "redis-server does not start"};
 }
 
 RedisServer::~RedisServer() {
-  child_.signal(SIGKILL);
-  child_.wait(kStartPatience);
-  std::error_code error;
-  std::filesystem::remove_all(folder_, error);
+  if (!child_) return;
+  child_->signal(SIGKILL);
+  child_->wait(kStartPatience);
 }
 
 Result<void> fill_stream(const std::string& uri, const std::string& group, std::uint64_t count,

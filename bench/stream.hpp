@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "bench/child.hpp"
+#include "bench/scratch_folder.hpp"
 #include "tempest/base/result.hpp"
 
 namespace tempest::bench {
@@ -22,11 +24,11 @@ class RedisServer {
   const std::string& uri() const { return uri_; }
 
  private:
-  explicit RedisServer(Child child) : child_(std::move(child)) {}
+  RedisServer() = default;
 
   std::string uri_;
-  std::string folder_;
-  Child child_;
+  ScratchFolder folder_;
+  std::optional<Child> child_;
 };
 
 /// Puts `count` entries of `size_bytes` into the stream kStreamKey, after all that was in it has

@@ -18,6 +18,7 @@
 #include "tempest/base/spelling.hpp"
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/node_program.hpp"
 
 namespace tempest::cli {
 
@@ -37,7 +38,7 @@ void list_workloads() {
 
 /// Where the tasks that are no built-ins stand: in the build's folder, or installed.
 std::string task_library() {
-  const std::filesystem::path programs = bench::program_folder();
+  const std::filesystem::path programs = runtime::program_folder();
   for (const char* folder : {".", "../lib", "../lib/tempest", "../lib/x86_64-linux-gnu/tempest",
                              "../lib/aarch64-linux-gnu/tempest", "../lib64/tempest"}) {
     const auto file = programs / folder / "libbench_tasks.so";

@@ -153,13 +153,6 @@ class ProcessRunner {
   int stops_ = 0;
 };
 
-/// The folder of this very program: the others are beside it.
-std::string program_folder() {
-  std::error_code error;
-  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
-  return error ? "." : path.parent_path().string();
-}
-
 struct UpOptions {
   std::string file;
   std::string broker;
@@ -171,7 +164,7 @@ struct UpOptions {
 };
 
 std::vector<Process> processes_of(const UpOptions& options, const Topology& topology) {
-  const std::string folder = program_folder();
+  const std::string folder = runtime::program_folder();
   std::vector<Process> processes;
   const auto add = [&](const std::string& name, const std::string& program,
                        const std::vector<std::string>& arguments, bool needs_broker = true) {

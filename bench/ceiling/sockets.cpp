@@ -22,7 +22,7 @@ void* open_socket(int type, const std::string& routing_id) {
 
 void bind_socket(void* socket, bool ipc, Board& board) {
   const std::string wanted =
-      ipc ? "ipc:///tmp/tempest-ceiling-" + std::to_string(::getpid()) : "tcp://127.0.0.1:*";
+      ipc ? "ipc://@tempest-ceiling-" + std::to_string(::getpid()) : "tcp://127.0.0.1:*";
   if (zmq_bind(socket, wanted.c_str()) != 0) ::_exit(1);
   std::size_t size = sizeof board.endpoint;
   zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, board.endpoint, &size);

@@ -39,6 +39,8 @@ link::Identity make_identity(Role role, std::string name, std::string topology);
 /// For a machine's Random.
 std::uint64_t random_seed();
 std::string host_name();
+/// The folder of this very program: the others are beside it.
+std::string program_folder();
 
 /// The loop options that follow from the node's options. Its statistics go to its brokers' stats
 /// buses.
