@@ -1,10 +1,10 @@
 #include "cli/case_comparison.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "tempest/base/base64.hpp"
+#include "tempest/builtin/json_text.hpp"
 #include "tempest/runtime/topology_text.hpp"
 
 namespace tempest::cli {
@@ -14,19 +14,10 @@ namespace {
 constexpr std::size_t kMaxPairs = 4'000'000;
 constexpr std::size_t kMaxLines = 100;
 
-bool is_text(const std::string& bytes) {
-  try {
-    static_cast<void>(nlohmann::json(bytes).dump());
-    return true;
-  } catch (const nlohmann::json::type_error&) {  // Not UTF-8.
-    return false;
-  }
-}
-
 /// As it would stand in the file.
 std::string shown(const CaseMessage& message) {
-  std::string payload = is_text(message.payload) ? runtime::toml_text(message.payload)
-                                                 : "base64 " + base64(message.payload);
+  std::string payload = builtin::is_utf8(message.payload) ? runtime::toml_text(message.payload)
+                                                          : "base64 " + base64(message.payload);
   if (!message.key && message.output.empty()) return payload;
   std::string text = "{ payload = " + payload;
   if (message.key) text += ", key = " + runtime::toml_text(*message.key);

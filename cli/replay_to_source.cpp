@@ -3,12 +3,13 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "tempest/builtin/redis_stream_source.hpp"
+
 namespace tempest::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kMarkField = "tempest_replayed";
 /// What a Lua script may unpack is bounded.
 constexpr std::size_t kMaxFields = 1'000;
 
@@ -60,7 +61,7 @@ std::optional<std::vector<std::string>> entry_fields(const StoredLetter& letter,
       fields.insert(fields.end(), {target.key_field, letter.key});
     }
   }
-  fields.insert(fields.end(), {kMarkField, replay_mark(letter)});
+  fields.insert(fields.end(), {std::string(builtin::kReplayedField), replay_mark(letter)});
   return fields;
 }
 

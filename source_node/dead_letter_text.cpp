@@ -5,7 +5,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
-#include "tempest/base/base64.hpp"
+#include "tempest/builtin/json_text.hpp"
 
 namespace tempest::source_node {
 
@@ -13,14 +13,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-void put(Json& object, const std::string& name, std::string_view bytes) {
-  Json value = bytes;
-  try {
-    [[maybe_unused]] const std::string checked = value.dump();
-    object[name] = std::move(value);
-  } catch (const Json::type_error&) {  // Not UTF-8.
-    object[name + "_base64"] = base64(bytes);
-  }
+void put(Json& object, const char* name, std::string_view bytes) {
+  auto field = builtin::json_text(name, bytes);
+  object[field.name] = std::move(field.text);
 }
 
 std::string time_text(TimePoint time, const Moment& now) {

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "tempest/base/base64.hpp"
+#include "tempest/builtin/json_text.hpp"
 #include "tempest/builtin/redis_stream_id.hpp"
 
 namespace tempest::builtin {
@@ -51,16 +51,6 @@ Error malformed() {
   return Error{ErrorCode::protocol, "Redis sent a reply about pending entries of an unknown form"};
 }
 
-void put(nlohmann::ordered_json& object, const std::string& name, std::string_view bytes) {
-  nlohmann::ordered_json value = bytes;
-  try {
-    [[maybe_unused]] const std::string checked = value.dump();
-    object[name] = std::move(value);
-  } catch (const nlohmann::ordered_json::type_error&) {  // Not UTF-8.
-    object[name + "_base64"] = base64(bytes);
-  }
-}
-
 /// An entry as it is moved to a list or a sorted set. With its id, so that two of the same content
 /// are two members.
 std::string moved_text(const std::string& key, RedisValue entry) {
@@ -69,7 +59,8 @@ std::string moved_text(const std::string& key, RedisValue entry) {
   json["id"] = entry[0].text();
   auto fields = nlohmann::ordered_json::object();
   for (std::size_t i = 0; i + 1 < entry[1].size(); i += 2) {
-    put(fields, std::string(entry[1][i].text()), entry[1][i + 1].text());
+    auto field = json_text(std::string(entry[1][i].text()), entry[1][i + 1].text());
+    fields[field.name] = std::move(field.text);
   }
   json["fields"] = std::move(fields);
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);

@@ -17,8 +17,7 @@ using runtime::RedisValue;
 /// Ids in one XACK; several are sent together.
 constexpr std::size_t kAcksPerCommand = 1'000;
 
-/// Put on an entry by `tempest dlq replay`; no part of the message. Longer ones are not its own.
-constexpr std::string_view kReplayedField = "tempest_replayed";
+/// Of kReplayedField: longer ones are not what `tempest dlq replay` writes.
 constexpr std::size_t kMaxReplayedBytes = 256;
 
 Error malformed() {

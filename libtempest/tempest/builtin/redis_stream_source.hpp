@@ -11,6 +11,9 @@
 
 namespace tempest::builtin {
 
+/// A field that `tempest dlq replay` puts on an entry; no part of the message.
+inline constexpr std::string_view kReplayedField = "tempest_replayed";
+
 /// A Redis stream, read by a consumer group. What was read stays pending in Redis under this
 /// consumer's name until it is acked, so nothing is lost with the process: after every open() the
 /// consumer's own pending entries are read first, then new ones.

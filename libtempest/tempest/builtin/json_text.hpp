@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace tempest::builtin {
+
+bool is_utf8(std::string_view bytes);
+
+/// How bytes stand in a JSON object.
+struct JsonText {
+  std::string name;
+  std::string text;
+};
+/// As they are under this name; what is not UTF-8 in base64, under the name with "_base64".
+JsonText json_text(std::string name, std::string_view bytes);
+
+}  // namespace tempest::builtin
