@@ -3,7 +3,6 @@
 #include <iostream>
 
 #include "tempest/runtime/exit_code.hpp"
-#include "tempest/runtime/topology_file.hpp"
 #include "tempest/runtime/topology_libraries.hpp"
 
 namespace tempest::cli {
@@ -23,13 +22,18 @@ std::optional<Topology> load_checked_topology(const std::string& file,
   runtime::check_libraries(references, file, options.search_path, libraries, diagnostics);
   if (diagnostics.empty() && topology) return topology;
 
+  exit_code = report_diagnostics(diagnostics, file);
+  return std::nullopt;
+}
+
+int report_diagnostics(const std::vector<runtime::Diagnostic>& diagnostics,
+                       const std::string& file) {
   for (const runtime::Diagnostic& diagnostic : diagnostics) {
     std::cerr << diagnostic.text() << "\n";
   }
   const bool is_unreadable =
       diagnostics.size() == 1 && diagnostics.front().line == 0 && diagnostics.front().file == file;
-  exit_code = is_unreadable ? runtime::kExitInputOutput : runtime::kExitConfiguration;
-  return std::nullopt;
+  return is_unreadable ? runtime::kExitInputOutput : runtime::kExitConfiguration;
 }
 
 bool ends_by_itself(const SourceDefinition& source) {

@@ -8,6 +8,7 @@
 
 #include "tempest/base/base64.hpp"
 #include "tempest/base/hash.hpp"
+#include "tempest/wire/frames.hpp"
 
 namespace tempest::cli {
 namespace {
@@ -127,8 +128,13 @@ std::optional<WallTime> StoredLetter::failed_time() const {
 }
 
 const std::vector<std::string>& letter_kinds() {
-  static const std::vector<std::string> kinds = {"error",       "timeout",          "task_timeout",
-                                                 "worker_lost", "coordinator_lost", "unroutable"};
+  static const std::vector<std::string> kinds = [] {
+    std::vector<std::string> names;
+    for (int kind = 0; kind <= static_cast<int>(wire::FailureKind::unroutable); ++kind) {
+      names.emplace_back(wire::to_string(static_cast<wire::FailureKind>(kind)));
+    }
+    return names;
+  }();
   return kinds;
 }
 

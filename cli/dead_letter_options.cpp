@@ -7,10 +7,10 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "cli/checked_topology.hpp"
 #include "cli/text_table.hpp"
 #include "tempest/base/spelling.hpp"
 #include "tempest/runtime/exit_code.hpp"
-#include "tempest/runtime/topology_file.hpp"
 
 namespace tempest::cli {
 namespace {
@@ -30,16 +30,6 @@ Result<std::unique_ptr<LetterStore>> store_of_flags(const runtime::CommandLine& 
   settings.set("key", {line.text("key")});
   settings.set("field", {line.text("field")});
   return letter_store_of({"redis_stream", settings});
-}
-
-std::optional<Topology> load(const std::string& file, int& exit_code) {
-  std::vector<runtime::Diagnostic> diagnostics;
-  auto topology = runtime::load_topology(file, diagnostics);
-  if (topology) return topology;
-  std::cerr << runtime::joined(diagnostics) << "\n";
-  const bool is_unreadable = diagnostics.size() == 1 && diagnostics.front().line == 0;
-  exit_code = is_unreadable ? runtime::kExitInputOutput : runtime::kExitConfiguration;
-  return std::nullopt;
 }
 
 }  // namespace
@@ -136,8 +126,12 @@ std::optional<OpenedLetters> open_letters(runtime::CommandLine& line, const std:
     return std::nullopt;
   }
   if (!file.empty() && (!named || wants_topology)) {
-    letters.topology = load(file, exit_code);
-    if (!letters.topology) return std::nullopt;
+    std::vector<runtime::Diagnostic> diagnostics;
+    letters.topology = runtime::load_topology(file, diagnostics);
+    if (!letters.topology) {
+      exit_code = report_diagnostics(diagnostics, file);
+      return std::nullopt;
+    }
   }
   if (!named && !letters.topology->failure.dead_letter) {
     std::cerr << file << ": there is no dead_letter in [failure], so there are no dead letters\n";

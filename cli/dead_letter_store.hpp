@@ -103,6 +103,18 @@ class LetterReader {
 
   /// The next ones; none: that was all.
   Result<std::vector<StoredLetter>> next();
+  /// Visits all of them, until visit(letter) gives an error.
+  template <typename Visit>
+  Result<void> for_each(Visit visit) {
+    while (true) {
+      const auto letters = next();
+      if (!letters) return letters.error();
+      if (letters->empty()) return {};
+      for (const StoredLetter& letter : *letters) {
+        if (Result<void> visited = visit(letter); !visited) return visited;
+      }
+    }
+  }
   /// There were more than the limit.
   bool was_cut() const { return was_cut_; }
   /// Entries that are no dead letters: left alone.

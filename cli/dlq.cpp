@@ -5,7 +5,7 @@
 #include "cli/commands.hpp"
 #include "cli/dead_letter_options.hpp"
 #include "cli/dlq_replay.hpp"
-#include "tempest/base/spelling.hpp"
+#include "cli/verbs.hpp"
 #include "tempest/runtime/exit_code.hpp"
 
 namespace tempest::cli {
@@ -33,12 +33,11 @@ int list(int argc, const char* const* argv) {
   if (!opened) return exit_code;
 
   LetterReader reader(*opened->store, filter, limit);
-  while (true) {
-    auto found = reader.next();
-    if (!found) return complain(program, found.error());
-    if (found->empty()) break;
-    for (const StoredLetter& letter : *found) shown.add(letter);
-  }
+  const auto read = reader.for_each([&shown](const StoredLetter& letter) -> Result<void> {
+    shown.add(letter);
+    return {};
+  });
+  if (!read) return complain(program, read.error());
   shown.print();
   report_left_out(reader, program);
   return runtime::kExitOk;
@@ -90,21 +89,18 @@ int show(int argc, const char* const* argv) {
   LetterReader reader(*opened->store, filter, 0);
   std::vector<std::string> missing = filter.ids;
   bool is_first = true;
-  while (true) {
-    auto found = reader.next();
-    if (!found) return complain(program, found.error());
-    if (found->empty()) break;
-    for (const StoredLetter& letter : *found) {
-      std::erase(missing, letter.place.id);
-      if (json) {
-        std::cout << letter_json(letter, true) << "\n";
-        continue;
-      }
-      if (!is_first) std::cout << "\n";
-      is_first = false;
-      print_letter(letter);
+  const auto read = reader.for_each([&](const StoredLetter& letter) -> Result<void> {
+    std::erase(missing, letter.place.id);
+    if (json) {
+      std::cout << letter_json(letter, true) << "\n";
+      return {};
     }
-  }
+    if (!is_first) std::cout << "\n";
+    is_first = false;
+    print_letter(letter);
+    return {};
+  });
+  if (!read) return complain(program, read.error());
   std::cout.flush();
   for (const std::string& id : missing) {
     std::cerr << program << ": there is no letter " << id << " in " << opened->store->shown()
@@ -130,27 +126,15 @@ int export_letters(int argc, const char* const* argv) {
   if (!opened) return exit_code;
 
   LetterReader reader(*opened->store, filter, limit);
-  while (true) {
-    auto found = reader.next();
-    if (!found) return complain(program, found.error());
-    if (found->empty()) break;
-    for (const StoredLetter& letter : *found) std::cout << letter.text << "\n";
-    if (!std::cout) break;
-  }
-  std::cout.flush();
-  if (!std::cout) {
-    std::cerr << program << ": cannot write to standard output\n";
-    return runtime::kExitInputOutput;
-  }
+  const Error unwritten{ErrorCode::io, "cannot write to standard output"};
+  const auto written = reader.for_each([&](const StoredLetter& letter) -> Result<void> {
+    if (!(std::cout << letter.text << "\n")) return unwritten;
+    return {};
+  });
+  if (!written) return complain(program, written.error());
+  if (!std::cout.flush()) return complain(program, unwritten);
   report_left_out(reader, program);
   return runtime::kExitOk;
-}
-
-Result<void> remove_all(LetterStore& store, std::vector<LetterPlace>& places, bool at_once) {
-  if (places.empty() || (!at_once && places.size() < kRemovedTogether)) return {};
-  auto removed = store.remove(places);
-  places.clear();
-  return removed;
 }
 
 int remove(int argc, const char* const* argv) {
@@ -179,29 +163,27 @@ int remove(int argc, const char* const* argv) {
   LetterReader reader(*opened->store, filter, limit);
   std::vector<LetterPlace> places;
   std::uint64_t count = 0;
-  while (true) {
-    auto found = reader.next();
-    if (!found) return complain(program, found.error());
-    for (const StoredLetter& letter : *found) {
-      ++count;
-      dry ? shown.add(letter) : places.push_back(letter.place);
+  const auto remove_gathered = [&]() -> Result<void> {
+    auto removed = opened->store->remove(places);
+    places.clear();
+    return removed;
+  };
+  auto done = reader.for_each([&](const StoredLetter& letter) -> Result<void> {
+    ++count;
+    if (dry) {
+      shown.add(letter);
+      return {};
     }
-    if (auto removed = remove_all(*opened->store, places, found->empty()); !removed) {
-      return complain(program, removed.error());
-    }
-    if (found->empty()) break;
-  }
+    places.push_back(letter.place);
+    return places.size() < kRemovedTogether ? Result<void>() : remove_gathered();
+  });
+  if (done && !places.empty()) done = remove_gathered();
+  if (!done) return complain(program, done.error());
   if (dry) shown.print();
   report_left_out(reader, program);
   std::cerr << program << ": " << (dry ? "would remove " : "removed ") << letters(count) << "\n";
   return runtime::kExitOk;
 }
-
-struct Verb {
-  const char* name;
-  const char* summary;
-  int (*command)(int argc, const char* const* argv);
-};
 
 constexpr Verb kVerbs[] = {
     {"ls", "List dead letters", list},
@@ -215,10 +197,7 @@ constexpr Verb kVerbs[] = {
 void print_help() {
   std::cout << "Looks after dead letters: messages that failed for good.\n\n"
                "Usage:\n  tempest dlq VERB [options]\n\nVerbs:\n";
-  for (const Verb& verb : kVerbs) {
-    const std::string name = verb.name;
-    std::cout << "  " << name << std::string(12 - name.size(), ' ') << verb.summary << "\n";
-  }
+  print_verbs(kVerbs);
   std::cout << "\nOptions:\n  -h, --help  Show this help; tempest dlq VERB --help shows a verb's\n"
                "\nExamples:\n"
                "  tempest dlq ls --topology Topology.toml\n"
@@ -235,22 +214,13 @@ int dlq_command(int argc, const char* const* argv) {
     print_help();
     return runtime::kExitOk;
   }
-  std::vector<std::string> names;
-  for (const Verb& verb : kVerbs) {
-    names.emplace_back(verb.name);
-    if (word != verb.name) continue;
-    std::vector<const char*> words(argv + 1, argv + argc);
-    for (const char*& each : words) {
-      if (std::string(each) == "-o") each = "--output";
-    }
-    return verb.command(static_cast<int>(words.size()), words.data());
+  const Verb* verb = find_verb(kVerbs, word);
+  if (verb == nullptr) return refuse_verb("tempest dlq", kVerbs, word);
+  std::vector<const char*> words(argv + 1, argv + argc);
+  for (const char*& each : words) {
+    if (std::string(each) == "-o") each = "--output";
   }
-  const auto nearest = nearest_name(word, names);
-  std::cerr << "tempest dlq: "
-            << (word.empty() ? "missing verb" : "there is no verb '" + word + "'")
-            << (nearest ? "; did you mean '" + *nearest + "'?" : "")
-            << "; see tempest dlq --help\n";
-  return runtime::kExitUsage;
+  return verb->command(static_cast<int>(words.size()), words.data());
 }
 
 }  // namespace tempest::cli

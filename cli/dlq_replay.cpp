@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <filesystem>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -12,7 +11,7 @@
 #include "cli/dead_letter_options.hpp"
 #include "cli/replay_from_task.hpp"
 #include "cli/replay_to_source.hpp"
-#include "cli/standalone.hpp"
+#include "cli/standalone_options.hpp"
 #include "tempest/runtime/clock.hpp"
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/node_program.hpp"
@@ -53,16 +52,9 @@ int report(const Sums& sums, const Wish& wish) {
 template <typename Visit>
 Result<void> for_each_letter(LetterStore& store, const Wish& wish, Visit visit) {
   LetterReader reader(store, wish.filter, wish.limit);
-  while (true) {
-    auto found = reader.next();
-    if (!found) return found.error();
-    if (found->empty()) break;
-    for (const StoredLetter& letter : *found) {
-      if (auto visited = visit(letter); !visited) return visited;
-    }
-  }
-  report_left_out(reader, kProgram);
-  return {};
+  auto visited = reader.for_each(visit);
+  if (visited) report_left_out(reader, kProgram);
+  return visited;
 }
 
 int list_only(LetterStore& store, const Wish& wish, const std::string& where) {
@@ -260,21 +252,6 @@ void add_options(runtime::CommandLine& line) {
                "only the task that failed, and those after it");
 }
 
-StandaloneOptions standalone_options(runtime::CommandLine& line) {
-  StandaloneOptions options;
-  options.threads = line.text("threads").empty()
-                        ? std::max(1U, std::thread::hardware_concurrency())
-                        : static_cast<std::size_t>(line.integer("threads", 1, 1024));
-  options.exit_when_drained = true;
-  options.consumer = runtime::host_name();
-  options.drain_timeout = line.duration("drain-timeout");
-  options.libraries = line.texts("library");
-  const std::string folder = std::filesystem::path(line.text("topology")).parent_path().string();
-  options.library_path.push_back(folder.empty() ? "." : folder);
-  for (const std::string& entry : line.texts("library-path")) options.library_path.push_back(entry);
-  return options;
-}
-
 }  // namespace
 
 int dlq_replay_command(int argc, const char* const* argv) {
@@ -289,9 +266,10 @@ int dlq_replay_command(int argc, const char* const* argv) {
   wish.rate = line.integer("rate", 0, 1'000'000);
   wish.dry = line.has_flag("dry-run");
   wish.json = wants_json(line);
-  const StandaloneOptions options = standalone_options(line);
   const std::string from = line.text("from");
   const std::string file = line.text("topology");
+  StandaloneOptions options = read_standalone_options(line, file);
+  options.exit_when_drained = true;
   if (from != "start" && from != "failed-task") {
     line.fail("--from is start or failed-task, not '" + from + "'");
   } else if (from == "failed-task" && file.empty()) {

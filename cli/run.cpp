@@ -1,17 +1,14 @@
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "cli/checked_topology.hpp"
 #include "cli/commands.hpp"
 #include "cli/progress.hpp"
-#include "cli/standalone.hpp"
+#include "cli/standalone_options.hpp"
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/node_program.hpp"
@@ -109,22 +106,13 @@ int run_command(int argc, const char* const* argv) {
                "empties a Redis stream, and says in JSON what it did");
   if (const auto exit = line.parse(argc, argv)) return *exit;
 
-  StandaloneOptions options;
+  const std::string file = line.text("FILE");
+  StandaloneOptions options = read_standalone_options(line, file);
   options.workers = static_cast<std::size_t>(line.integer("workers", 1, 64));
-  options.threads = line.text("threads").empty()
-                        ? std::max(1U, std::thread::hardware_concurrency())
-                        : static_cast<std::size_t>(line.integer("threads", 1, 1024));
-  options.consumer = line.text("consumer").empty() ? runtime::host_name() : line.text("consumer");
+  if (!line.text("consumer").empty()) options.consumer = line.text("consumer");
   options.record = line.text("record");
-  options.drain_timeout = line.duration("drain-timeout");
-  options.libraries = line.texts("library");
   runtime::start_log(line);
   if (line.failed()) return runtime::kExitUsage;
-
-  const std::string file = line.text("FILE");
-  const std::string folder = std::filesystem::path(file).parent_path().string();
-  options.library_path.push_back(folder.empty() ? "." : folder);
-  for (const std::string& entry : line.texts("library-path")) options.library_path.push_back(entry);
 
   int exit_code = runtime::kExitOk;
   auto topology = load_checked_topology(file, {options.libraries, options.library_path}, exit_code);

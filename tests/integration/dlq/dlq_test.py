@@ -8,13 +8,12 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import unittest
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
 import processes
 
-TEMPEST = os.path.join(os.path.abspath(sys.argv.pop(1)), "tempest")
+BINARIES = os.path.abspath(sys.argv.pop(1))
 
 # `before` and `after` note what they were given, in files of their own.
 TASKS = """
@@ -58,20 +57,14 @@ def lines_of(path):
 
 class Case(unittest.TestCase):
     def setUp(self):
-        temporary = tempfile.TemporaryDirectory()
-        self.addCleanup(temporary.cleanup)
-        self.folder = temporary.name
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def write(self, name, text):
-        with open(self.path(name), "w", encoding="utf-8") as file:
-            file.write(text)
-        return self.path(name)
+        self.cluster = processes.Cluster(BINARIES)
+        self.addCleanup(self.cluster.__exit__, None, None, None)
+        self.folder = self.cluster.folder
+        self.path = self.cluster.path
+        self.write = self.cluster.write
 
     def tempest(self, *words, code=0):
-        done = subprocess.run([TEMPEST, *words], capture_output=True, text=True, timeout=60)
+        done = self.cluster.tempest(*words, timeout_s=60, check=False)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done
 
@@ -83,8 +76,7 @@ class Case(unittest.TestCase):
 class Stream(Case):
     def setUp(self):
         super().setUp()
-        self.redis = processes.Redis(self.folder)
-        self.addCleanup(self.redis.stop)
+        self.redis = self.cluster.start_redis()
 
     def topology(self, tasks, name="Topology.toml"):
         dead = f'{{ type = "redis_stream", uri = "{self.redis.uri}", key = "dead" }}'
@@ -194,7 +186,8 @@ class Stream(Case):
     def test_two_replays_at_once_put_no_message_back_twice(self):
         self.fill(1000)
         self.run_topology(BROKEN)
-        words = [TEMPEST, "dlq", "replay", "--topology", self.topology(BROKEN), "-o", "json"]
+        words = [self.cluster.program("tempest"), "dlq", "replay", "--topology",
+                 self.topology(BROKEN), "-o", "json"]
         both = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(2)]
         sums = [json.loads(each.communicate(timeout=60)[0]) for each in both]
         self.assertEqual(sum(each["replayed"] for each in sums), 100)

@@ -1,0 +1,25 @@
+#include "cli/standalone_options.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+
+#include "tempest/runtime/node_program.hpp"
+
+namespace tempest::cli {
+
+StandaloneOptions read_standalone_options(runtime::CommandLine& line, const std::string& file) {
+  StandaloneOptions options;
+  options.threads = line.text("threads").empty()
+                        ? std::max(1U, std::thread::hardware_concurrency())
+                        : static_cast<std::size_t>(line.integer("threads", 1, 1024));
+  options.consumer = runtime::host_name();
+  options.drain_timeout = line.duration("drain-timeout");
+  options.libraries = line.texts("library");
+  const std::string folder = std::filesystem::path(file).parent_path().string();
+  options.library_path.push_back(folder.empty() ? "." : folder);
+  for (const std::string& entry : line.texts("library-path")) options.library_path.push_back(entry);
+  return options;
+}
+
+}  // namespace tempest::cli
