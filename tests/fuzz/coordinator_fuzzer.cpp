@@ -23,7 +23,6 @@
 /// most, and the coordinator holds no more than what is unresolved.
 using namespace tempest;
 using namespace tempest::link;
-using fuzz::frame_of;
 using fuzz::kSeedStep;
 using fuzz::number_from;
 using fuzz::require;

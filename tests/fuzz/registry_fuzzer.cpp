@@ -19,7 +19,6 @@
 /// own topology and sorted, and the number of the worker list never goes back.
 using namespace tempest;
 using namespace tempest::link;
-using fuzz::frame_of;
 using fuzz::kSeedStep;
 using fuzz::number_from;
 using fuzz::require;
