@@ -45,7 +45,7 @@ void Server::send(PeerId peer, wire::BodyKind kind, std::string frame, TimePoint
     return;
   }
   put(found->routing_id, found->session->send(kind, std::move(frame), now), output);
-  heed_timers_of(*found);
+  heed_timers_of(peer.slot, *found);
 }
 
 void Server::reset(PeerId peer, Output& output) {
@@ -59,7 +59,7 @@ void Server::confirm_soon(PeerId peer, TimePoint now) {
   Peer* found = peers_.find(peer);
   if (!found) return;
   found->session->confirm_soon(now);
-  heed_timers_of(*found);
+  heed_timers_of(peer.slot, *found);
 }
 
 void Server::receive(std::string_view routing_id, std::string_view frame, TimePoint now,
@@ -131,11 +131,11 @@ void Server::accept(std::string_view routing_id, const wire::Hello& hello, TimeP
                        now);
   peer.silent_until = now + std::chrono::milliseconds(kMaxSilenceMs);
   const PeerId id = peers_.create(std::move(peer));
-  const Peer& created = peers_.at(id.slot);
+  Peer& created = peers_.at(id.slot);
   by_name_.emplace(key, id);
   by_hello_.emplace(created.hello, id);
   by_session_.emplace(created.session->id(), id);
-  heed_timers_of(created);
+  heed_timers_of(id.slot, created);
   welcome(created, output);
 
   Event& event = output.events.emplace_back();
@@ -152,14 +152,15 @@ void Server::receive_data(std::string_view routing_id, std::string_view frame, T
     ++counters_.malformed;
     return;
   }
-  Peer* peer = find(routing_id, header.session);
-  if (!peer) return disown(routing_id, header.session, output);
-  switch (peer->session->receive_data(header, now)) {
+  const std::optional<PeerId> id = find(routing_id, header.session);
+  if (!id) return disown(routing_id, header.session, output);
+  Peer& peer = peers_.at(id->slot);
+  switch (peer.session->receive_data(header, now)) {
     case Session::Arrival::in_order: {
-      peer->silent_until = kNever;
+      peer.silent_until = kNever;
       Event& event = output.events.emplace_back();
       event.kind = Event::Kind::body;
-      event.peer = by_session_.find(header.session)->second;
+      event.peer = *id;
       event.body_kind = header.kind;
       event.body = body;
       break;
@@ -171,7 +172,7 @@ void Server::receive_data(std::string_view routing_id, std::string_view frame, T
       ++counters_.out_of_order;
       break;
   }
-  heed_timers_of(*peer);
+  heed_timers_of(id->slot, peer);
 }
 
 void Server::receive_heartbeat(std::string_view routing_id, std::string_view frame, TimePoint now,
@@ -181,10 +182,11 @@ void Server::receive_heartbeat(std::string_view routing_id, std::string_view fra
     ++counters_.malformed;
     return;
   }
-  Peer* peer = find(routing_id, heartbeat.session);
-  if (!peer) return disown(routing_id, heartbeat.session, output);
-  peer->session->receive_heartbeat(heartbeat, now);
-  heed_timers_of(*peer);
+  const std::optional<PeerId> id = find(routing_id, heartbeat.session);
+  if (!id) return disown(routing_id, heartbeat.session, output);
+  Peer& peer = peers_.at(id->slot);
+  peer.session->receive_heartbeat(heartbeat, now);
+  heed_timers_of(id->slot, peer);
 }
 
 void Server::receive_reset(std::string_view routing_id, std::string_view frame, Output& output) {
@@ -193,11 +195,12 @@ void Server::receive_reset(std::string_view routing_id, std::string_view frame, 
     ++counters_.malformed;
     return;
   }
-  if (!find(routing_id, reset.session)) {
+  const std::optional<PeerId> id = find(routing_id, reset.session);
+  if (!id) {
     ++counters_.stale;
     return;
   }
-  lose(by_session_.find(reset.session)->second, LostReason::reset, output);
+  lose(*id, LostReason::reset, output);
 }
 
 void Server::receive_bye(std::string_view routing_id, std::string_view frame, Output& output) {
@@ -206,32 +209,40 @@ void Server::receive_bye(std::string_view routing_id, std::string_view frame, Ou
     ++counters_.malformed;
     return;
   }
-  if (!find(routing_id, bye.session)) {
+  const std::optional<PeerId> id = find(routing_id, bye.session);
+  if (!id) {
     ++counters_.stale;
     return;
   }
-  lose(by_session_.find(bye.session)->second, LostReason::left, output);
+  lose(*id, LostReason::left, output);
 }
 
 void Server::turn(TimePoint now, Output& output) {
-  if (now < next_turn_) return;
-  next_turn_ = kNever;
-  peers_.for_each([&](PeerId id, Peer& peer) {
-    if (peer.session->lease_over(now)) {
-      ++counters_.leases_lost;
-      lose(id, LostReason::lease, output);
-      return;
-    }
-    if (now >= peer.silent_until) {
-      put(peer.routing_id, header_frame(wire::Bye{peer.session->id(), "silent"}), output);
-      lose(id, LostReason::silent, output);
-      return;
-    }
-    peer.session->turn(now, due_, counters_);
-    for (SharedBytes& frame : due_) put(peer.routing_id, std::move(frame), output);
-    due_.clear();
-    heed_timers_of(peer);
-  });
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    due_peers_.push_back(timers_.begin()->second);
+    peers_.at(timers_.begin()->second).looked_at = kNever;
+    timers_.erase(timers_.begin());
+  }
+  for (const std::uint32_t slot : due_peers_) turn(slot, now, output);
+  due_peers_.clear();
+}
+
+void Server::turn(std::uint32_t slot, TimePoint now, Output& output) {
+  Peer& peer = peers_.at(slot);
+  if (peer.session->lease_over(now)) {
+    ++counters_.leases_lost;
+    lose(peers_.id_of(slot), LostReason::lease, output);
+    return;
+  }
+  if (now >= peer.silent_until) {
+    put(peer.routing_id, header_frame(wire::Bye{peer.session->id(), "silent"}), output);
+    lose(peers_.id_of(slot), LostReason::silent, output);
+    return;
+  }
+  peer.session->turn(now, due_, counters_);
+  for (SharedBytes& frame : due_) put(peer.routing_id, std::move(frame), output);
+  due_.clear();
+  heed_timers_of(slot, peer);
 }
 
 void Server::close(std::string_view reason, TimePoint /*now*/, Output& output) {
@@ -241,7 +252,6 @@ void Server::close(std::string_view reason, TimePoint /*now*/, Output& output) {
     lose(id, LostReason::closed, output);
   });
   closed_ = true;
-  next_turn_ = kNever;
 }
 
 void Server::welcome(const Peer& peer, Output& output) {
@@ -273,11 +283,11 @@ std::uint64_t Server::new_session_number(std::uint64_t hello) {
   return session;
 }
 
-Server::Peer* Server::find(std::string_view routing_id, std::uint64_t session) {
+std::optional<PeerId> Server::find(std::string_view routing_id, std::uint64_t session) const {
   const auto found = by_session_.find(session);
-  if (found == by_session_.end()) return nullptr;
-  Peer& peer = peers_.at(found->second.slot);
-  return peer.routing_id == routing_id ? &peer : nullptr;
+  if (found == by_session_.end()) return std::nullopt;
+  if (peers_.at(found->second.slot).routing_id != routing_id) return std::nullopt;
+  return found->second;
 }
 
 void Server::disown(std::string_view routing_id, std::uint64_t session, Output& output) {
@@ -292,6 +302,7 @@ void Server::lose(PeerId peer, LostReason reason, Output& output) {
   event.peer = peer;
   event.identity = std::move(lost.identity);
   event.reason = reason;
+  timers_.erase({lost.looked_at, peer.slot});
   by_session_.erase(lost.session->id());
   by_hello_.erase(lost.hello);
   by_name_.erase({event.identity->role, event.identity->name});
@@ -303,8 +314,14 @@ void Server::put(std::string_view routing_id, SharedBytes frame, Output& output)
   output.frames.push_back({std::string(routing_id), std::move(frame)});
 }
 
-void Server::heed_timers_of(const Peer& peer) {
-  next_turn_ = std::min({next_turn_, peer.session->next_turn(), peer.silent_until});
+void Server::heed_timers_of(std::uint32_t slot, Peer& peer) {
+  const TimePoint next = std::min(peer.session->next_turn(), peer.silent_until);
+  // Later than before: it is looked at too early then, once, which costs less than moving it with
+  // each frame.
+  if (next >= peer.looked_at) return;
+  timers_.erase({peer.looked_at, slot});
+  timers_.emplace(next, slot);
+  peer.looked_at = next;
 }
 
 }  // namespace tempest::link

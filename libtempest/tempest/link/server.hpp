@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,7 +44,7 @@ class Server {
   /// Timers. To be called at least at next_turn(); costs nothing before.
   void turn(TimePoint now, Output& output);
   /// Not later than the first timer of any session; may be earlier.
-  TimePoint next_turn() const { return next_turn_; }
+  TimePoint next_turn() const { return timers_.empty() ? kNever : timers_.begin()->first; }
 
   /// Says goodbye to all, and accepts nobody any more.
   void close(std::string_view reason, TimePoint now, Output& output);
@@ -61,6 +62,8 @@ class Server {
     std::optional<Session> session;
     /// When it is turned out for having said nothing; kNever once it has.
     TimePoint silent_until = kNever;
+    /// Where it stands in timers_; kNever: nowhere.
+    TimePoint looked_at = kNever;
   };
 
   void receive_hello(std::string_view routing_id, std::string_view frame, TimePoint now,
@@ -78,13 +81,14 @@ class Server {
               Output& output);
   /// A number for the session that this HELLO opens: one that no other has had.
   std::uint64_t new_session_number(std::uint64_t hello);
-  /// The peer of this session, if it is this peer's; else null.
-  Peer* find(std::string_view routing_id, std::uint64_t session);
+  /// The peer of this session, if this is the way to it.
+  std::optional<PeerId> find(std::string_view routing_id, std::uint64_t session) const;
   /// A frame of a session that is not known, or not this sender's.
   void disown(std::string_view routing_id, std::uint64_t session, Output& output);
   void lose(PeerId peer, LostReason reason, Output& output);
   void put(std::string_view routing_id, SharedBytes frame, Output& output);
-  void heed_timers_of(const Peer& peer);
+  void turn(std::uint32_t slot, TimePoint now, Output& output);
+  void heed_timers_of(std::uint32_t slot, Peer& peer);
 
   Identity self_;
   Settings settings_;
@@ -96,10 +100,14 @@ class Server {
   /// By session number: which peer a frame belongs to. The routing id must match as well.
   std::map<std::uint64_t, PeerId> by_session_;
   std::uint64_t sessions_begun_ = 0;
-  TimePoint next_turn_ = kNever;
+  /// When to look at which peer: not later than its first timer. So a turn costs what is due, and
+  /// not what is connected.
+  std::set<std::pair<TimePoint, std::uint32_t>> timers_;
   bool closed_ = false;
   Counters counters_;
-  std::vector<SharedBytes> due_;  ///< Reused.
+  // Reused.
+  std::vector<SharedBytes> due_;
+  std::vector<std::uint32_t> due_peers_;
 };
 
 }  // namespace tempest::link
