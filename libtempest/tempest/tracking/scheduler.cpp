@@ -5,6 +5,21 @@
 #include <tuple>
 
 namespace tempest::tracking {
+namespace {
+
+// A worker's window is some 100 ms of its work. The quicker it is, the more a wake-up costs by
+// comparison: with the largest window (16,384, handling takes 6 us at the most) it is woken for
+// 512, with one of 4,096 for 32, with one of 724 or less for a single one. At most 3 ms of its
+// work.
+constexpr std::uint64_t kSquareForEach = 1ULL << 19;
+constexpr std::uint64_t kLargestWindow = 16'384;
+
+}  // namespace
+
+std::size_t Scheduler::Worker::least_share() const {
+  const std::uint64_t messages = std::min(window.messages, kLargestWindow);
+  return static_cast<std::size_t>(messages * messages / kSquareForEach);
+}
 
 Scheduler::Scheduler(const dag::Graph& graph, DeliveryTable& table, const QueueLimits& limits)
     : graph_(graph), table_(table), limits_(limits), tasks_(graph.task_count()) {
@@ -202,12 +217,13 @@ void Scheduler::dispatch_shuffle(TaskId task, TimePoint now, const std::vector<b
     find_candidates(task, blocked);
     if (candidates_.empty()) return;
     // As water finds its level: what waits goes to the least busy until they have as much as the
-    // others, then to all alike.
+    // others, then to all alike. But to no more of them than get something worth waking for.
     std::size_t total = line.size();
     std::size_t count = 0;
     for (const std::uint32_t number : candidates_) {
       const std::size_t has = workers_[number].in_flight.size;
       if (count > 0 && has * count >= total) break;
+      if (line.size() < count * workers_[number].least_share()) break;
       total += has;
       ++count;
     }

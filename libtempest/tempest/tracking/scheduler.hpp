@@ -125,6 +125,8 @@ class Scheduler {
       return in_flight.size < window.messages &&
              (in_flight_bytes < window.bytes || in_flight.empty());
     }
+    /// What others with as much to do are not spared for less.
+    std::size_t least_share() const;
   };
   struct TaskQueue {
     WaitingLine shuffle;

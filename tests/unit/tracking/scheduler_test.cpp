@@ -20,7 +20,7 @@ void sources(Pipeline& p, int count) {
 
 TEST_CASE("shuffle gives workers even shares of what waits") {
   Pipeline p("a");
-  for (const char* name : {"w1", "w2", "w3"}) p.worker(name);
+  for (const char* name : {"w1", "w2", "w3"}) p.worker(name, {}, {500, 1 << 20});
   sources(p, 300);
   CHECK(p.dispatch() == 300);
   CHECK(in_flight_at(p, 3) == std::vector<std::size_t>{100, 100, 100});
@@ -44,12 +44,36 @@ TEST_CASE("shuffle gives messages that come one by one to each idle worker in tu
   CHECK(counts == std::vector<int>{10, 10, 10});
 }
 
+TEST_CASE("no more of many quick workers are woken than get something worth it") {
+  Pipeline p("a");
+  for (int i = 0; i < 8; ++i) p.worker("w" + std::to_string(i), {}, {16'384, 1 << 20});
+  sources(p, 100);
+  p.dispatch();
+  CHECK(in_flight_at(p, 8) == std::vector<std::size_t>{0, 100, 0, 0, 0, 0, 0, 0});
+  sources(p, 1'000);
+  p.dispatch();
+  CHECK(in_flight_at(p, 8) == std::vector<std::size_t>{0, 100, 500, 500, 0, 0, 0, 0});
+  sources(p, 16'384);
+  p.dispatch();
+  const auto sizes = in_flight_at(p, 8);
+  CHECK(*std::max_element(sizes.begin(), sizes.end()) == 2'186);
+  CHECK(*std::min_element(sizes.begin(), sizes.end()) == 2'185);
+}
+
+TEST_CASE("slow workers share even the little there is") {
+  Pipeline p("a");
+  for (int i = 0; i < 4; ++i) p.worker("w" + std::to_string(i), {}, {100, 1 << 20});
+  sources(p, 4);
+  p.dispatch();
+  CHECK(in_flight_at(p, 4) == std::vector<std::size_t>{1, 1, 1, 1});
+}
+
 TEST_CASE("the least busy worker is given work first, until all are as busy") {
   Pipeline p("a");
-  const auto busy = p.worker("w1");
+  const auto busy = p.worker("w1", {}, {500, 1 << 20});
   sources(p, 10);
   p.dispatch();
-  const auto idle = p.worker("w2");
+  const auto idle = p.worker("w2", {}, {500, 1 << 20});
   sources(p, 4);
   p.dispatch();
   CHECK(p.scheduler.in_flight_at(busy) == 10);
