@@ -195,10 +195,9 @@ Result<CaseResult> run_case(const TestCase& test, const task_node::Plan& plan) {
   return result;
 }
 
-Result<std::shared_ptr<const task_node::Plan>> plan_of(
-    const Topology& topology, const std::vector<std::string>& libraries,
-    const std::vector<std::string>& library_path) {
-  auto made = task_node::make_plan(topology.version, topology.text, {{}, libraries, library_path},
+Result<std::shared_ptr<const task_node::Plan>> plan_of(const Topology& topology,
+                                                       const runtime::LibraryPlaces& libraries) {
+  auto made = task_node::make_plan(topology.version, topology.text, {{}, libraries},
                                    runtime::TaskLibraries{});
   if (!made) return made.error();
   auto plan = std::make_shared<task_node::Plan>(**made);

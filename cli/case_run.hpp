@@ -34,9 +34,8 @@ struct CaseResult {
 /// task alone an input is tried once. Errors: an instance cannot be made.
 Result<CaseResult> run_case(const TestCase& test, const task_node::Plan& plan);
 
-/// The plan of a topology's file, its libraries being looked for along `library_path`.
-Result<std::shared_ptr<const task_node::Plan>> plan_of(
-    const Topology& topology, const std::vector<std::string>& libraries,
-    const std::vector<std::string>& library_path);
+/// The plan of a topology's file.
+Result<std::shared_ptr<const task_node::Plan>> plan_of(const Topology& topology,
+                                                       const runtime::LibraryPlaces& libraries);
 
 }  // namespace tempest::cli

@@ -8,18 +8,19 @@
 namespace tempest::cli {
 
 std::optional<Topology> load_checked_topology(const std::string& file,
-                                              const LibraryOptions& options, int& exit_code) {
+                                              const runtime::LibraryPlaces& places,
+                                              int& exit_code) {
   std::vector<runtime::Diagnostic> diagnostics;
   runtime::TopologyReferences references;
   auto topology = runtime::load_topology(file, diagnostics, &references);
 
   runtime::TaskLibraries libraries;
-  for (const std::string& library : options.files) {
-    if (const auto loaded = libraries.load(library, options.search_path); !loaded) {
+  for (const std::string& library : places.files) {
+    if (const auto loaded = libraries.load(library, places.folders); !loaded) {
       diagnostics.push_back({"--library", 0, 0, loaded.error().message});
     }
   }
-  runtime::check_libraries(references, file, options.search_path, libraries, diagnostics);
+  runtime::check_libraries(references, file, places.folders, libraries, diagnostics);
   if (diagnostics.empty() && topology) return topology;
 
   exit_code = report_diagnostics(diagnostics, file);
@@ -34,11 +35,6 @@ int report_diagnostics(const std::vector<runtime::Diagnostic>& diagnostics,
   const bool is_unreadable =
       diagnostics.size() == 1 && diagnostics.front().line == 0 && diagnostics.front().file == file;
   return is_unreadable ? runtime::kExitInputOutput : runtime::kExitConfiguration;
-}
-
-bool ends_by_itself(const SourceDefinition& source) {
-  if (source.endpoint.type == "lines") return true;
-  return source.endpoint.type == "generator" && source.endpoint.settings.integer("count") > 0;
 }
 
 }  // namespace tempest::cli

@@ -290,8 +290,7 @@ int dlq_replay_command(int argc, const char* const* argv) {
     if (!target) return complain(kProgram, target.error());
     return replay_from_start(*opened->store, *target, wish);
   }
-  const auto topology =
-      load_checked_topology(file, {options.libraries, options.library_path}, exit_code);
+  const auto topology = load_checked_topology(file, options.libraries, exit_code);
   if (!topology) return exit_code;
   return replay_from_task(*opened->store, *topology, options, wish);
 }

@@ -115,10 +115,9 @@ int run_command(int argc, const char* const* argv) {
   if (line.failed()) return runtime::kExitUsage;
 
   int exit_code = runtime::kExitOk;
-  auto topology = load_checked_topology(file, {options.libraries, options.library_path}, exit_code);
+  auto topology = load_checked_topology(file, options.libraries, exit_code);
   if (!topology) return exit_code;
-  options.exit_when_drained =
-      line.has_flag("exit-when-drained") || ends_by_itself(topology->source);
+  options.exit_when_drained = line.has_flag("exit-when-drained");
   return run(std::move(*topology), options, line.has_flag("json"), line.has_flag("quiet"));
 }
 

@@ -95,7 +95,6 @@ void Standalone::add_worker(std::size_t number) {
   options.threads = options_.threads;
   options.drain_timeout = options_.drain_timeout;
   options.plan.libraries = options_.libraries;
-  options.plan.library_paths = options_.library_path;
   part->node = std::make_unique<task_node::TaskNode>(
       self, std::move(options), runtime::TaskLibraries{}, [&loop] { loop.wake(); });
   parts_.push_back(std::move(part));
@@ -111,11 +110,13 @@ void Standalone::add_source() {
   options.machine.link = link_;
   options.machine.drain_timeout = options_.drain_timeout;
   options.machine.exit_when_drained = options_.exit_when_drained;
+  options.machine.exit_when_ended = true;
+  options.libraries = options_.libraries;
   options.machine.seed = runtime::random_seed();
   options.consumer = options_.consumer;
   options.record = options_.record;
   options.make_source = options_.make_source;
-  auto node = std::make_unique<source_node::SourceNode>(std::move(options), loop);
+  auto node = std::make_unique<source_node::SourceNode>(options, loop);
   source_ = node.get();
   part->node = std::move(node);
   source_part_ = part.get();

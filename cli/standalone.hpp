@@ -16,6 +16,7 @@
 #include "tempest/base/result.hpp"
 #include "tempest/base/time.hpp"
 #include "tempest/runtime/node_loop.hpp"
+#include "tempest/runtime/topology_libraries.hpp"
 #include "tempest/runtime/transport.hpp"
 #include "tempest/topology.hpp"
 
@@ -23,13 +24,12 @@ namespace tempest::cli {
 
 struct StandaloneOptions {
   std::size_t workers = 1;
-  std::size_t threads = 1;  ///< Of each worker.
-  bool exit_when_drained = false;
+  std::size_t threads = 1;         ///< Of each worker.
+  bool exit_when_drained = false;  ///< And in any case when a finite source has ended.
   std::string consumer;
   std::string record;                                                 ///< As in SourceNodeOptions.
   std::function<Result<std::unique_ptr<Source>>()> make_source = {};  ///< Likewise.
-  std::vector<std::string> libraries;
-  std::vector<std::string> library_path;
+  runtime::LibraryPlaces libraries;
   Duration drain_timeout = std::chrono::seconds(8);
 };
 

@@ -15,10 +15,12 @@ StandaloneOptions read_standalone_options(runtime::CommandLine& line, const std:
                         : static_cast<std::size_t>(line.integer("threads", 1, 1024));
   options.consumer = runtime::host_name();
   options.drain_timeout = line.duration("drain-timeout");
-  options.libraries = line.texts("library");
+  options.libraries.files = line.texts("library");
   const std::string folder = std::filesystem::path(file).parent_path().string();
-  options.library_path.push_back(folder.empty() ? "." : folder);
-  for (const std::string& entry : line.texts("library-path")) options.library_path.push_back(entry);
+  options.libraries.folders.push_back(folder.empty() ? "." : folder);
+  for (const std::string& entry : line.texts("library-path")) {
+    options.libraries.folders.push_back(entry);
+  }
   return options;
 }
 

@@ -22,7 +22,7 @@ constexpr std::string_view kEnding = ".test.toml";
 
 struct Options {
   std::string filter;
-  LibraryOptions libraries;
+  runtime::LibraryPlaces libraries;
   bool quiet = false;
 };
 
@@ -66,15 +66,15 @@ int run_file(const std::string& path, const Options& options, CaseSuite& suite) 
   std::vector<runtime::Diagnostic> diagnostics;
   const auto file = load_cases(path, diagnostics);
   if (!file) return complain(diagnostics);
-  LibraryOptions libraries = options.libraries;
+  runtime::LibraryPlaces libraries = options.libraries;
   const std::string folder = std::filesystem::path(file->topology).parent_path().string();
-  libraries.search_path.insert(libraries.search_path.begin(), folder.empty() ? "." : folder);
+  libraries.folders.insert(libraries.folders.begin(), folder.empty() ? "." : folder);
   int exit_code = runtime::kExitOk;
   const auto topology = load_checked_topology(file->topology, libraries, exit_code);
   if (!topology) return exit_code;
   check_cases(*file, *topology, diagnostics);
   if (!diagnostics.empty()) return complain(diagnostics);
-  const auto plan = plan_of(*topology, libraries.files, libraries.search_path);
+  const auto plan = plan_of(*topology, libraries);
   if (!plan) {
     std::cerr << file->topology << ": " << plan.error().message << "\n";
     return runtime::kExitConfiguration;

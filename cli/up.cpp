@@ -159,7 +159,8 @@ struct UpOptions {
   std::string http;
   std::size_t workers = 1;
   std::vector<std::string> common;     ///< For every node.
-  std::vector<std::string> for_tasks;  ///< For workers.
+  std::vector<std::string> libraries;  ///< For those that load some: workers and the source.
+  std::string threads;
   bool exit_when_drained = false;
 };
 
@@ -182,11 +183,13 @@ std::vector<Process> processes_of(const UpOptions& options, const Topology& topo
       {"--topology", options.file, "--bind", "tcp://127.0.0.1:0", "--min-workers",
        std::to_string(options.workers)});
   for (std::size_t i = 1; i <= options.workers; ++i) {
-    std::vector<std::string> arguments = {"--topology", topology.name};
-    arguments.insert(arguments.end(), options.for_tasks.begin(), options.for_tasks.end());
+    std::vector<std::string> arguments = {"--topology", topology.name, "--threads",
+                                          options.threads};
+    arguments.insert(arguments.end(), options.libraries.begin(), options.libraries.end());
     add("task-" + std::to_string(i), "tempest-task", arguments);
   }
-  std::vector<std::string> source = {"--topology", topology.name};
+  std::vector<std::string> source = {"--topology", topology.name, "--exit-when-ended"};
+  source.insert(source.end(), options.libraries.begin(), options.libraries.end());
   if (options.exit_when_drained) source.emplace_back("--exit-when-drained");
   add("source", "tempest-source", source);
   return processes;
@@ -230,23 +233,22 @@ int up_command(int argc, const char* const* argv) {
     options.common.push_back(std::string("--") + name);
     options.common.push_back(line.text(name));
   }
-  options.for_tasks = {"--threads", std::to_string(threads)};
+  options.threads = std::to_string(threads);
   for (const std::string& library : line.texts("library")) {
-    options.for_tasks.insert(options.for_tasks.end(), {"--library", library});
+    options.libraries.insert(options.libraries.end(), {"--library", library});
   }
   std::vector<std::string> search_path = {
       std::filesystem::absolute(options.file).parent_path().string()};
   for (const std::string& entry : line.texts("library-path")) search_path.push_back(entry);
   for (const std::string& entry : search_path) {
-    options.for_tasks.insert(options.for_tasks.end(), {"--library-path", entry});
+    options.libraries.insert(options.libraries.end(), {"--library-path", entry});
   }
 
   int exit_code = runtime::kExitOk;
   const auto topology =
       load_checked_topology(options.file, {line.texts("library"), search_path}, exit_code);
   if (!topology) return exit_code;
-  options.exit_when_drained =
-      line.has_flag("exit-when-drained") || ends_by_itself(topology->source);
+  options.exit_when_drained = line.has_flag("exit-when-drained");
   return ProcessRunner(processes_of(options, *topology), settings).run();
 }
 

@@ -10,7 +10,7 @@
 namespace tempest::cli {
 namespace {
 
-int validate(const std::string& file, const LibraryOptions& libraries) {
+int validate(const std::string& file, const runtime::LibraryPlaces& libraries) {
   int exit_code = runtime::kExitOk;
   const auto topology = load_checked_topology(file, libraries, exit_code);
   if (!topology) return exit_code;

@@ -10,6 +10,13 @@ void add_options(runtime::CommandLine& line) {
               "Under which name to read, where the source knows of such (a Redis stream): the same "
               "at each start, and no other node's. By default --name, else the host's name");
   line.flag("exit-when-drained", "End with 0 once everything is read and done");
+  line.flag("exit-when-ended",
+            "The same, but only where the source itself comes to an end (a file's last line)");
+  line.list(
+      "library", "FILE",
+      "A library to load, where the source or the dead letters' sink is of one, besides those "
+      "that the topology names: a path, or a name to look for");
+  line.list("library-path", "DIR", "Where to look for libraries");
   line.option("record", "FILE", "Keep a record of the flow in FILE, for measurements");
   runtime::add_node_options(Role::source, line);
   line.example("tempest-source --topology wordcount", "feed a topology of this machine's broker")
@@ -26,6 +33,8 @@ Options read_options(runtime::CommandLine& line) {
   options.consumer = line.text("consumer");
   options.record = line.text("record");
   options.exit_when_drained = line.has_flag("exit-when-drained");
+  options.exit_when_ended = line.has_flag("exit-when-ended");
+  options.libraries = {line.texts("library"), line.texts("library-path")};
   if (options.topology.empty()) {
     line.fail("--topology says whose source this is, and is missing");
   } else if (options.topology.size() > kMaxNameBytes) {
@@ -46,6 +55,8 @@ SourceNodeOptions node_options(const Options& options, const link::Identity& ide
   node.machine.link = options.node.link;
   node.machine.drain_timeout = options.node.drain_timeout;
   node.machine.exit_when_drained = options.exit_when_drained;
+  node.machine.exit_when_ended = options.exit_when_ended;
+  node.libraries = options.libraries;
   node.machine.seed = runtime::random_seed();
   node.consumer = options.consumer;
   node.record = options.record;

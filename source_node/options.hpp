@@ -12,6 +12,8 @@ struct Options {
   std::string consumer;
   std::string record;
   bool exit_when_drained = false;
+  bool exit_when_ended = false;
+  runtime::LibraryPlaces libraries;
 };
 
 /// What `tempest-source` takes.

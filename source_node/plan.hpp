@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "tempest/base/result.hpp"
 #include "tempest/topology.hpp"
@@ -12,6 +13,7 @@ namespace tempest::source_node {
 struct Plan {
   std::string topology;
   std::string version;
+  std::vector<std::string> libraries;
   SourceDefinition source;
   FailureDefinition failure;
 };

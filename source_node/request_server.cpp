@@ -21,6 +21,8 @@ Result<void> guarded(Call call) {
     return call();
   } catch (const std::exception& fault) {
     return Error{ErrorCode::internal, std::string("the source or sink threw: ") + fault.what(), {}};
+  } catch (...) {
+    return Error{ErrorCode::internal, "the source or sink threw something unknown", {}};
   }
 }
 
@@ -40,9 +42,6 @@ Result<void> RequestServer::Opened<Endpoint>::use(Call call) {
   });
 }
 
-RequestServer::RequestServer(MakeSource make_source, MakeSink make_sink)
-    : make_source_(std::move(make_source)), make_sink_(std::move(make_sink)) {}
-
 Response RequestServer::serve(const Request& request) {
   struct Visitor {
     RequestServer& server;
@@ -61,10 +60,10 @@ OpenDone RequestServer::open(const OpenRequest& request) {
   done.result = guarded([&]() -> Result<void> {
     source_ = {};
     sink_ = {};
-    auto source = make_source_(*request.plan);
+    auto source = makers_.source(*request.plan);
     if (!source) return source.error();
     if (request.plan->failure.dead_letter) {
-      auto sink = make_sink_(*request.plan->failure.dead_letter);
+      auto sink = makers_.dead_letter_sink(*request.plan);
       if (!sink) return sink.error();
       sink_.endpoint = std::move(*sink);
     }
@@ -119,7 +118,13 @@ Result<void> RequestServer::write(Sink& sink, const DeadLetters& letters) {
 }
 
 std::vector<std::string> RequestServer::warnings() {
-  return source_.endpoint ? source_.endpoint->take_warnings() : std::vector<std::string>{};
+  std::vector<std::string> warnings;
+  const auto asked = guarded([&]() -> Result<void> {
+    if (source_.endpoint) warnings = source_.endpoint->take_warnings();
+    return {};
+  });
+  if (!asked) warnings.push_back(asked.error().message);
+  return warnings;
 }
 
 }  // namespace tempest::source_node

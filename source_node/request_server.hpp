@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "source_node/requests.hpp"
@@ -16,10 +17,13 @@ namespace tempest::source_node {
 /// used again. For one thread (source_io.hpp), or none but the caller's (the simulator).
 class RequestServer {
  public:
-  using MakeSource = std::function<Result<std::unique_ptr<Source>>(const Plan&)>;
-  using MakeSink = std::function<Result<std::unique_ptr<Sink>>(const Endpoint&)>;
+  /// How what a plan names is made; none of it is opened.
+  struct Makers {
+    std::function<Result<std::unique_ptr<Source>>(const Plan&)> source;
+    std::function<Result<std::unique_ptr<Sink>>(const Plan&)> dead_letter_sink;
+  };
 
-  RequestServer(MakeSource make_source, MakeSink make_sink);
+  explicit RequestServer(Makers makers) : makers_(std::move(makers)) {}
 
   Response serve(const Request& request);
 
@@ -43,8 +47,7 @@ class RequestServer {
   Result<void> write(Sink& sink, const DeadLetters& letters);
   std::vector<std::string> warnings();
 
-  MakeSource make_source_;
-  MakeSink make_sink_;
+  Makers makers_;
   Opened<Source> source_;
   Opened<Sink> sink_;
 };

@@ -10,10 +10,8 @@ namespace tempest::source_node {
 
 class SourceIo::Impl {
  public:
-  Impl(MakeSource make_source, MakeSink make_sink, std::function<void()> wake)
-      : server_(std::move(make_source), std::move(make_sink)),
-        wake_(std::move(wake)),
-        thread_([this] { serve_all(); }) {}
+  Impl(RequestServer::Makers makers, std::function<void()> wake)
+      : server_(std::move(makers)), wake_(std::move(wake)), thread_([this] { serve_all(); }) {}
 
   ~Impl() {
     {
@@ -70,9 +68,8 @@ class SourceIo::Impl {
   std::thread thread_;  // The last, so that it begins when all else is there.
 };
 
-SourceIo::SourceIo(MakeSource make_source, MakeSink make_sink, std::function<void()> wake)
-    : impl_(std::make_unique<Impl>(std::move(make_source), std::move(make_sink), std::move(wake))) {
-}
+SourceIo::SourceIo(RequestServer::Makers makers, std::function<void()> wake)
+    : impl_(std::make_unique<Impl>(std::move(makers), std::move(wake))) {}
 SourceIo::~SourceIo() = default;
 
 void SourceIo::submit(std::vector<Request>& requests) {

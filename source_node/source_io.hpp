@@ -14,11 +14,8 @@ namespace tempest::source_node {
 /// wait in another, of which `wake` tells.
 class SourceIo {
  public:
-  using MakeSource = RequestServer::MakeSource;
-  using MakeSink = RequestServer::MakeSink;
-
   /// `wake` is called from the thread. All are called only while this lives.
-  SourceIo(MakeSource make_source, MakeSink make_sink, std::function<void()> wake);
+  SourceIo(RequestServer::Makers makers, std::function<void()> wake);
   /// Waits for the request being served; drops the others.
   ~SourceIo();
   SourceIo(const SourceIo&) = delete;

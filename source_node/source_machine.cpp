@@ -340,7 +340,8 @@ void SourceMachine::check_end(TimePoint now, link::Effects& effects) {
     }
     return;
   }
-  if (options_.exit_when_drained && drained() && nothing_out()) finish("drained", now, effects);
+  const bool may_end = options_.exit_when_drained || (options_.exit_when_ended && numbers_.ended);
+  if (may_end && drained() && nothing_out()) finish("drained", now, effects);
 }
 
 bool SourceMachine::drained() const {

@@ -60,6 +60,8 @@ class SourceMachine {
     /// End with 0 once everything is read and done: a finite source at its end, another when it
     /// has nothing more to give.
     bool exit_when_drained = false;
+    /// The same, but for a finite source only.
+    bool exit_when_ended = false;
     std::uint64_t seed = 0;
   };
 

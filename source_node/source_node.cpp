@@ -3,9 +3,8 @@
 #include <mutex>
 #include <utility>
 
+#include "source_node/part_maker.hpp"
 #include "source_node/recording_source.hpp"
-#include "tempest/builtin/sink_factory.hpp"
-#include "tempest/builtin/source_factory.hpp"
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/topology_file.hpp"
 
@@ -25,17 +24,28 @@ int exit_code_of(const Error& error) {
   }
 }
 
-SourceIo::MakeSource source_maker(std::string consumer, std::string record) {
-  return [consumer = std::move(consumer),
-          record = std::move(record)](const Plan& plan) -> Result<std::unique_ptr<Source>> {
-    auto source = builtin::create_source(plan.source, plan.topology, consumer);
-    if (!source || record.empty()) return source;
-    auto file = FlowRecordFile::create(record);
-    if (!file) return file.error();
-    const double rate = plan.source.endpoint.settings.number("rate");
-    return std::unique_ptr<Source>(
-        std::make_unique<RecordingSource>(std::move(*source), std::move(*file), rate));
+Result<std::unique_ptr<Source>> record(std::unique_ptr<Source> source, const std::string& path,
+                                       double rate) {
+  auto file = FlowRecordFile::create(path);
+  if (!file) return file.error();
+  return std::unique_ptr<Source>(
+      std::make_unique<RecordingSource>(std::move(source), std::move(*file), rate));
+}
+
+RequestServer::Makers makers_of(const SourceNodeOptions& options) {
+  const auto maker = std::make_shared<PartMaker>(options.consumer, options.libraries);
+  RequestServer::Makers makers;
+  makers.source = [maker, path = options.record,
+                   own = options.make_source](const Plan& plan) -> Result<std::unique_ptr<Source>> {
+    if (own) return own();
+    auto source = maker->make_source(plan);
+    if (!source || path.empty()) return source;
+    return record(std::move(*source), path, plan.source.endpoint.settings.number("rate"));
   };
+  makers.dead_letter_sink = [maker](const Plan& plan) {
+    return maker->make_dead_letter_sink(plan);
+  };
+  return makers;
 }
 
 }  // namespace
@@ -44,7 +54,8 @@ Result<Plan> read_plan(const std::string& topology_text) {
   std::vector<runtime::Diagnostic> diagnostics;
   auto topology = runtime::parse_topology(topology_text, "Topology.toml", diagnostics);
   if (!topology) return Error{ErrorCode::configuration, runtime::joined(diagnostics), {}};
-  return Plan{std::move(topology->name), std::move(topology->version), std::move(topology->source),
+  return Plan{std::move(topology->name), std::move(topology->version),
+              std::move(topology->libraries), std::move(topology->source),
               std::move(topology->failure)};
 }
 
@@ -53,16 +64,11 @@ struct SourceNode::Published {
   SourceSummary summary;
 };
 
-SourceNode::SourceNode(SourceNodeOptions options, runtime::NodeLoop& loop)
+SourceNode::SourceNode(const SourceNodeOptions& options, runtime::NodeLoop& loop)
     : identity_(options.machine.self),
-      machine_(std::move(options.machine), read_plan),
+      machine_(options.machine, read_plan),
       published_(std::make_unique<Published>()),
-      io_(
-          options.make_source
-              ? [make = options.make_source](const Plan&) { return make(); }
-              : source_maker(std::move(options.consumer), std::move(options.record)),
-          [](const Endpoint& endpoint) { return builtin::create_sink(endpoint); },
-          [&loop] { loop.wake(); }) {}
+      io_(makers_of(options), [&loop] { loop.wake(); }) {}
 
 SourceNode::~SourceNode() = default;
 

@@ -9,6 +9,7 @@
 #include "source_node/source_io.hpp"
 #include "source_node/source_machine.hpp"
 #include "tempest/runtime/node_loop.hpp"
+#include "tempest/runtime/topology_libraries.hpp"
 
 namespace tempest::source_node {
 
@@ -29,7 +30,9 @@ struct SourceNodeOptions {
   std::string consumer;
   /// Where a FlowRecord of the source is kept, for measurements; empty: nowhere.
   std::string record;
-  /// In place of the built-in source that the topology names.
+  /// Where a source or sink of a library comes from, besides what the topology names.
+  runtime::LibraryPlaces libraries;
+  /// In place of the source that the topology names.
   std::function<Result<std::unique_ptr<Source>>()> make_source = {};
 };
 
@@ -37,7 +40,7 @@ struct SourceNodeOptions {
 class SourceNode : public runtime::Node {
  public:
   /// `loop` drives this node and outlives it.
-  SourceNode(SourceNodeOptions options, runtime::NodeLoop& loop);
+  SourceNode(const SourceNodeOptions& options, runtime::NodeLoop& loop);
   ~SourceNode() override;
 
   void start(TimePoint now, link::Effects& effects) override;

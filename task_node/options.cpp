@@ -49,8 +49,8 @@ Options read_options(runtime::CommandLine& line) {
   task_node.stall_after = options.node.stall_after;
   task_node.threads = static_cast<std::size_t>(line.integer("threads", 1, kMaxThreads));
   task_node.plan.tasks = line.texts("task");
-  task_node.plan.libraries = line.texts("library");
-  task_node.plan.library_paths = line.texts("library-path");
+  task_node.plan.libraries.files = line.texts("library");
+  task_node.plan.libraries.folders = line.texts("library-path");
   return options;
 }
 

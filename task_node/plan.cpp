@@ -16,13 +16,6 @@ Error wrong(std::string message) {
   return Error{ErrorCode::configuration, std::move(message)};
 }
 
-/// "wordcount" of "lib/libwordcount.so.2" and of "wordcount".
-std::string_view library_name(std::string_view file) {
-  file.remove_prefix(file.rfind('/') == std::string_view::npos ? 0 : file.rfind('/') + 1);
-  if (file.starts_with("lib")) file.remove_prefix(3);
-  return file.substr(0, file.find(".so"));
-}
-
 Result<std::vector<TaskId>> find_tasks(const Topology& topology,
                                        const std::vector<std::string>& names) {
   std::set<TaskId> found;
@@ -45,24 +38,14 @@ Result<std::vector<TaskId>> find_tasks(const Topology& topology,
   return std::vector<TaskId>(found.begin(), found.end());
 }
 
-Result<void> load_libraries(const Plan& plan, const PlanOptions& options,
-                            runtime::TaskLibraries& libraries) {
-  for (const std::string& file : options.libraries) {
-    if (auto loaded = libraries.load(file, options.library_paths); !loaded) return loaded;
+/// What the served tasks take from libraries, and other names.
+std::vector<std::string> used_parts(const Plan& plan) {
+  std::vector<std::string> parts;
+  for (const TaskId id : plan.tasks) {
+    const TaskDefinition& task = plan.topology.tasks[static_cast<std::size_t>(id)];
+    parts.push_back(task.uses == "sink" ? task.config.text("type") : task.uses);
   }
-  std::set<std::string, std::less<>> needed;
-  for (const TaskId task : plan.tasks) {
-    const std::string& uses = plan.topology.tasks[static_cast<std::size_t>(task)].uses;
-    if (const auto colon = uses.find(':'); colon != std::string::npos) {
-      needed.insert(uses.substr(0, colon));
-    }
-  }
-  for (const std::string& name : libraries.library_names()) needed.erase(name);
-  for (const std::string& file : plan.topology.libraries) {
-    if (!needed.contains(library_name(file))) continue;
-    if (auto loaded = libraries.load(file, options.library_paths); !loaded) return loaded;
-  }
-  return {};
+  return parts;
 }
 
 }  // namespace
@@ -82,7 +65,11 @@ Result<std::shared_ptr<const Plan>> make_plan(const std::string& version, const 
   plan->tasks = std::move(*tasks);
 
   const auto libraries = std::make_shared<runtime::TaskLibraries>(linked);
-  if (auto loaded = load_libraries(*plan, options, *libraries); !loaded) return loaded.error();
+  if (auto loaded = runtime::load_used_libraries(options.libraries, plan->topology.libraries,
+                                                 used_parts(*plan), *libraries);
+      !loaded) {
+    return loaded.error();
+  }
   plan->create = [libraries](const TaskDefinition& definition) {
     return builtin::create_task(definition, *libraries);
   };

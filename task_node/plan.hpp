@@ -7,6 +7,7 @@
 
 #include "tempest/base/result.hpp"
 #include "tempest/runtime/task_libraries.hpp"
+#include "tempest/runtime/topology_libraries.hpp"
 #include "tempest/task.hpp"
 #include "tempest/topology.hpp"
 
@@ -23,9 +24,8 @@ struct Plan {
 
 /// What a worker serves, and where its tasks come from.
 struct PlanOptions {
-  std::vector<std::string> tasks;          ///< By name; empty: all of the topology.
-  std::vector<std::string> libraries;      ///< To load besides those that the topology names.
-  std::vector<std::string> library_paths;  ///< Where to look for libraries.
+  std::vector<std::string> tasks;  ///< By name; empty: all of the topology.
+  runtime::LibraryPlaces libraries;
 };
 
 /// Reads the definition, finds the tasks to serve, and loads the libraries that they come from.

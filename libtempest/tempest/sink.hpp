@@ -6,13 +6,19 @@
 #include "tempest/base/result.hpp"
 #include "tempest/task.hpp"
 
-/// Where results and dead letters go.
+/// Where results and dead letters go. Include this to write a sink of your own: docs/sources.md.
 namespace tempest {
 
-/// Writes messages where they outlive the process. One thread calls it, and it may block there.
+/// Writes messages where they outlive the process. One thread calls it, and it may block there. An
+/// Error of code `unavailable` means "away; try again": it costs the messages no attempts. Any
+/// other fails them; an exception does too.
 class Sink {
  public:
   virtual ~Sink() = default;
+
+  /// Called once, before anything else, with the `config` table beside the sink's `type`: of those
+  /// from a library. Nothing is to be opened yet.
+  virtual Result<void> configure(const Settings& /*config*/) { return {}; }
 
   /// Called before the first write, and again after an `unavailable`.
   virtual Result<void> open() = 0;

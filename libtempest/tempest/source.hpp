@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "tempest/base/result.hpp"
+#include "tempest/base/settings.hpp"
 #include "tempest/base/time.hpp"
+#include "tempest/library.hpp"
 
-/// What feeds a topology.
+/// What feeds a topology. Include this to write a source of your own: docs/sources.md.
 namespace tempest {
 
 /// How a source knows one of its messages again: 128 bits of its own choosing (a stream entry's
@@ -56,20 +58,35 @@ struct SourceTended {
   std::uint64_t readers_removed = 0;
 };
 
+/// Who reads: what a source may need to be known by, where it reads.
+struct SourceReader {
+  std::string topology;
+  /// The same at each start of this source node, and no other's. Under it a server can keep what
+  /// was given out and never acked.
+  std::string name;
+};
+
 /// Reads messages and acknowledges them. One thread calls it, and it may block there: the node's
 /// links are served by another. An Error of code `unavailable` means "away; try again": the node
 /// reports it once, backs off and calls again, and everything not acked with success is acked
-/// again later. Any other error ends the node with its message.
+/// again later. Any other error ends the node with its message;
+/// so does an exception.
 class Source {
  public:
   virtual ~Source() = default;
+
+  /// Called once, before anything else, with the `config` table of [source]: of those from a
+  /// library. Nothing is to be opened yet.
+  virtual Result<void> configure(const Settings& /*config*/, const SourceReader& /*reader*/) {
+    return {};
+  }
 
   /// Called before the first poll, and again after an `unavailable`.
   virtual Result<void> open() = 0;
 
   /// Appends up to max_messages that were not given out before (or that are given again after a
   /// lost connection; the node knows those it still holds by their token). Nothing there is
-  /// success with an empty batch. Does not wait longer than `wait`.
+  /// success with an empty batch. Does not wait longer than `wait`: acks wait behind it.
   virtual Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) = 0;
 
   /// Confirms these for good. Success means that the source has done so. Acking twice is success.

@@ -11,6 +11,7 @@
 #include "tempest/base/result.hpp"
 #include "tempest/base/settings.hpp"
 #include "tempest/base/time.hpp"
+#include "tempest/library.hpp"
 
 /// What a user includes to write tasks. A task library needs this header and nothing to link to.
 namespace tempest {
@@ -109,71 +110,4 @@ class Task {
   }
 };
 
-/// What a task library offers under one name. Plain data, so that a library built today can be
-/// looked at by the worker of tomorrow before anything in it is called.
-struct TaskFactory {
-  const char* name;
-  Task* (*create)();
-};
-
-struct TaskLibrary {
-  /// Changed whenever Task, Context, Message or this struct changes shape.
-  static constexpr std::uint32_t kAbi = 1;
-
-  std::uint32_t abi;
-  const char* name;
-  const TaskFactory* factories;
-  std::size_t factory_count;
-};
-
-namespace detail {
-
-template <typename T>
-constexpr TaskFactory make_factory(const char* name) {
-  return {name, []() -> Task* { return new T(); }};
-}
-
-}  // namespace detail
 }  // namespace tempest
-
-#define TEMPEST_DETAIL_EXPAND(x) x
-#define TEMPEST_DETAIL_COUNT(_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, \
-                             _16, N, ...)                                                      \
-  N
-#define TEMPEST_DETAIL_F1(t) ::tempest::detail::make_factory<t>(#t)
-#define TEMPEST_DETAIL_F2(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F1(__VA_ARGS__)
-#define TEMPEST_DETAIL_F3(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F2(__VA_ARGS__)
-#define TEMPEST_DETAIL_F4(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F3(__VA_ARGS__)
-#define TEMPEST_DETAIL_F5(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F4(__VA_ARGS__)
-#define TEMPEST_DETAIL_F6(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F5(__VA_ARGS__)
-#define TEMPEST_DETAIL_F7(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F6(__VA_ARGS__)
-#define TEMPEST_DETAIL_F8(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F7(__VA_ARGS__)
-#define TEMPEST_DETAIL_F9(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F8(__VA_ARGS__)
-#define TEMPEST_DETAIL_F10(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F9(__VA_ARGS__)
-#define TEMPEST_DETAIL_F11(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F10(__VA_ARGS__)
-#define TEMPEST_DETAIL_F12(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F11(__VA_ARGS__)
-#define TEMPEST_DETAIL_F13(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F12(__VA_ARGS__)
-#define TEMPEST_DETAIL_F14(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F13(__VA_ARGS__)
-#define TEMPEST_DETAIL_F15(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F14(__VA_ARGS__)
-#define TEMPEST_DETAIL_F16(t, ...) TEMPEST_DETAIL_F1(t), TEMPEST_DETAIL_F15(__VA_ARGS__)
-#define TEMPEST_DETAIL_PICK(...)                                                                   \
-  TEMPEST_DETAIL_COUNT(__VA_ARGS__, TEMPEST_DETAIL_F16, TEMPEST_DETAIL_F15, TEMPEST_DETAIL_F14,    \
-                       TEMPEST_DETAIL_F13, TEMPEST_DETAIL_F12, TEMPEST_DETAIL_F11,                 \
-                       TEMPEST_DETAIL_F10, TEMPEST_DETAIL_F9, TEMPEST_DETAIL_F8,                   \
-                       TEMPEST_DETAIL_F7, TEMPEST_DETAIL_F6, TEMPEST_DETAIL_F5, TEMPEST_DETAIL_F4, \
-                       TEMPEST_DETAIL_F3, TEMPEST_DETAIL_F2, TEMPEST_DETAIL_F1, )
-
-/// Once in a task library: its name, then its task classes (at most 16, each constructible without
-/// arguments, visible at the point of use). `TEMPEST_TASKS(wordcount, Split, Count)` in
-/// libwordcount.so makes `uses = "wordcount:Split"` work. In a worker of one's own, pass
-/// tempest_library_wordcount() to tempest::run_worker() (tempest/worker.hpp).
-#define TEMPEST_TASKS(library, ...)                                            \
-  extern "C" __attribute__((visibility("default")))                            \
-  const ::tempest::TaskLibrary* tempest_library_##library() {                  \
-    static constexpr ::tempest::TaskFactory factories[] = {                    \
-        TEMPEST_DETAIL_EXPAND(TEMPEST_DETAIL_PICK(__VA_ARGS__)(__VA_ARGS__))}; \
-    static constexpr ::tempest::TaskLibrary description = {                    \
-        ::tempest::TaskLibrary::kAbi, #library, factories,                     \
-        sizeof(factories) / sizeof(factories[0])};                             \
-    return &description;                                                       \
-  }

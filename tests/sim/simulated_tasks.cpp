@@ -76,8 +76,8 @@ class Step : public Task {
 }  // namespace
 
 const TaskLibrary* step_library() {
-  static constexpr TaskFactory kFactories[] = {detail::make_factory<Step>("Step")};
-  static constexpr TaskLibrary kLibrary = {TaskLibrary::kAbi, "sim", kFactories, 1};
+  static constexpr LibraryEntry kEntries[] = {detail::make_entry<Step>("Step")};
+  static constexpr TaskLibrary kLibrary = {TaskLibrary::kAbi, "sim", kEntries, 1};
   return &kLibrary;
 }
 

@@ -35,11 +35,12 @@ class SourceShell final : public Shell {
       : world_(world),
         host_(host),
         machine_(options_of(world, host), source_node::read_plan),
-        server_(
-            [&host](const source_node::Plan& plan) {
-              return builtin::create_source(plan.source, plan.topology, host.name());
-            },
-            [](const Endpoint& endpoint) { return builtin::create_sink(endpoint); }) {}
+        server_({[&host](const source_node::Plan& plan) {
+                   return builtin::create_source(plan.source, plan.topology, host.name());
+                 },
+                 [](const source_node::Plan& plan) {
+                   return builtin::create_sink(*plan.failure.dead_letter);
+                 }}) {}
 
   void start(TimePoint now, link::Effects& effects) override { machine_.start(now, effects); }
   void receive(const link::FrameReceived& received, TimePoint now,

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "tempest/builtin/configure_part.hpp"
 #include "tempest/builtin/lines_sink.hpp"
 #include "tempest/builtin/redis_list_sink.hpp"
 #include "tempest/builtin/redis_stream_sink.hpp"
@@ -55,6 +56,17 @@ Result<std::unique_ptr<Sink>> create_redis_list(const Settings& settings) {
   return std::unique_ptr<Sink>(std::make_unique<RedisListSink>(std::move(options)));
 }
 
+Result<std::unique_ptr<Sink>> create_from_library(const Endpoint& endpoint,
+                                                  const runtime::TaskLibraries& libraries) {
+  auto sink = libraries.create_sink(endpoint.type);
+  if (!sink) return sink;
+  const Settings& config = endpoint.settings.table("config");
+  const auto configured =
+      configure_part("sink", endpoint.type, [&] { return (*sink)->configure(config); });
+  if (!configured) return configured.error();
+  return sink;
+}
+
 }  // namespace
 
 std::span<const std::string> sink_types() {
@@ -62,7 +74,11 @@ std::span<const std::string> sink_types() {
   return kTypes;
 }
 
-Result<std::unique_ptr<Sink>> create_sink(const Endpoint& endpoint) {
+Result<std::unique_ptr<Sink>> create_sink(const Endpoint& endpoint,
+                                          const runtime::TaskLibraries& libraries) {
+  if (endpoint.type.find(':') != std::string::npos) {
+    return create_from_library(endpoint, libraries);
+  }
   if (endpoint.type == "lines") return create_lines(endpoint.settings);
   if (endpoint.type == "redis_stream") return create_redis_stream(endpoint.settings);
   if (endpoint.type == "redis_list") return create_redis_list(endpoint.settings);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tempest/base/result.hpp"
+#include "tempest/runtime/task_libraries.hpp"
 #include "tempest/sink.hpp"
 #include "tempest/topology.hpp"
 
@@ -21,8 +22,10 @@
 /// null          Takes everything, keeps nothing.
 namespace tempest::builtin {
 
-/// Makes the sink; it is not opened. Errors: `configuration`.
-Result<std::unique_ptr<Sink>> create_sink(const Endpoint& endpoint);
+/// Makes the sink, a built-in or ("library:Sink") one of a library, configured with its `config`;
+/// it is not opened. Errors: `configuration`.
+Result<std::unique_ptr<Sink>> create_sink(
+    const Endpoint& endpoint, const runtime::TaskLibraries& libraries = runtime::TaskLibraries());
 
 std::span<const std::string> sink_types();
 

@@ -1,7 +1,5 @@
 #include "tempest/builtin/sink_task.hpp"
 
-#include "tempest/builtin/sink_factory.hpp"
-
 namespace tempest::builtin {
 namespace {
 
@@ -14,12 +12,7 @@ Result<void> as_task_error(const Error& error) {
 
 }  // namespace
 
-Result<void> SinkTask::open(const Settings& config) {
-  if (sink_ == nullptr) {
-    auto sink = create_sink({config.text("type"), config});
-    if (!sink) return sink.error();
-    sink_ = std::move(*sink);
-  }
+Result<void> SinkTask::open(const Settings& /*config*/) {
   auto opened = sink_->open();
   if (!opened && opened.error().code != ErrorCode::unavailable) return opened;
   is_open_ = opened.ok();

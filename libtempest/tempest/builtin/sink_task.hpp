@@ -10,11 +10,10 @@ namespace tempest::builtin {
 /// Writes each message to a sink. A message is done only when the sink has confirmed it.
 class SinkTask : public Task {
  public:
-  SinkTask() = default;
-  /// Around a sink of one's own; open() then leaves `config` alone.
   explicit SinkTask(std::unique_ptr<Sink> sink) : sink_(std::move(sink)) {}
 
-  /// A sink that is away now is no error here: messages wait for it.
+  /// The sink has been configured, so `config` is left alone. A sink that is away now is no error
+  /// here: messages wait for it.
   Result<void> open(const Settings& config) override;
   Result<void> handle(const Message& message, Context& context) override;
 

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "tempest/base/limits.hpp"
+#include "tempest/builtin/configure_part.hpp"
 #include "tempest/builtin/generator_source.hpp"
 #include "tempest/builtin/lines_source.hpp"
 #include "tempest/builtin/redis_list_source.hpp"
@@ -112,6 +113,21 @@ Result<std::unique_ptr<Source>> create_redis_list(const SourceDefinition& defini
   return std::unique_ptr<Source>(std::make_unique<RedisListSource>(std::move(options)));
 }
 
+Result<std::unique_ptr<Source>> create_from_library(const SourceDefinition& definition,
+                                                    const std::string& topology,
+                                                    const std::string& consumer,
+                                                    const runtime::TaskLibraries& libraries) {
+  const std::string& type = definition.endpoint.type;
+  auto source = libraries.create_source(type);
+  if (!source) return source;
+  const Settings& config = definition.endpoint.settings.table("config");
+  const auto configured = configure_part("source", type, [&] {
+    return (*source)->configure(config, {topology, consumer});
+  });
+  if (!configured) return configured.error();
+  return source;
+}
+
 }  // namespace
 
 std::span<const std::string> source_types() {
@@ -122,8 +138,12 @@ std::span<const std::string> source_types() {
 
 Result<std::unique_ptr<Source>> create_source(const SourceDefinition& definition,
                                               const std::string& topology,
-                                              const std::string& consumer) {
+                                              const std::string& consumer,
+                                              const runtime::TaskLibraries& libraries) {
   const std::string& type = definition.endpoint.type;
+  if (type.find(':') != std::string::npos) {
+    return create_from_library(definition, topology, consumer, libraries);
+  }
   if (type == "generator") return create_generator(definition.endpoint.settings);
   if (type == "lines") return create_lines(definition.endpoint.settings);
   if (type == "redis_stream") return create_redis_stream(definition, topology, consumer);

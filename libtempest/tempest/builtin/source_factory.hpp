@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tempest/base/result.hpp"
+#include "tempest/runtime/task_libraries.hpp"
 #include "tempest/source.hpp"
 #include "tempest/topology.hpp"
 
@@ -28,12 +29,13 @@
 ///               as any other. `key_field` gives the message's key. The token is the entry's id.
 namespace tempest::builtin {
 
-/// Makes the source; it is not opened. `topology` and `consumer` (a name that is the same at each
+/// Makes the source, a built-in or ("library:Source") one of a library, configured with its
+/// `config`; it is not opened. `topology` and `consumer` (a name that is the same at each
 /// start of this source_node, and no other's) are defaults for redis_stream. Errors:
 /// `configuration`.
-Result<std::unique_ptr<Source>> create_source(const SourceDefinition& definition,
-                                              const std::string& topology,
-                                              const std::string& consumer);
+Result<std::unique_ptr<Source>> create_source(
+    const SourceDefinition& definition, const std::string& topology, const std::string& consumer,
+    const runtime::TaskLibraries& libraries = runtime::TaskLibraries());
 
 std::span<const std::string> source_types();
 

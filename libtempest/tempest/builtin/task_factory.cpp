@@ -4,20 +4,29 @@
 #include <exception>
 
 #include "tempest/builtin/passing_tasks.hpp"
+#include "tempest/builtin/sink_factory.hpp"
 #include "tempest/builtin/sink_task.hpp"
 #include "tempest/builtin/unknown_name.hpp"
 
 namespace tempest::builtin {
 namespace {
 
-Result<std::unique_ptr<Task>> instantiate(const std::string& uses,
+Result<std::unique_ptr<Task>> instantiate_sink(const Settings& config,
+                                               const runtime::TaskLibraries& libraries) {
+  auto sink = create_sink({config.text("type"), config}, libraries);
+  if (!sink) return sink.error();
+  return std::unique_ptr<Task>(std::make_unique<SinkTask>(std::move(*sink)));
+}
+
+Result<std::unique_ptr<Task>> instantiate(const TaskDefinition& definition,
                                           const runtime::TaskLibraries& libraries) {
+  const std::string& uses = definition.uses;
   if (uses.find(':') != std::string::npos) return libraries.create(uses);
   if (uses == "identity") return std::unique_ptr<Task>(std::make_unique<IdentityTask>());
   if (uses == "drop") return std::unique_ptr<Task>(std::make_unique<DropTask>());
   if (uses == "sleep") return std::unique_ptr<Task>(std::make_unique<SleepTask>());
   if (uses == "fail") return std::unique_ptr<Task>(std::make_unique<FailTask>());
-  if (uses == "sink") return std::unique_ptr<Task>(std::make_unique<SinkTask>());
+  if (uses == "sink") return instantiate_sink(definition.config, libraries);
   return unknown_name("built-in task", uses, task_names());
 }
 
@@ -45,11 +54,8 @@ std::span<const std::string> task_names() {
 
 Result<std::unique_ptr<Task>> create_task(const TaskDefinition& definition,
                                           const runtime::TaskLibraries& libraries) {
-  auto task = instantiate(definition.uses, libraries);
+  auto task = instantiate(definition, libraries);
   if (!task) return in_task(definition, task.error());
-  if (*task == nullptr) {
-    return in_task(definition, Error{ErrorCode::configuration, "its factory gave nothing"});
-  }
   if (auto opened = open(**task, definition.config); !opened) {
     return in_task(definition, opened.error());
   }

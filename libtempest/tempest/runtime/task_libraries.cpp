@@ -88,7 +88,33 @@ bool is_file(const fs::path& path) {
   return fs::exists(path, ignored) && !fs::is_directory(path, ignored);
 }
 
+LibraryPart part_of(const LibraryEntry& entry) {
+  if (entry.create_source != nullptr) return LibraryPart::source;
+  if (entry.create_sink != nullptr) return LibraryPart::sink;
+  return LibraryPart::task;
+}
+
+bool is(const LibraryEntry& entry, LibraryPart part) {
+  return part_of(entry) == part;
+}
+
+std::string full_name(const TaskLibrary& library, const LibraryEntry& entry) {
+  return std::string(library.name) + ":" + entry.name;
+}
+
 }  // namespace
+
+const char* to_string(LibraryPart part) {
+  switch (part) {
+    case LibraryPart::source:
+      return "source";
+    case LibraryPart::sink:
+      return "sink";
+    case LibraryPart::task:
+      break;
+  }
+  return "task";
+}
 
 Result<void> TaskLibraries::load(std::string_view name_or_file,
                                  const std::vector<std::string>& search_path) {
@@ -145,11 +171,11 @@ Result<void> TaskLibraries::add(const TaskLibrary* library) {
 
 Result<void> TaskLibraries::take(const TaskLibrary* library, const std::string& path) {
   const std::string shown = path.empty() ? "a linked-in task library" : in_quotes(path);
-  if (library == nullptr) return wrong(shown + " describes no tasks");
+  if (library == nullptr) return wrong(shown + " describes nothing");
   // Nothing but `abi` may be read of a library of another shape.
   if (library->abi != TaskLibrary::kAbi) {
     return wrong(shown + " was built for version " + std::to_string(library->abi) +
-                 " of the task interface, and this program has version " +
+                 " of the library interface, and this program has version " +
                  std::to_string(TaskLibrary::kAbi) +
                  ": build the library again with the headers of this Tempest");
   }
@@ -165,44 +191,74 @@ Result<void> TaskLibraries::take(const TaskLibrary* library, const std::string& 
   return {};
 }
 
-Result<const TaskFactory*> TaskLibraries::find(std::string_view uses) const {
-  const std::size_t colon = uses.find(':');
-  if (colon == std::string_view::npos || colon == 0 || colon + 1 == uses.size()) {
-    return wrong(in_quotes(uses) + " is not of the form \"library:Task\"");
+Result<const LibraryEntry*> TaskLibraries::find(std::string_view name, LibraryPart part) const {
+  const std::size_t colon = name.find(':');
+  if (colon == std::string_view::npos || colon == 0 || colon + 1 == name.size()) {
+    return wrong(in_quotes(name) + " is not of the form \"library:Name\"");
   }
-  const std::string_view library_part = uses.substr(0, colon);
-  const std::string_view task_part = uses.substr(colon + 1);
+  const std::string_view library_part = name.substr(0, colon);
   for (const Loaded& loaded : libraries_) {
-    if (library_part != loaded.library->name) continue;
-    for (std::size_t i = 0; i < loaded.library->factory_count; ++i) {
-      if (task_part == loaded.library->factories[i].name) return &loaded.library->factories[i];
-    }
-    const std::vector<std::string> names = task_names(library_part);
-    return wrong("the library " + in_quotes(library_part) + " has no task " + in_quotes(task_part) +
-                 did_you_mean(uses, names) + "; it has " + joined(names));
+    if (library_part == loaded.library->name) return find_in(*loaded.library, name, part);
   }
   const std::vector<std::string> names = library_names();
-  return wrong("no library " + in_quotes(library_part) + " is loaded, for " + in_quotes(uses) +
+  return wrong("no library " + in_quotes(library_part) + " is loaded, for " + in_quotes(name) +
                did_you_mean(library_part, names) + "; " +
                (names.empty() ? "none is: name it in `libraries`, or with --library"
                               : "there are " + joined(names)));
 }
 
-Result<std::unique_ptr<Task>> TaskLibraries::create(std::string_view uses) const {
-  const auto factory = find(uses);
-  if (!factory) return factory.error();
+Result<const LibraryEntry*> TaskLibraries::find_in(const TaskLibrary& library,
+                                                   std::string_view name, LibraryPart part) const {
+  const std::string_view wanted = name.substr(name.find(':') + 1);
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < library.entry_count; ++i) {
+    const LibraryEntry& entry = library.entries[i];
+    const bool is_wanted = wanted == entry.name;
+    if (is(entry, part)) {
+      if (is_wanted) return &entry;
+      names.push_back(full_name(library, entry));
+    } else if (is_wanted) {
+      return wrong(in_quotes(name) + " is a " + to_string(part_of(entry)) + ", and no " +
+                   to_string(part));
+    }
+  }
+  const std::string kind = to_string(part);
+  return wrong("the library " + in_quotes(library.name) + " has no " + kind + " " +
+               in_quotes(wanted) + did_you_mean(name, names) + "; it has " +
+               (names.empty() ? "no " + kind + "s" : joined(names)));
+}
+
+template <typename Base>
+Result<std::unique_ptr<Base>> TaskLibraries::make(std::string_view name, LibraryPart part,
+                                                  Base* (*LibraryEntry::*create)()) const {
+  const auto entry = find(name, part);
+  if (!entry) return entry.error();
   try {
-    return std::unique_ptr<Task>((*factory)->create());
+    std::unique_ptr<Base> made(((*entry)->*create)());
+    if (made == nullptr) return wrong("the library made nothing of " + in_quotes(name));
+    return made;
   } catch (const std::exception& exception) {
-    return wrong("the constructor of " + in_quotes(uses) + " threw: " + exception.what());
+    return wrong("the constructor of " + in_quotes(name) + " threw: " + exception.what());
   } catch (...) {
-    return wrong("the constructor of " + in_quotes(uses) + " threw something unknown");
+    return wrong("the constructor of " + in_quotes(name) + " threw something unknown");
   }
 }
 
-Result<void> TaskLibraries::check(std::string_view uses) const {
-  const auto factory = find(uses);
-  if (!factory) return factory.error();
+Result<std::unique_ptr<Task>> TaskLibraries::create(std::string_view name) const {
+  return make(name, LibraryPart::task, &LibraryEntry::create_task);
+}
+
+Result<std::unique_ptr<Source>> TaskLibraries::create_source(std::string_view name) const {
+  return make(name, LibraryPart::source, &LibraryEntry::create_source);
+}
+
+Result<std::unique_ptr<Sink>> TaskLibraries::create_sink(std::string_view name) const {
+  return make(name, LibraryPart::sink, &LibraryEntry::create_sink);
+}
+
+Result<void> TaskLibraries::check(std::string_view name, LibraryPart part) const {
+  const auto entry = find(name, part);
+  if (!entry) return entry.error();
   return {};
 }
 
@@ -213,12 +269,12 @@ std::vector<std::string> TaskLibraries::library_names() const {
   return names;
 }
 
-std::vector<std::string> TaskLibraries::task_names(std::string_view library) const {
+std::vector<std::string> TaskLibraries::names(LibraryPart part) const {
   std::vector<std::string> names;
   for (const Loaded& loaded : libraries_) {
-    if (!library.empty() && library != loaded.library->name) continue;
-    for (std::size_t i = 0; i < loaded.library->factory_count; ++i) {
-      names.push_back(std::string(loaded.library->name) + ":" + loaded.library->factories[i].name);
+    for (std::size_t i = 0; i < loaded.library->entry_count; ++i) {
+      const LibraryEntry& entry = loaded.library->entries[i];
+      if (is(entry, part)) names.push_back(full_name(*loaded.library, entry));
     }
   }
   return names;

@@ -6,9 +6,16 @@
 #include <vector>
 
 #include "tempest/base/result.hpp"
+#include "tempest/sink.hpp"
+#include "tempest/source.hpp"
 #include "tempest/task.hpp"
 
 namespace tempest::runtime {
+
+/// What a library may offer.
+enum class LibraryPart { task, source, sink };
+
+const char* to_string(LibraryPart part);
 
 /// The task libraries of a process: shared ones loaded from files, and those linked in. A library
 /// is never unloaded, so tasks may outlive this. load() and add() are for one thread, before others
@@ -27,16 +34,18 @@ class TaskLibraries {
   /// One that is linked into the program: `add(tempest_library_wordcount())`.
   Result<void> add(const TaskLibrary* library);
 
-  /// A new instance of "library:Task". An error (`configuration`) names the nearest right name, and
+  /// A new instance of "library:Name". An error (`configuration`) names the nearest right name, and
   /// what there is.
-  Result<std::unique_ptr<Task>> create(std::string_view uses) const;
+  Result<std::unique_ptr<Task>> create(std::string_view name) const;
+  Result<std::unique_ptr<Source>> create_source(std::string_view name) const;
+  Result<std::unique_ptr<Sink>> create_sink(std::string_view name) const;
 
-  /// Whether create() would find it, for a check before anything runs; the same errors.
-  Result<void> check(std::string_view uses) const;
+  /// Whether it would be found, for a check before anything runs; the same errors.
+  Result<void> check(std::string_view name, LibraryPart part = LibraryPart::task) const;
 
   std::vector<std::string> library_names() const;
-  /// Of one library, as "library:Task"; of all, if `library` is empty.
-  std::vector<std::string> task_names(std::string_view library = {}) const;
+  /// What there is of this kind, as "library:Name".
+  std::vector<std::string> names(LibraryPart part) const;
 
  private:
   struct Loaded {
@@ -46,7 +55,12 @@ class TaskLibraries {
 
   Result<void> load_file(const std::string& path);
   Result<void> take(const TaskLibrary* library, const std::string& path);
-  Result<const TaskFactory*> find(std::string_view uses) const;
+  Result<const LibraryEntry*> find(std::string_view name, LibraryPart part) const;
+  Result<const LibraryEntry*> find_in(const TaskLibrary& library, std::string_view name,
+                                      LibraryPart part) const;
+  template <typename Base>
+  Result<std::unique_ptr<Base>> make(std::string_view name, LibraryPart part,
+                                     Base* (*LibraryEntry::*create)()) const;
 
   std::vector<Loaded> libraries_;
 };

@@ -50,7 +50,9 @@ std::string bound_text(const KeySchema& key, double bound) {
 
 std::vector<std::string> types_of(const TableSchema& schema) {
   std::vector<std::string> types;
-  for (const VariantSchema& variant : schema.variants) types.push_back(variant.type);
+  for (const VariantSchema& variant : schema.variants) {
+    if (!variant.from_library) types.push_back(variant.type);
+  }
   return types;
 }
 
@@ -116,10 +118,7 @@ std::vector<KeySchema> DocumentCheck::keys_of(const DocumentTable& table, const 
 
   const DocumentTable::Entry* entry = table.find("type");
   const auto* type = entry ? entry->value.as<std::string>() : nullptr;
-  const VariantSchema* chosen = nullptr;
-  for (const VariantSchema& variant : schema.variants) {
-    if (type && variant.type == *type) chosen = &variant;
-  }
+  const VariantSchema* chosen = type ? find_variant(schema, *type) : nullptr;
   if (type && !chosen && !type->empty()) report_type(entry->value, *type, schema, name);
   for (const VariantSchema& variant : schema.variants) {
     if (chosen && chosen != &variant) continue;
@@ -142,9 +141,21 @@ void DocumentCheck::report_type(const DocumentValue& value, const std::string& t
            "type " + quoted(type) + " is not available in this version; use " + listed(types));
     return;
   }
+  const auto from_library =
+      std::find_if(schema.variants.begin(), schema.variants.end(),
+                   [](const VariantSchema& variant) { return variant.from_library; });
+  if (from_library != schema.variants.end() && type.find(':') != std::string::npos) {
+    report(value.position, "'type'" + in_table(name) + ": " + quoted(type) +
+                               " is not of the form " + quoted(from_library->type));
+    return;
+  }
   const std::string near = did_you_mean(type, types, '"');
-  report(value.position, "unknown type " + quoted(type) + in_table(name) +
-                             (near.empty() ? "; there are " + listed(types) : near));
+  std::string known = "; there are " + listed(types);
+  if (from_library != schema.variants.end()) {
+    known += ", and " + quoted(from_library->type) + " for a library's";
+  }
+  report(value.position,
+         "unknown type " + quoted(type) + in_table(name) + (near.empty() ? known : near));
 }
 
 void DocumentCheck::report_missing(Position at, const KeySchema& key, const std::string& table) {

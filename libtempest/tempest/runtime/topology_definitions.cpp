@@ -5,15 +5,14 @@
 namespace tempest::runtime {
 namespace {
 
-Endpoint make_endpoint(const Settings& settings, const std::vector<VariantSchema>& variants) {
+Endpoint make_endpoint(const Settings& settings, const TableSchema& schema) {
   Endpoint endpoint;
   endpoint.type = settings.text("type");
-  for (const VariantSchema& variant : variants) {
-    if (variant.type != endpoint.type) continue;
-    for (const KeySchema& key : variant.keys) {
-      const auto value = settings.values().find(key.name);
-      if (value != settings.values().end()) endpoint.settings.set(key.name, value->second);
-    }
+  const VariantSchema* variant = find_variant(schema, endpoint.type);
+  if (variant == nullptr) return endpoint;
+  for (const KeySchema& key : variant->keys) {
+    const auto value = settings.values().find(key.name);
+    if (value != settings.values().end()) endpoint.settings.set(key.name, value->second);
   }
   return endpoint;
 }
@@ -50,7 +49,7 @@ std::vector<std::string> texts(const Settings::List& list) {
 
 SourceDefinition make_source(const Settings& settings, const std::string& topology_name) {
   SourceDefinition source;
-  source.endpoint = make_endpoint(settings, source_schema().variants);
+  source.endpoint = make_endpoint(settings, source_schema());
   if (source.endpoint.type == "redis_stream" && !source.endpoint.settings.has("group")) {
     source.endpoint.settings.set("group", {topology_name});
   }
@@ -78,7 +77,7 @@ FailureDefinition make_failure(const Settings& settings) {
     failure.on_timeout = make_rule(settings.table("on_timeout"), common);
   }
   if (settings.has("dead_letter")) {
-    failure.dead_letter = make_endpoint(settings.table("dead_letter"), sink_schema().variants);
+    failure.dead_letter = make_endpoint(settings.table("dead_letter"), sink_schema());
   }
   return failure;
 }

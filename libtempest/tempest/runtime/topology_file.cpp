@@ -23,19 +23,6 @@ namespace {
 // The name that stands for the source where the origin of a message is told.
 constexpr const char* kSourceName = "source";
 
-bool is_task_reference(const std::string& uses) {
-  const auto is_word = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.';
-  };
-  const std::size_t colon = uses.find(':');
-  if (colon == std::string::npos || colon == 0 || colon + 1 == uses.size()) return false;
-  const std::string_view library = std::string_view(uses).substr(0, colon);
-  const std::string_view task = std::string_view(uses).substr(colon + 1);
-  return std::all_of(library.begin(), library.end(), is_word) &&
-         std::all_of(task.begin(), task.end(), [&](char c) { return c == ':' || is_word(c); });
-}
-
 // Reads one text: what the schema cannot say is checked here.
 class Reading {
  public:
@@ -51,6 +38,10 @@ class Reading {
     topology.source = make_source(settings.table("source"), topology.name);
     topology.failure = make_failure(settings.table("failure"));
     read_libraries(document);
+    const auto* source = document.find("source");
+    read_endpoint(source ? &source->value : nullptr, LibraryPart::source);
+    const auto* failure = document.find("failure");
+    read_endpoint(find(failure ? &failure->value : nullptr, "dead_letter"), LibraryPart::sink);
     read_tasks(document, settings, topology);
     check_waits(document, topology);
     check_pending(document);
@@ -80,6 +71,15 @@ class Reading {
     for (const DocumentValue& item : *list) {
       const auto* text = item.as<std::string>();
       if (text && !text->empty()) references_.libraries.push_back({*text, item.position});
+    }
+  }
+
+  // Of a source or a sink: what only its library can tell.
+  void read_endpoint(const DocumentValue* table, LibraryPart part) {
+    const DocumentValue* type = find(table, "type");
+    const auto* text = type ? type->as<std::string>() : nullptr;
+    if (text && is_library_reference(*text)) {
+      references_.parts.push_back({{*text, type->position}, part});
     }
   }
 
@@ -129,12 +129,13 @@ class Reading {
     const DocumentValue* uses = find(&table, "uses");
     const bool is_written = uses && !task.uses.empty();
     const BuiltinTask* builtin = find_builtin_task(task.uses);
-    if (is_written && !builtin && is_task_reference(task.uses)) {
-      references_.tasks.push_back({task.uses, uses->position});
+    if (is_written && !builtin && is_library_reference(task.uses)) {
+      references_.parts.push_back({{task.uses, uses->position}, LibraryPart::task});
     } else if (is_written && !builtin) {
       report_uses(uses->position, task.uses);
     }
     if (is_written) check_tables(table, task.uses, builtin);
+    if (task.uses == "sink") read_endpoint(find(&table, "sink"), LibraryPart::sink);
     if (builtin && builtin->table && !builtin->table_required && !find(&table, builtin->name)) {
       task.config = check_.check({}, table.position, *builtin->table, builtin->name);
     }
@@ -377,9 +378,8 @@ std::optional<Topology> load_topology(const std::string& path, std::vector<Diagn
     diagnostics[i].line = at.line;
     diagnostics[i].column = at.column;
   }
-  for (auto* list : {&found.libraries, &found.tasks}) {
-    for (auto& reference : *list) reference.position = filling.original(reference.position);
-  }
+  for (auto& library : found.libraries) library.position = filling.original(library.position);
+  for (auto& part : found.parts) part.position = filling.original(part.position);
   std::stable_sort(diagnostics.begin() + static_cast<std::ptrdiff_t>(before), diagnostics.end(),
                    [](const Diagnostic& left, const Diagnostic& right) {
                      return std::pair(left.line, left.column) < std::pair(right.line, right.column);

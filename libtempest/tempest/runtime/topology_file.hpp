@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "tempest/runtime/task_libraries.hpp"
 #include "tempest/runtime/topology_document.hpp"
 #include "tempest/topology.hpp"
 
@@ -18,8 +19,11 @@ struct TopologyReferences {
     Position position;
   };
   std::vector<Reference> libraries;
-  /// Each `uses` of the form "library:Task".
-  std::vector<Reference> tasks;
+  struct Part : Reference {
+    LibraryPart part = LibraryPart::task;
+  };
+  /// Each `uses` and `type` of the form "library:Name".
+  std::vector<Part> parts;
 };
 
 /// The topology that a text says, or nothing and at least one more diagnostic: every fault there

@@ -96,6 +96,9 @@ Json table_json(const TableSchema& table) {
   Json choices = Json::array();
   for (const VariantSchema& variant : table.variants) {
     Json properties = {{"type", {{"const", variant.type}}}};
+    if (variant.from_library) {
+      properties["type"] = {{"type", "string"}, {"pattern", "^[A-Za-z0-9_.-]+:[A-Za-z0-9_.:-]+$"}};
+    }
     Json required = {"type"};
     add_keys(variant.keys, properties, required);
     add_keys(table.keys, properties, required);

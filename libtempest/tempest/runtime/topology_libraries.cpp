@@ -2,9 +2,22 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
+#include <set>
+#include <string_view>
 #include <utility>
 
 namespace tempest::runtime {
+namespace {
+
+/// "wordcount" of "lib/libwordcount.so.2" and of "wordcount".
+std::string_view library_name(std::string_view file) {
+  file.remove_prefix(file.rfind('/') == std::string_view::npos ? 0 : file.rfind('/') + 1);
+  if (file.starts_with("lib")) file.remove_prefix(3);
+  return file.substr(0, file.find(".so"));
+}
+
+}  // namespace
 
 void check_libraries(const TopologyReferences& references, const std::string& file,
                      const std::vector<std::string>& search_path, TaskLibraries& libraries,
@@ -26,17 +39,38 @@ void check_libraries(const TopologyReferences& references, const std::string& fi
     }
   }
   const std::vector<std::string> names = libraries.library_names();
-  for (const auto& task : references.tasks) {
-    // A task of a library that could not be loaded has no fault of its own.
-    const std::string library = task.text.substr(0, task.text.find(':'));
+  for (const auto& part : references.parts) {
+    // What is of a library that could not be loaded has no fault of its own.
+    const std::string library = part.text.substr(0, part.text.find(':'));
     const bool is_there = std::find(names.begin(), names.end(), library) != names.end();
     if (!is_there && !all_loaded) continue;
-    if (const auto found = libraries.check(task.text); !found) report(task, found.error());
+    if (const auto found = libraries.check(part.text, part.part); !found) {
+      report(part, found.error());
+    }
   }
   std::stable_sort(diagnostics.begin(), diagnostics.end(),
                    [](const Diagnostic& left, const Diagnostic& right) {
                      return std::pair(left.line, left.column) < std::pair(right.line, right.column);
                    });
+}
+
+Result<void> load_used_libraries(const LibraryPlaces& places, const std::vector<std::string>& named,
+                                 const std::vector<std::string>& parts, TaskLibraries& libraries) {
+  for (const std::string& file : places.files) {
+    if (auto loaded = libraries.load(file, places.folders); !loaded) return loaded;
+  }
+  std::set<std::string, std::less<>> needed;
+  for (const std::string& part : parts) {
+    if (const auto colon = part.find(':'); colon != std::string::npos) {
+      needed.insert(part.substr(0, colon));
+    }
+  }
+  for (const std::string& name : libraries.library_names()) needed.erase(name);
+  for (const std::string& file : named) {
+    if (!needed.contains(library_name(file))) continue;
+    if (auto loaded = libraries.load(file, places.folders); !loaded) return loaded;
+  }
+  return {};
 }
 
 }  // namespace tempest::runtime

@@ -1,5 +1,6 @@
 #include "tempest/runtime/topology_schema.hpp"
 
+#include <algorithm>
 #include <cstdint>
 
 #include "tempest/base/limits.hpp"
@@ -158,6 +159,13 @@ VariantSchema redis_stream_source() {
                    pending_schema())}};
 }
 
+VariantSchema from_library(const char* form, std::string help) {
+  return {form,
+          std::move(help),
+          {optional("config", Kind::free_table, "What it is given at its start")},
+          true};
+}
+
 TableSchema make_sleep() {
   return {"How long the task waits for each message before it hands it on",
           {required("time", Kind::duration, "The wait")}};
@@ -246,7 +254,8 @@ const TableSchema& sink_schema() {
          within(with_default("max_length", Kind::integer, whole(0),
                              "How many elements the list keeps, the newest; 0: all"),
                 0)}},
-       {"null", "Nowhere: each message counts as written", {}}},
+       {"null", "Nowhere: each message counts as written", {}},
+       from_library("library:Sink", "A library's sink")},
       {}};
   return schema;
 }
@@ -277,7 +286,8 @@ const TableSchema& source_schema() {
                     "How long acks wait for others to go with them"),
        with_default("block", Kind::duration, value(source.block),
                     "The longest a poll waits at the source; \"0s\": not at all")},
-      {generator_source(), lines_source(), redis_stream_source(), redis_list_source()},
+      {generator_source(), lines_source(), redis_stream_source(), redis_list_source(),
+       from_library("library:Source", "A library's source")},
       {}};
   return schema;
 }
@@ -337,7 +347,8 @@ const TableSchema& topology_schema() {
   static const TableSchema schema = {
       "A Tempest topology",
       {required("name", Kind::name, "Unlike any other topology's"),
-       optional("libraries", Kind::text_list, "The shared libraries that hold its tasks"),
+       optional("libraries", Kind::text_list,
+                "The shared libraries that hold its tasks, sources and sinks"),
        holding(required("source", Kind::table, "Where the messages come from"), source_schema()),
        holding(required("task", Kind::table_list, "The tasks of the pipeline"), task_schema()),
        holding(optional("failure", Kind::table, "What becomes of messages that fail"),
@@ -356,6 +367,26 @@ const std::vector<BuiltinTask>& builtin_tasks() {
       {"sink", "Writes messages where they outlive the process", &sink_schema(), true},
   };
   return tasks;
+}
+
+const VariantSchema* find_variant(const TableSchema& table, const std::string& type) {
+  for (const VariantSchema& variant : table.variants) {
+    if (variant.from_library ? is_library_reference(type) : variant.type == type) return &variant;
+  }
+  return nullptr;
+}
+
+bool is_library_reference(std::string_view text) {
+  const auto is_word = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  };
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos || colon == 0 || colon + 1 == text.size()) return false;
+  const std::string_view library = text.substr(0, colon);
+  const std::string_view name = text.substr(colon + 1);
+  return std::all_of(library.begin(), library.end(), is_word) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return c == ':' || is_word(c); });
 }
 
 const BuiltinTask* find_builtin_task(const std::string& name) {

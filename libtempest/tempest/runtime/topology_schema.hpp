@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tempest/base/settings.hpp"
@@ -49,6 +50,8 @@ struct VariantSchema {
   std::string type;
   std::string help;
   std::vector<KeySchema> keys;
+  /// `type` only shows the form: this is for whatever a library offers.
+  bool from_library = false;
 };
 
 struct TableSchema {
@@ -59,6 +62,12 @@ struct TableSchema {
   /// Types that are known, but not available in this version.
   std::vector<std::string> withheld_types = {};
 };
+
+/// Null if there is none of that type.
+const VariantSchema* find_variant(const TableSchema& table, const std::string& type);
+
+/// True for "library:Name".
+bool is_library_reference(std::string_view text);
 
 /// The file as a whole. What it points to lives as long as the process.
 const TableSchema& topology_schema();

@@ -21,7 +21,7 @@ TestCase case_of(const std::string& text) {
 std::vector<std::string> run(const TopologyBuilder& builder, const std::string& text) {
   const auto topology = builder.build();
   REQUIRE(topology);
-  const auto plan = plan_of(*topology, {}, {});
+  const auto plan = plan_of(*topology, {});
   REQUIRE(plan);
   const TestCase test = case_of(text);
   const auto result = run_case(test, **plan);

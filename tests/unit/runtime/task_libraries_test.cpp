@@ -6,6 +6,7 @@
 
 using Catch::Matchers::Contains;
 using tempest::ErrorCode;
+using tempest::runtime::LibraryPart;
 using tempest::runtime::TaskLibraries;
 
 namespace {
@@ -138,7 +139,7 @@ TEST_CASE("a library that is linked in is used as one that was loaded") {
   TaskLibraries libraries;
   REQUIRE(libraries.add(tempest_library_local()));
   REQUIRE(libraries.add(tempest_library_local()));
-  CHECK(libraries.task_names() == std::vector<std::string>{"local:Local"});
+  CHECK(libraries.names(LibraryPart::task) == std::vector<std::string>{"local:Local"});
   CHECK(libraries.create("local:Local"));
 }
 
@@ -148,4 +149,31 @@ TEST_CASE("two libraries of one name are refused") {
   REQUIRE(libraries.add(tempest_library_local()));
   CHECK_THAT(libraries.add(&other).error().message, Contains("two task libraries"));
   CHECK_FALSE(libraries.add(nullptr));
+}
+
+TEST_CASE("a library's sources and sinks are found as its tasks are") {
+  TaskLibraries libraries;
+  REQUIRE(libraries.load("fixture_good", {kFolder}));
+  const auto source = libraries.create_source("fixture_good:Feed");
+  REQUIRE(source);
+  CHECK((*source)->describe({}) == "fed");
+  const auto sink = libraries.create_sink("fixture_good:Keep");
+  REQUIRE(sink);
+  CHECK((*sink)->open());
+  CHECK(libraries.names(LibraryPart::source) == std::vector<std::string>{"fixture_good:Feed"});
+  CHECK(libraries.names(LibraryPart::sink) == std::vector<std::string>{"fixture_good:Keep"});
+}
+
+TEST_CASE("what is of another kind than the one asked for is told so") {
+  TaskLibraries libraries;
+  REQUIRE(libraries.load("fixture_good", {kFolder}));
+  CHECK(libraries.create("fixture_good:Feed").error().message ==
+        "\"fixture_good:Feed\" is a source, and no task");
+  CHECK(libraries.create_source("fixture_good:Keep").error().message ==
+        "\"fixture_good:Keep\" is a sink, and no source");
+  CHECK_THAT(libraries.create_source("fixture_good:Fead").error().message,
+             Contains("has no source \"Fead\"") && Contains("did you mean \"fixture_good:Feed\"?"));
+  REQUIRE(libraries.add(tempest_library_local()));
+  CHECK_THAT(libraries.check("local:Any", LibraryPart::sink).error().message,
+             Contains("it has no sinks"));
 }

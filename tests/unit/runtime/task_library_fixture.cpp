@@ -1,3 +1,5 @@
+#include "tempest/sink.hpp"
+#include "tempest/source.hpp"
 #include "tempest/task.hpp"
 
 // Compiled three times, as the libraries that task_libraries_test.cpp loads.
@@ -27,10 +29,29 @@ struct Explode : tempest::Task {
   }
 };
 
+struct Feed : tempest::Source {
+  tempest::Result<void> open() override { return {}; }
+  tempest::Result<void> poll(std::size_t /*max_messages*/, tempest::Duration /*wait*/,
+                             tempest::SourceBatch& /*batch*/) override {
+    return {};
+  }
+  tempest::Result<void> ack(std::span<const tempest::SourceToken> /*tokens*/) override {
+    return {};
+  }
+  std::string describe(const tempest::SourceToken& /*token*/) const override { return "fed"; }
+};
+
+struct Keep : tempest::Sink {
+  tempest::Result<void> open() override { return {}; }
+  tempest::Result<void> write(std::span<const tempest::Message> /*messages*/) override {
+    return {};
+  }
+};
+
 }  // namespace
 
 #if defined(FIXTURE_good)
-TEMPEST_TASKS(fixture_good, Echo, Refuse, Explode)
+TEMPEST_TASKS(fixture_good, Echo, Refuse, Explode, Feed, Keep)
 #elif defined(FIXTURE_old)
 extern "C" __attribute__((visibility("default"))) const tempest::TaskLibrary*
 tempest_library_fixture_old() {

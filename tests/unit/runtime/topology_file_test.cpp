@@ -324,9 +324,53 @@ TEST_CASE("what only a library can tell is handed out, faults or not") {
   REQUIRE(references.libraries.size() == 1);
   CHECK(references.libraries[0].text == "x.so");
   CHECK(references.libraries[0].position == Position{2, 14});
-  REQUIRE(references.tasks.size() == 1);
-  CHECK(references.tasks[0].text == "x:Y");
-  CHECK(references.tasks[0].position == Position{6, 8});
+  REQUIRE(references.parts.size() == 1);
+  CHECK(references.parts[0].text == "x:Y");
+  CHECK(references.parts[0].position == Position{6, 8});
+  CHECK(references.parts[0].part == LibraryPart::task);
+}
+
+TEST_CASE("sources and sinks may be a library's, with a config of their own") {
+  const std::string text = R"(name = "t"
+[source]
+type = "x:Feed"
+max_pending = 7
+config = { path = "in", deep = { a = 1 } }
+[[task]]
+name = "out"
+uses = "sink"
+sink = { type = "x:Keep", config = { path = "out" } }
+[failure]
+dead_letter = { type = "y:Keep" }
+)";
+  const Topology topology = parsed(text);
+  CHECK(topology.source.endpoint.type == "x:Feed");
+  CHECK(topology.source.max_pending == 7);
+  CHECK(topology.source.endpoint.settings.table("config").table("deep").integer("a") == 1);
+  CHECK(topology.tasks[0].config.text("type") == "x:Keep");
+  CHECK(topology.tasks[0].config.table("config").text("path") == "out");
+  CHECK(topology.failure.dead_letter->type == "y:Keep");
+
+  std::vector<Diagnostic> diagnostics;
+  TopologyReferences references;
+  REQUIRE(parse_topology(text, "t.toml", diagnostics, &references));
+  REQUIRE(references.parts.size() == 3);
+  CHECK(references.parts[0].part == LibraryPart::source);
+  CHECK(references.parts[0].position == Position{3, 8});
+  CHECK(references.parts[1].text == "y:Keep");
+  CHECK(references.parts[1].position == Position{11, 24});
+  CHECK(references.parts[2].text == "x:Keep");
+  CHECK(references.parts[2].part == LibraryPart::sink);
+}
+
+TEST_CASE("a type that is neither built in nor a library's is told what there is") {
+  CHECK(faults("name = \"t\"\n[source]\ntype = \"x:\"\n" + kTask) ==
+        "t.toml:3:8: 'type' in [source]: \"x:\" is not of the form \"library:Source\"");
+  CHECK(faults("name = \"t\"\n[source]\ntype = \"qqqqqqq\"\n" + kTask) ==
+        "t.toml:3:8: unknown type \"qqqqqqq\" in [source]; there are \"generator\", \"lines\", "
+        "\"redis_stream\" or \"redis_list\", and \"library:Source\" for a library's");
+  CHECK(faults("name = \"t\"\n[source]\ntype = \"x:Feed\"\npath = \"in\"\n" + kTask) ==
+        "t.toml:4:1: unknown key 'path' in [source]");
 }
 
 namespace {

@@ -16,7 +16,7 @@ TEST_CASE("the JSON Schema says what the parser checks") {
   CHECK(task["config"]["type"] == "object");
 
   const auto& sources = schema["properties"]["source"]["oneOf"];
-  REQUIRE(sources.size() == 4);
+  REQUIRE(sources.size() == 5);
   CHECK(sources[1]["properties"]["type"]["const"] == "lines");
   CHECK(sources[1]["required"] == nlohmann::json({"type", "path"}));
   CHECK(sources[2]["properties"]["max_pending"]["minimum"] == 1);
@@ -24,5 +24,5 @@ TEST_CASE("the JSON Schema says what the parser checks") {
   const auto& failure = schema["properties"]["failure"]["properties"];
   CHECK(failure["max_attempts"]["default"] == 5);
   CHECK(failure["backoff"]["properties"]["jitter"]["maximum"] == 1.0);
-  CHECK(failure["dead_letter"]["oneOf"].size() == 4);
+  CHECK(failure["dead_letter"]["oneOf"].size() == 5);
 }

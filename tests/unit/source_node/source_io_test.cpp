@@ -117,12 +117,12 @@ class Rig {
   std::mutex mutex_;
   std::condition_variable woken_;
   bool is_woken_ = false;
-  SourceIo io_{[this](const Plan&) -> Result<std::unique_ptr<Source>> {
-                 return std::unique_ptr<Source>(new ScriptedSource(script));
-               },
-               [this](const Endpoint&) -> Result<std::unique_ptr<Sink>> {
-                 return std::unique_ptr<Sink>(new ScriptedSink(script));
-               },
+  SourceIo io_{{[this](const Plan&) -> Result<std::unique_ptr<Source>> {
+                  return std::unique_ptr<Source>(new ScriptedSource(script));
+                },
+                [this](const Plan&) -> Result<std::unique_ptr<Sink>> {
+                  return std::unique_ptr<Sink>(new ScriptedSink(script));
+                }},
                [this] {
                  const std::lock_guard lock(mutex_);
                  is_woken_ = true;

@@ -1,0 +1,24 @@
+#include "source_node/part_maker.hpp"
+
+#include "tempest/builtin/sink_factory.hpp"
+#include "tempest/builtin/source_factory.hpp"
+
+namespace tempest::source_node {
+
+Result<std::unique_ptr<Source>> PartMaker::make_source(const Plan& plan) {
+  if (auto loaded = load(plan, plan.source.endpoint.type); !loaded) return loaded.error();
+  return builtin::create_source(plan.source, plan.topology, consumer_, libraries_);
+}
+
+Result<std::unique_ptr<Sink>> PartMaker::make_dead_letter_sink(const Plan& plan) {
+  const Endpoint& sink = *plan.failure.dead_letter;
+  if (auto loaded = load(plan, sink.type); !loaded) return loaded.error();
+  return builtin::create_sink(sink, libraries_);
+}
+
+Result<void> PartMaker::load(const Plan& plan, const std::string& part) {
+  if (part.find(':') == std::string::npos) return {};
+  return runtime::load_used_libraries(places_, plan.libraries, {part}, libraries_);
+}
+
+}  // namespace tempest::source_node
