@@ -13,7 +13,7 @@ using tracking::kNowhere;
 namespace {
 // What an item costs in a frame beyond its payload, roughly: to reserve room and close batches.
 constexpr std::size_t kItemOverheadBytes = 32;
-// A task's wish for a pause is bounded: its message stays in flight meanwhile.
+// A task's wish for a pause, or for more time, is bounded: its message stays in flight meanwhile.
 constexpr std::uint64_t kMaxRetryAfter_ms = 24ULL * 3600 * 1000;
 }  // namespace
 
@@ -293,7 +293,8 @@ void PipelineMachine::receive_results(Peer& peer, std::string_view body, const S
     return malformed(peer, {ErrorCode::protocol, "results from a node that is no worker"});
   }
   const std::uint32_t worker = *peer.worker;
-  if (std::exchange(peer.runs_suspect, false)) server_.confirm_soon(peer.id, now);
+  const bool ran_suspect = std::exchange(peer.runs_suspect, false);
+  if (ran_suspect) server_.confirm_soon(peer.id, now);
   for (const wire::Results::Item& item : results_.items) {
     switch (item.status) {
       case wire::Results::Status::done:
@@ -323,6 +324,13 @@ void PipelineMachine::receive_results(Peer& peer, std::string_view body, const S
         tracker_.start(item.id, worker);
         peer.runs_suspect = true;
         server_.confirm_soon(peer.id, now);
+        break;
+      case wire::Results::Status::extended:
+        tracker_.extend(item.id, worker,
+                        std::chrono::milliseconds(
+                            std::min<std::uint64_t>(item.retry_after_ms, kMaxRetryAfter_ms)),
+                        now);
+        peer.runs_suspect = ran_suspect;
         break;
     }
   }
@@ -516,6 +524,7 @@ void PipelineMachine::report(TimePoint now, wire::StatsReport& report) const {
     stats.counter("tempest_deliveries_failed_total", counters.failed);
     stats.counter("tempest_deliveries_retried_total", counters.retried);
     stats.counter("tempest_deliveries_timed_out_total", counters.timed_out);
+    stats.counter("tempest_deliveries_extended_total", counters.extended);
     stats.counter("tempest_deliveries_returned_total", counters.returned);
     stats.counter("tempest_workers_killed_total", counters.killed_workers);
     stats.counter("tempest_outputs_total", counters.outputs);

@@ -38,6 +38,28 @@ bool DeadLetterBox::failed(TimePoint now) {
   return sink_.failed(now);
 }
 
+void FailureBox::add(std::uint32_t slot, DeadLetter letter) {
+  slots_.push_back(slot);
+  gathering_.push_back(std::move(letter));
+}
+
+std::optional<ChooseRequest> FailureBox::next() {
+  if (out_ || gathering_.empty()) return std::nullopt;
+  out_ = std::make_shared<DeadLetters>(std::exchange(gathering_, {}));
+  slots_out_ = std::exchange(slots_, {});
+  return ChooseRequest{out_};
+}
+
+std::vector<FailureBox::Failed> FailureBox::answered() {
+  std::vector<Failed> failed;
+  if (!out_) return failed;
+  for (std::size_t i = 0; i < slots_out_.size(); ++i) {
+    failed.push_back({slots_out_[i], std::move((*out_)[i])});
+  }
+  out_.reset();
+  return failed;
+}
+
 void AttemptLedger::add(std::uint32_t slot, FailedAttempt attempt) {
   auto& attempts = attempts_[slot];
   if (attempts.size() == kMaxAttemptsKept) attempts.erase(attempts.begin());

@@ -37,6 +37,27 @@ class DeadLetterBox {
   AwayWatch sink_;
 };
 
+/// Failed messages that the failure handler is asked about: while it is at some of them the next
+/// gather.
+class FailureBox {
+ public:
+  struct Failed {
+    std::uint32_t slot;
+    DeadLetter letter;
+  };
+
+  void add(std::uint32_t slot, DeadLetter letter);
+  std::optional<ChooseRequest> next();
+  /// The handler has said what becomes of them: all that it was asked about, in that order.
+  std::vector<Failed> answered();
+
+ private:
+  std::vector<std::uint32_t> slots_;
+  DeadLetters gathering_;
+  std::vector<std::uint32_t> slots_out_;
+  std::shared_ptr<DeadLetters> out_;  ///< Null: it is asked nothing now.
+};
+
 /// What is known of the failed attempts of messages that are still held.
 class AttemptLedger {
  public:

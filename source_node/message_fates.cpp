@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "source_node/source_machine.hpp"
+#include "tempest/base/limits.hpp"
 #include "tempest/base/quantity.hpp"
 #include "tempest/wire/codec.hpp"
 
@@ -138,9 +139,11 @@ void SourceMachine::take_failed(Coordinator& coordinator, link::ChannelId channe
     if (message->attempts < 0xffff) ++message->attempts;
     if (message->attempts < rule.max_attempts) {
       attempts_.add(slot, std::move(attempt));
-      try_later(slot, rule.backoff, now);
+      try_later(slot, retry_wait(rule.backoff, message->attempts, random_), now);
       return;
     }
+  } else if (message->attempts < 0xffff) {
+    ++message->attempts;
   }
   give_up(slot, std::move(attempt), failed.payload, now, effects);
 }
@@ -148,26 +151,18 @@ void SourceMachine::take_failed(Coordinator& coordinator, link::ChannelId channe
 void SourceMachine::give_up(std::uint32_t slot, FailedAttempt attempt,
                             std::string_view failing_payload, TimePoint now,
                             link::Effects& effects) {
-  ++numbers_.failed;
-  if (const std::uint64_t count = failed_notices_.count(now); count > 0) {
-    effects.notify(Level::warning, "messages failed for good; the last: " + attempt.reason,
-                   {{"task", attempt.task},
-                    {"kind", wire::to_string(attempt.kind)},
-                    {"worker", attempt.worker},
-                    {"messages", std::to_string(count)}});
+  DeadLetter letter = letter_of(slot, std::move(attempt), failing_payload);
+  if (plan_->failure.handler) {
+    store_.at(slot).state = MessageState::asked;
+    failures_.add(slot, std::move(letter));
+  } else {
+    end(slot, std::move(letter), FailureChoice::Action::by_policy, now, effects);
   }
-  const FailurePolicy policy = plan_->failure.rule(is_timeout(attempt.kind)).policy;
-  if (policy == FailurePolicy::best_effort) {
-    attempts_.take(slot);
-    queue_ack(slot);
-    return;
-  }
-  if (policy == FailurePolicy::none || !plan_->failure.dead_letter) {
-    leave(slot, policy, now, effects);
-    return;
-  }
-  HeldMessage& message = store_.at(slot);
-  message.state = MessageState::dead;
+}
+
+DeadLetter SourceMachine::letter_of(std::uint32_t slot, FailedAttempt attempt,
+                                    std::string_view failing_payload) {
+  const HeldMessage& message = store_.at(slot);
   DeadLetter letter;
   letter.topology = plan_->topology;
   letter.version = plan_->version;
@@ -177,9 +172,78 @@ void SourceMachine::give_up(std::uint32_t slot, FailedAttempt attempt,
   letter.failing_payload = failing_payload;
   letter.read_at = message.read_at;
   letter.replayed = store_.replayed(slot);
+  letter.attempt = std::max<std::uint32_t>(message.attempts, 1);
   letter.attempts = attempts_.take(slot);
   letter.attempts.push_back(std::move(attempt));
-  dead_letters_.add(slot, std::move(letter));
+  return letter;
+}
+
+void SourceMachine::end(std::uint32_t slot, DeadLetter letter, FailureChoice::Action action,
+                        TimePoint now, link::Effects& effects) {
+  using Action = FailureChoice::Action;
+  const FailedAttempt& last = letter.attempts.back();
+  ++numbers_.failed;
+  if (const std::uint64_t count = failed_notices_.count(now); count > 0) {
+    effects.notify(Level::warning, "messages failed for good; the last: " + last.reason,
+                   {{"task", last.task},
+                    {"kind", wire::to_string(last.kind)},
+                    {"worker", last.worker},
+                    {"messages", std::to_string(count)}});
+  }
+  if (action == Action::by_policy) {
+    const FailurePolicy policy = plan_->failure.rule(is_timeout(last.kind)).policy;
+    action = policy == FailurePolicy::best_effort ? Action::ack
+             : policy == FailurePolicy::none      ? Action::leave
+                                                  : Action::dead_letter;
+  }
+  if (action == Action::ack) {
+    queue_ack(slot);
+  } else if (action == Action::dead_letter && plan_->failure.dead_letter) {
+    store_.at(slot).state = MessageState::dead;
+    dead_letters_.add(slot, std::move(letter));
+  } else {
+    const bool wanted_a_letter = action == Action::dead_letter;
+    leave(slot, wanted_a_letter ? FailurePolicy::retry : FailurePolicy::none, now, effects);
+  }
+}
+
+void SourceMachine::settle(const ChooseDone& done, TimePoint now, link::Effects& effects) {
+  if (!done.fault.empty()) {
+    if (const std::uint64_t count = handler_notices_.count(now); count > 0) {
+      effects.notify(Level::error,
+                     "the failure handler does not say what is to become of messages: they go by "
+                     "the policy: " +
+                         done.fault);
+    }
+  }
+  std::vector<FailureBox::Failed> failed = failures_.answered();
+  for (std::size_t i = 0; i < failed.size(); ++i) {
+    choose(std::move(failed[i]), i < done.choices.size() ? done.choices[i] : FailureChoice{}, now,
+           effects);
+  }
+  if (stopping_) let_go_of_unsent();
+}
+
+void SourceMachine::choose(FailureBox::Failed failed, const FailureChoice& choice, TimePoint now,
+                           link::Effects& effects) {
+  const std::uint32_t slot = failed.slot;
+  HeldMessage& message = store_.at(slot);
+  // What no frame can hold fails however often it is tried.
+  const bool may_retry = message.bytes.size() <= kMaxPayloadBytes;
+  if (choice.action != FailureChoice::Action::retry || !may_retry) {
+    const auto action = may_retry || choice.action != FailureChoice::Action::retry
+                            ? choice.action
+                            : FailureChoice::Action::by_policy;
+    end(slot, std::move(failed.letter), action, now, effects);
+    return;
+  }
+  const FailureRule rule = plan_->failure.rule(is_timeout(failed.letter.attempts.back().kind));
+  for (FailedAttempt& attempt : failed.letter.attempts) attempts_.add(slot, std::move(attempt));
+  try_later(slot,
+            choice.after > Duration::zero()
+                ? choice.after
+                : retry_wait(rule.backoff, std::max<unsigned>(message.attempts, 1), random_),
+            now);
 }
 
 void SourceMachine::refuse(std::uint32_t slot, TimePoint now, link::Effects& effects) {
@@ -213,7 +277,6 @@ void SourceMachine::leave(std::uint32_t slot, FailurePolicy policy, TimePoint no
                           link::Effects& effects) {
   ++numbers_.left;
   leaving_.push_back(store_.at(slot).token);
-  attempts_.take(slot);
   store_.release(slot);
   if (store_.empty()) pace_.became_idle(now);
   if (policy != FailurePolicy::retry) return;
@@ -225,11 +288,10 @@ void SourceMachine::leave(std::uint32_t slot, FailurePolicy policy, TimePoint no
   }
 }
 
-void SourceMachine::try_later(std::uint32_t slot, const Backoff& backoff, TimePoint now) {
+void SourceMachine::try_later(std::uint32_t slot, Duration wait, TimePoint now) {
   HeldMessage& message = store_.at(slot);
   message.state = MessageState::waiting;
   store_.renew(slot);
-  const Duration wait = retry_wait(backoff, message.attempts, random_);
   waiting_.insert({now + wait, waits_made_++, slot});
 }
 

@@ -21,7 +21,9 @@ inline constexpr std::uint32_t kNoSlot = 0xffffffff;
 ///       ^         |          ^
 ///       |         +--> dead -+     (its dead letter is being written)
 ///       +-- waiting <--+           (for its next attempt)
-enum class MessageState : std::uint8_t { queued, sent, waiting, dead, to_ack, acking };
+///
+/// and, where there is a failure handler, asked between `sent` and all that follows a failure.
+enum class MessageState : std::uint8_t { queued, sent, waiting, asked, dead, to_ack, acking };
 
 struct HeldMessage {
   /// The payload, then the key. Given up when the message is done: for the ack its token is enough.

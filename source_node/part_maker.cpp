@@ -1,5 +1,6 @@
 #include "source_node/part_maker.hpp"
 
+#include "tempest/builtin/configure_part.hpp"
 #include "tempest/builtin/sink_factory.hpp"
 #include "tempest/builtin/source_factory.hpp"
 
@@ -14,6 +15,17 @@ Result<std::unique_ptr<Sink>> PartMaker::make_dead_letter_sink(const Plan& plan)
   const Endpoint& sink = *plan.failure.dead_letter;
   if (auto loaded = load(plan, sink.type); !loaded) return loaded.error();
   return builtin::create_sink(sink, libraries_);
+}
+
+Result<std::unique_ptr<FailureHandler>> PartMaker::make_failure_handler(const Plan& plan) {
+  const FailureHandlerDefinition& definition = *plan.failure.handler;
+  if (auto loaded = load(plan, definition.uses); !loaded) return loaded.error();
+  auto handler = libraries_.create_failure_handler(definition.uses);
+  if (!handler) return handler;
+  const auto configured = builtin::configure_part(
+      "failure handler", definition.uses, [&] { return (*handler)->configure(definition.config); });
+  if (!configured) return configured.error();
+  return handler;
 }
 
 Result<void> PartMaker::load(const Plan& plan, const std::string& part) {

@@ -5,6 +5,7 @@
 
 #include "source_node/plan.hpp"
 #include "tempest/base/result.hpp"
+#include "tempest/failure.hpp"
 #include "tempest/runtime/topology_libraries.hpp"
 #include "tempest/sink.hpp"
 #include "tempest/source.hpp"
@@ -22,6 +23,8 @@ class PartMaker {
   Result<std::unique_ptr<Source>> make_source(const Plan& plan);
   /// The plan has one.
   Result<std::unique_ptr<Sink>> make_dead_letter_sink(const Plan& plan);
+  /// The plan has one.
+  Result<std::unique_ptr<FailureHandler>> make_failure_handler(const Plan& plan);
 
  private:
   Result<void> load(const Plan& plan, const std::string& part);

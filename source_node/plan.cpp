@@ -36,6 +36,10 @@ bool same(const Endpoint& left, const Endpoint& right) {
   return left.type == right.type && same(left.settings, right.settings);
 }
 
+bool same(const FailureHandlerDefinition& left, const FailureHandlerDefinition& right) {
+  return left.uses == right.uses && same(left.config, right.config);
+}
+
 }  // namespace
 
 bool same_endpoints(const Plan& left, const Plan& right) {
@@ -43,6 +47,8 @@ bool same_endpoints(const Plan& left, const Plan& right) {
   if (left.source.ack_in_batches != right.source.ack_in_batches) return false;
   if (left.source.acks != right.source.acks) return false;
   if (!same(left.source.endpoint, right.source.endpoint)) return false;
+  if (left.failure.handler.has_value() != right.failure.handler.has_value()) return false;
+  if (left.failure.handler && !same(*left.failure.handler, *right.failure.handler)) return false;
   if (left.failure.dead_letter.has_value() != right.failure.dead_letter.has_value()) return false;
   return !left.failure.dead_letter || same(*left.failure.dead_letter, *right.failure.dead_letter);
 }

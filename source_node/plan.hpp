@@ -21,8 +21,8 @@ struct Plan {
 /// From a definition's text. Pure; given to the machine so that it need not know the file's form.
 using ReadPlan = std::function<Result<Plan>(const std::string& topology_text)>;
 
-/// True if a source and a dead-letter sink opened by the one serve the other as well: then a new
-/// version needs no reopening.
+/// True if a source, a dead-letter sink and a failure handler made for the one serve the other as
+/// well: then a new version needs no reopening.
 bool same_endpoints(const Plan& left, const Plan& right);
 
 }  // namespace tempest::source_node

@@ -14,15 +14,33 @@ bool means_away(const Error& error) {
   return error.code == ErrorCode::unavailable || error.code == ErrorCode::timeout;
 }
 
-/// A source or sink of a user's own may throw, in spite of all.
+FailureCause cause_of(wire::FailureKind kind) {
+  switch (kind) {
+    case wire::FailureKind::timeout:
+      return FailureCause::timeout;
+    case wire::FailureKind::task_timeout:
+      return FailureCause::task_timeout;
+    case wire::FailureKind::worker_lost:
+      return FailureCause::worker_lost;
+    case wire::FailureKind::coordinator_lost:
+      return FailureCause::coordinator_lost;
+    case wire::FailureKind::unroutable:
+      return FailureCause::unroutable;
+    case wire::FailureKind::error:
+      break;
+  }
+  return FailureCause::error;
+}
+
+/// What is a user's own may throw, in spite of all.
 template <typename Call>
 Result<void> guarded(Call call) {
   try {
     return call();
   } catch (const std::exception& fault) {
-    return Error{ErrorCode::internal, std::string("the source or sink threw: ") + fault.what(), {}};
+    return Error{ErrorCode::internal, std::string("a user's class threw: ") + fault.what(), {}};
   } catch (...) {
-    return Error{ErrorCode::internal, "the source or sink threw something unknown", {}};
+    return Error{ErrorCode::internal, "a user's class threw something unknown", {}};
   }
 }
 
@@ -51,6 +69,7 @@ Response RequestServer::serve(const Request& request) {
     Response operator()(const DeadLetterRequest& asked) const { return server.write(asked); }
     Response operator()(const LeaveRequest& asked) const { return server.leave(asked); }
     Response operator()(const TendRequest& /*asked*/) const { return server.tend(); }
+    Response operator()(const ChooseRequest& asked) const { return server.choose(asked); }
   };
   return std::visit(Visitor{*this}, request);
 }
@@ -58,16 +77,7 @@ Response RequestServer::serve(const Request& request) {
 OpenDone RequestServer::open(const OpenRequest& request) {
   OpenDone done;
   done.result = guarded([&]() -> Result<void> {
-    source_ = {};
-    sink_ = {};
-    auto source = makers_.source(*request.plan);
-    if (!source) return source.error();
-    if (request.plan->failure.dead_letter) {
-      auto sink = makers_.dead_letter_sink(*request.plan);
-      if (!sink) return sink.error();
-      sink_.endpoint = std::move(*sink);
-    }
-    source_.endpoint = std::move(*source);
+    if (auto made = make_parts(*request.plan); !made) return made;
     return source_.use([&](Source& opened) -> Result<void> {
       done.finite = opened.is_finite();
       done.tend_interval = opened.tend_interval();
@@ -76,6 +86,26 @@ OpenDone RequestServer::open(const OpenRequest& request) {
   });
   done.warnings = warnings();
   return done;
+}
+
+Result<void> RequestServer::make_parts(const Plan& plan) {
+  source_ = {};
+  sink_ = {};
+  handler_.reset();
+  auto source = makers_.source(plan);
+  if (!source) return source.error();
+  if (plan.failure.dead_letter) {
+    auto sink = makers_.dead_letter_sink(plan);
+    if (!sink) return sink.error();
+    sink_.endpoint = std::move(*sink);
+  }
+  if (plan.failure.handler) {
+    auto handler = makers_.failure_handler(plan);
+    if (!handler) return handler.error();
+    handler_ = std::move(*handler);
+  }
+  source_.endpoint = std::move(*source);
+  return {};
 }
 
 PollDone RequestServer::poll(const PollRequest& request) {
@@ -102,6 +132,31 @@ TendDone RequestServer::tend() {
   TendDone done;
   done.result = source_.use([&](Source& source) { return source.tend(done.tended); });
   return done;
+}
+
+ChooseDone RequestServer::choose(const ChooseRequest& request) {
+  ChooseDone done;
+  for (const DeadLetter& failed : *request.failed) {
+    done.choices.push_back(choose(failed, done.fault));
+  }
+  return done;
+}
+
+FailureChoice RequestServer::choose(const DeadLetter& failed, std::string& fault) {
+  if (!handler_ || !source_.endpoint) return {};
+  FailureChoice choice;
+  const auto asked = guarded([&]() -> Result<void> {
+    const FailedAttempt& last = failed.attempts.back();
+    const std::string source = source_.endpoint->describe(failed.token);
+    choice = handler_->choose({failed.payload, failed.key, source, failed.failing_payload,
+                               cause_of(last.kind), last.task, last.worker, last.reason,
+                               last.delivery_attempts, failed.attempt,
+                               runtime::monotonic_now() - failed.read_at});
+    return {};
+  });
+  if (asked) return choice;
+  fault = asked.error().message;
+  return {};
 }
 
 Result<void> RequestServer::write(Sink& sink, const DeadLetters& letters) {

@@ -7,20 +7,23 @@
 #include <vector>
 
 #include "source_node/requests.hpp"
+#include "tempest/failure.hpp"
 #include "tempest/sink.hpp"
 #include "tempest/source.hpp"
 
 namespace tempest::source_node {
 
-/// Owns the source and the dead-letter sink, and does with them what the machine asks. Blocks as
-/// long as they do. After an `unavailable` the source (or the sink) is opened again before it is
-/// used again. For one thread (source_io.hpp), or none but the caller's (the simulator).
+/// Owns the source, the dead-letter sink and the failure handler, and does with them what the
+/// machine asks. Blocks as long as they do. After an `unavailable` the source (or the sink) is
+/// opened again before it is used again. For one thread (source_io.hpp), or none but the caller's
+/// (the simulator).
 class RequestServer {
  public:
   /// How what a plan names is made; none of it is opened.
   struct Makers {
     std::function<Result<std::unique_ptr<Source>>(const Plan&)> source;
     std::function<Result<std::unique_ptr<Sink>>(const Plan&)> dead_letter_sink;
+    std::function<Result<std::unique_ptr<FailureHandler>>(const Plan&)> failure_handler = {};
   };
 
   explicit RequestServer(Makers makers) : makers_(std::move(makers)) {}
@@ -44,12 +47,16 @@ class RequestServer {
   DeadLettersDone write(const DeadLetterRequest& request);
   LeaveDone leave(const LeaveRequest& request);
   TendDone tend();
+  ChooseDone choose(const ChooseRequest& request);
+  FailureChoice choose(const DeadLetter& failed, std::string& fault);
+  Result<void> make_parts(const Plan& plan);
   Result<void> write(Sink& sink, const DeadLetters& letters);
   std::vector<std::string> warnings();
 
   Makers makers_;
   Opened<Source> source_;
   Opened<Sink> sink_;
+  std::unique_ptr<FailureHandler> handler_;
 };
 
 }  // namespace tempest::source_node

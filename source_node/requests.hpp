@@ -9,6 +9,7 @@
 #include "source_node/plan.hpp"
 #include "tempest/base/result.hpp"
 #include "tempest/base/time.hpp"
+#include "tempest/failure.hpp"
 #include "tempest/source.hpp"
 #include "tempest/wire/frames.hpp"
 
@@ -29,7 +30,7 @@ struct FailedAttempt {
   TimePoint at{};
 };
 
-/// Everything that is known of a message that will not be tried again.
+/// Everything that is known of a message that the policy would not try again.
 struct DeadLetter {
   std::string topology;
   std::string version;
@@ -40,6 +41,9 @@ struct DeadLetter {
   TimePoint read_at{};
   std::vector<FailedAttempt> attempts;  ///< The last one is the end.
   std::string replayed = {};            ///< SourceMessage::replayed.
+  /// How often it was tried as a whole; `attempts` has only the last of them, and the
+  /// coordinator's.
+  std::uint32_t attempt = 1;
 };
 
 using DeadLetters = std::vector<DeadLetter>;
@@ -63,8 +67,12 @@ struct LeaveRequest {
   std::vector<SourceToken> tokens;
 };
 struct TendRequest {};
+/// What is to become of these, in the failure handler's opinion?
+struct ChooseRequest {
+  std::shared_ptr<const DeadLetters> failed;
+};
 using Request = std::variant<OpenRequest, PollRequest, AckRequest, DeadLetterRequest, LeaveRequest,
-                             TendRequest>;
+                             TendRequest, ChooseRequest>;
 
 struct OpenDone {
   Result<void> result;
@@ -90,6 +98,11 @@ struct TendDone {
   Result<void> result;
   SourceTended tended;
 };
-using Response = std::variant<OpenDone, PollDone, AckDone, DeadLettersDone, LeaveDone, TendDone>;
+struct ChooseDone {
+  std::vector<FailureChoice> choices;  ///< One for each, in order.
+  std::string fault;                   ///< What the handler threw last; empty: nothing.
+};
+using Response =
+    std::variant<OpenDone, PollDone, AckDone, DeadLettersDone, LeaveDone, TendDone, ChooseDone>;
 
 }  // namespace tempest::source_node

@@ -248,6 +248,7 @@ void SourceMachine::ask(TimePoint now, std::vector<Request>& requests) {
   if (!plan_ || open_out_) return;
   ask_acks(now, requests);
   ask_upkeep(now, requests);
+  if (auto failed = failures_.next()) requests.push_back(std::move(*failed));
   if (auto letters = dead_letters_.next(now)) requests.push_back(std::move(*letters));
   if (!stopping_) ask_source(now, requests);
 }

@@ -135,6 +135,13 @@ class SourceMachine {
                    const wire::Outcomes::Failed& failed, TimePoint now, link::Effects& effects);
   void give_up(std::uint32_t slot, FailedAttempt attempt, std::string_view failing_payload,
                TimePoint now, link::Effects& effects);
+  DeadLetter letter_of(std::uint32_t slot, FailedAttempt attempt, std::string_view failing_payload);
+  /// It will not be tried again: brings it to the end that the policy wants, or the handler.
+  void end(std::uint32_t slot, DeadLetter letter, FailureChoice::Action action, TimePoint now,
+           link::Effects& effects);
+  void settle(const ChooseDone& done, TimePoint now, link::Effects& effects);
+  void choose(FailureBox::Failed failed, const FailureChoice& choice, TimePoint now,
+              link::Effects& effects);
   /// A message that no frame can hold; it is in no list.
   void refuse(std::uint32_t slot, TimePoint now, link::Effects& effects);
   /// True: the source has given it out as often as a message may be tried, and never heard that it
@@ -143,7 +150,7 @@ class SourceMachine {
                        link::Effects& effects);
   void queue_ack(std::uint32_t slot);
   void leave(std::uint32_t slot, FailurePolicy policy, TimePoint now, link::Effects& effects);
-  void try_later(std::uint32_t slot, const Backoff& backoff, TimePoint now);
+  void try_later(std::uint32_t slot, Duration wait, TimePoint now);
   void queue_due(TimePoint now);
   /// What is not out there or on its way to an ack is left to the source.
   void let_go_of_unsent();
@@ -186,6 +193,7 @@ class SourceMachine {
   std::set<Wait> waiting_;
   std::uint64_t waits_made_ = 0;
   DeadLetterBox dead_letters_;
+  FailureBox failures_;
   AttemptLedger attempts_;
   /// Tokens held, while the source gives its earlier reads again; only ever asked, never walked.
   struct TokenHash {
@@ -207,6 +215,7 @@ class SourceMachine {
   std::uint64_t malformed_ = 0;
   Throttle left_notices_{std::chrono::seconds(10)};
   Throttle failed_notices_{std::chrono::seconds(10)};
+  Throttle handler_notices_{std::chrono::seconds(10)};
 
   // Reused from step to step.
   std::vector<CoordinatorEvent> events_;

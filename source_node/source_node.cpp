@@ -45,6 +45,7 @@ RequestServer::Makers makers_of(const SourceNodeOptions& options) {
   makers.dead_letter_sink = [maker](const Plan& plan) {
     return maker->make_dead_letter_sink(plan);
   };
+  makers.failure_handler = [maker](const Plan& plan) { return maker->make_failure_handler(plan); };
   return makers;
 }
 

@@ -107,6 +107,17 @@ void CoordinatorLink::add_result(DeliveryId id, wire::Results::Status status,
   if (results_bytes_ >= kFrameTargetBytes || results_.items.size() >= kMaxFrameItems) flush(now);
 }
 
+void CoordinatorLink::extend(const Extension& extension, TimePoint now) {
+  const auto time_ms = std::chrono::ceil<std::chrono::milliseconds>(extension.time).count();
+  results_.items.push_back({extension.id,
+                            wire::Results::Status::extended,
+                            {},
+                            static_cast<std::uint64_t>(time_ms),
+                            static_cast<std::uint32_t>(results_.outputs.size()),
+                            0});
+  if (results_.items.size() >= kMaxFrameItems) flush(now);
+}
+
 void CoordinatorLink::flush(TimePoint now) {
   if (results_.items.empty()) return;
   send(results_, now);

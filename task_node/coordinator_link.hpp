@@ -70,6 +70,8 @@ class CoordinatorLink {
   /// One without outputs. `reason` must stay as it is until the next flush().
   void add_result(DeliveryId id, wire::Results::Status status, std::string_view reason,
                   TimePoint now);
+  /// A running delivery of the current session wants more time.
+  void extend(const Extension& extension, TimePoint now);
   /// Sends what was gathered.
   void flush(TimePoint now);
 

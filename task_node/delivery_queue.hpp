@@ -87,9 +87,8 @@ class DeliveryQueue {
   void settle_trial() { unsettled_.reset(); }
 
   /// Where a delivery that runs came from, and when.
-  const SessionRef& session_of(const Assigned& assigned) const {
-    return lots_[assigned.lot].session;
-  }
+  const SessionRef& session_of(const Assigned& assigned) const { return session_of(assigned.lot); }
+  const SessionRef& session_of(std::uint32_t lot) const { return lots_[lot].session; }
   TimePoint received_at(const Assigned& assigned) const { return lots_[assigned.lot].received_at; }
 
   /// A thread has finished this one: its frames are let go of, and its place is free again.

@@ -54,6 +54,13 @@ struct Emitted {
   std::size_t at = 0;
 };
 
+/// More time, asked for by a task that is at a delivery.
+struct Extension {
+  DeliveryId id;
+  std::uint32_t lot = 0;  ///< Assigned::lot.
+  Duration time{};
+};
+
 /// A batch of deliveries of one task, for one thread; then, filled in by that thread, what came of
 /// them. Used again and again, so that it costs no allocation once its buffers have grown.
 struct Execution {

@@ -64,13 +64,16 @@ Outcome failed(const Error& error, Execution& execution) {
 
 class Handler::DeliveryContext final : public Context {
  public:
-  void begin(Execution& execution, std::size_t delivery, std::string_view task,
+  explicit DeliveryContext(const Extend& extend) : extend_(extend) {}
+
+  void begin(Execution& execution, std::size_t delivery, const TaskDefinition& task,
              std::string_view origin, bool terminal) {
     execution_ = &execution;
     delivery_ = delivery;
-    task_ = task;
+    task_ = task.name;
     origin_ = origin;
     terminal_ = terminal;
+    may_extend_ = task.timeout > Duration::zero();
     emitted_bytes_ = 0;
     emitted_count_ = 0;
     violation_.clear();
@@ -89,6 +92,12 @@ class Handler::DeliveryContext final : public Context {
                                    static_cast<std::uint32_t>(output.size()),
                                    static_cast<std::uint32_t>(message.key.size()),
                                    static_cast<std::uint32_t>(message.payload.size()), at});
+  }
+
+  void extend(Duration time) override {
+    if (!may_extend_ || !extend_ || time <= Duration::zero()) return;
+    const Assigned& assigned = execution_->deliveries[delivery_];
+    extend_({assigned.item->id, assigned.lot, time});
   }
 
   std::string_view task() const override { return task_; }
@@ -120,17 +129,19 @@ class Handler::DeliveryContext final : public Context {
     return !violation_.empty();
   }
 
+  const Extend& extend_;
   Execution* execution_ = nullptr;
   std::size_t delivery_ = 0;
   std::string_view task_;
   std::string_view origin_;
   bool terminal_ = false;
+  bool may_extend_ = false;
   std::size_t emitted_bytes_ = 0;
   std::size_t emitted_count_ = 0;
   std::string violation_;
 };
 
-Handler::Handler() = default;
+Handler::Handler(Extend extend) : extend_(std::move(extend)) {}
 Handler::~Handler() = default;
 
 // --- Instances ---------------------------------------------------------------------------------
@@ -181,13 +192,15 @@ std::string_view Handler::origin(const wire::Deliveries::Part& part) const {
 }
 
 Handler::DeliveryContext& Handler::context(std::size_t index) {
-  while (contexts_.size() <= index) contexts_.push_back(std::make_unique<DeliveryContext>());
+  while (contexts_.size() <= index) {
+    contexts_.push_back(std::make_unique<DeliveryContext>(extend_));
+  }
   return *contexts_[index];
 }
 
 void Handler::begin(DeliveryContext& context, Instance& instance, Execution& execution,
                     std::size_t delivery) const {
-  context.begin(execution, delivery, instance.definition->name,
+  context.begin(execution, delivery, *instance.definition,
                 origin(*execution.deliveries[delivery].parts), instance.terminal);
 }
 

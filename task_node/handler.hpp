@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,7 +20,11 @@ namespace tempest::task_node {
 /// to the protocol's limits.
 class Handler {
  public:
-  Handler();
+  /// What a task asks for while it runs; called in the thread of run(), before that returns.
+  using Extend = std::function<void(const Extension&)>;
+
+  /// Without `extend` nobody is told.
+  explicit Handler(Extend extend = {});
   ~Handler();
   Handler(const Handler&) = delete;
   Handler& operator=(const Handler&) = delete;
@@ -60,6 +65,7 @@ class Handler {
   void run_batch(Instance& instance, Execution& execution, std::size_t first, std::size_t count);
   std::vector<Result<void>> handle_batch(Instance& instance);
 
+  Extend extend_;
   std::shared_ptr<const Plan> plan_;
   std::vector<Instance> instances_;  ///< By task id; without a task if it is not served.
   // Reused.

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -22,6 +23,20 @@ struct HandlerPool::Mailbox {
   std::size_t threads_alive = 0;
   std::vector<std::unique_ptr<Execution>> executions;
   std::vector<BuildAnswer> answers;
+  std::vector<Extension> extensions;  ///< One for each delivery: the last.
+
+  void post(const Extension& extension) {
+    {
+      const std::lock_guard lock(mutex);
+      for (Extension& waiting : extensions) {
+        if (waiting.id != extension.id || waiting.lot != extension.lot) continue;
+        waiting.time = std::max(waiting.time, extension.time);
+        return;
+      }
+      extensions.push_back(extension);
+    }
+    wake();
+  }
 
   void post(std::unique_ptr<Execution> execution) {
     bool was_empty = false;
@@ -93,7 +108,7 @@ class HandlerPool::Thread {
   void run() {
     {
       // Instances end with their thread, before the pool is told.
-      Handler handler;
+      Handler handler([this](const Extension& extension) { mailbox_->post(extension); });
       while (step(handler)) {
       }
     }
@@ -170,12 +185,14 @@ void HandlerPool::execute(std::unique_ptr<Execution> execution) {
 }
 
 void HandlerPool::collect(std::vector<std::unique_ptr<Execution>>& executions,
-                          std::vector<BuildAnswer>& answers) {
+                          std::vector<BuildAnswer>& answers, std::vector<Extension>& extensions) {
   const std::lock_guard lock(mailbox_->mutex);
   for (auto& execution : mailbox_->executions) executions.push_back(std::move(execution));
   mailbox_->executions.clear();
   for (auto& answer : mailbox_->answers) answers.push_back(std::move(answer));
   mailbox_->answers.clear();
+  extensions.insert(extensions.end(), mailbox_->extensions.begin(), mailbox_->extensions.end());
+  mailbox_->extensions.clear();
 }
 
 bool HandlerPool::stop(Duration patience) {

@@ -30,9 +30,10 @@ class HandlerPool {
   /// Queues it for its thread.
   void execute(std::unique_ptr<Execution> execution);
 
-  /// Appends what has been finished since.
+  /// Appends what has been finished since, and what was asked for by tasks that run. What an
+  /// execution asked for comes with it or before it.
   void collect(std::vector<std::unique_ptr<Execution>>& executions,
-               std::vector<BuildAnswer>& answers);
+               std::vector<BuildAnswer>& answers, std::vector<Extension>& extensions);
 
   /// Lets each thread finish what it is at, and end: what is queued is dropped. Waits so long at
   /// most; false: a thread is still inside a task.

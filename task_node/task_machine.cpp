@@ -284,6 +284,12 @@ void TaskMachine::give_up(CoordinatorLink& link, TimePoint now) {
   link.append_events(events_);
 }
 
+void TaskMachine::extend(const Extension& extension, TimePoint now) {
+  const SessionRef& session = queue_.session_of(extension.lot);
+  CoordinatorLink* link = find(session.channel);
+  if (link != nullptr && link->is_current(session)) link->extend(extension, now);
+}
+
 void TaskMachine::completed(std::unique_ptr<Execution> execution, TimePoint now,
                             link::Effects& effects) {
   TaskStats::Task& stats = *stats_of_[static_cast<std::size_t>(execution->task)];

@@ -65,6 +65,8 @@ class TaskMachine {
 
   void start(TimePoint now, link::Effects& effects);
   void receive(const link::FrameReceived& received, TimePoint now, link::Effects& effects);
+  /// A task asks for more time while it runs. Before completed() of its execution.
+  void extend(const Extension& extension, TimePoint now);
   /// A thread has finished what it was given.
   void completed(std::unique_ptr<Execution> execution, TimePoint now, link::Effects& effects);
   void built(BuildAnswer answer, TimePoint now, link::Effects& effects);

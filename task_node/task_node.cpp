@@ -28,7 +28,9 @@ void TaskNode::receive(const link::FrameReceived& received, TimePoint now, link:
 }
 
 void TaskNode::woken(TimePoint now, link::Effects& effects) {
-  pool_.collect(finished_, answers_);
+  pool_.collect(finished_, answers_, extensions_);
+  for (const Extension& extension : extensions_) machine_.extend(extension, now);
+  extensions_.clear();
   for (auto& execution : finished_) machine_.completed(std::move(execution), now, effects);
   for (BuildAnswer& answer : answers_) machine_.built(std::move(answer), now, effects);
   finished_.clear();

@@ -57,6 +57,7 @@ class TaskNode final : public runtime::Node {
   Work work_;
   std::vector<std::unique_ptr<Execution>> finished_;
   std::vector<BuildAnswer> answers_;
+  std::vector<Extension> extensions_;
   TimePoint started_{};
   HandlerPool pool_;  ///< Last, so first to go: its threads read what the machine keeps.
 };

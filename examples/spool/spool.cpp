@@ -14,6 +14,7 @@
 #include <system_error>
 #include <vector>
 
+#include "tempest/failure.hpp"
 #include "tempest/sink.hpp"
 #include "tempest/source.hpp"
 
@@ -176,6 +177,33 @@ class Files : public tempest::Sink {
   std::uint64_t written_ = 0;
 };
 
+/// Gives a message that failed `again` more times, each after `wait`; acks one whose failure says
+/// that it is not wanted (`unwanted` within the reason). All else goes by the policy.
+class Triage : public tempest::FailureHandler {
+ public:
+  tempest::Result<void> configure(const tempest::Settings& config) override {
+    again_ = config.integer("again", 0);
+    wait_ = config.duration("wait", std::chrono::minutes(1));
+    unwanted_ = config.text("unwanted");
+    if (again_ >= 0) return {};
+    return tempest::Error{tempest::ErrorCode::configuration, "again must not be negative", {}};
+  }
+
+  tempest::FailureChoice choose(const tempest::Failure& failure) override {
+    using Action = tempest::FailureChoice::Action;
+    if (!unwanted_.empty() && failure.reason.find(unwanted_) != std::string_view::npos) {
+      return {Action::ack, {}};
+    }
+    if (failure.attempts <= again_) return {Action::retry, wait_};
+    return {};
+  }
+
+ private:
+  std::int64_t again_ = 0;
+  tempest::Duration wait_{};
+  std::string unwanted_;
+};
+
 }  // namespace
 
-TEMPEST_TASKS(spool, Folder, Files)
+TEMPEST_TASKS(spool, Folder, Files, Triage)

@@ -4,13 +4,14 @@
 #include <cstdint>
 #include <type_traits>
 
-/// How a shared library says what is in it. A user includes task.hpp, source.hpp or sink.hpp, which
-/// include this.
+/// How a shared library says what is in it. A user includes task.hpp, source.hpp, sink.hpp or
+/// failure.hpp, which include this.
 namespace tempest {
 
 class Task;
 class Source;
 class Sink;
+class FailureHandler;
 
 /// What a library offers under one name: what the one function that is not null makes. Plain data,
 /// so that a library built today can be looked at by the node of tomorrow before anything in it is
@@ -20,6 +21,7 @@ struct LibraryEntry {
   Task* (*create_task)() = nullptr;
   Source* (*create_source)() = nullptr;
   Sink* (*create_sink)() = nullptr;
+  FailureHandler* (*create_failure_handler)() = nullptr;
 };
 
 struct TaskLibrary {
@@ -43,9 +45,12 @@ constexpr LibraryEntry make_entry(const char* name) {
     entry.create_task = []() -> Task* { return new T(); };
   } else if constexpr (std::is_base_of_v<Source, T>) {
     entry.create_source = []() -> Source* { return new T(); };
-  } else {
-    static_assert(std::is_base_of_v<Sink, T>, "not derived from tempest::Task, Source or Sink");
+  } else if constexpr (std::is_base_of_v<Sink, T>) {
     entry.create_sink = []() -> Sink* { return new T(); };
+  } else {
+    static_assert(std::is_base_of_v<FailureHandler, T>,
+                  "not derived from tempest::Task, Source, Sink or FailureHandler");
+    entry.create_failure_handler = []() -> FailureHandler* { return new T(); };
   }
   return entry;
 }
@@ -81,7 +86,7 @@ constexpr LibraryEntry make_entry(const char* name) {
                        TEMPEST_DETAIL_F3, TEMPEST_DETAIL_F2, TEMPEST_DETAIL_F1, )
 
 /// Once in a library: its name, then its classes (at most 16, each constructible without arguments,
-/// visible at the point of use): tasks, sources and sinks in any order.
+/// visible at the point of use): tasks, sources, sinks and failure handlers in any order.
 /// `TEMPEST_TASKS(wordcount, Split, Count)` in libwordcount.so makes `uses = "wordcount:Split"`
 /// work, and with a source among them `type = "wordcount:Feed"` in [source]. In a worker of one's
 /// own, pass tempest_library_wordcount() to tempest::run_worker() (tempest/worker.hpp).

@@ -57,6 +57,12 @@ class Context {
   /// error are dropped.
   virtual void emit(const Message& message, std::string_view output = {}) = 0;
 
+  /// Asks for more time, where the task has a `timeout`: this delivery's does not end before `time`
+  /// from now has passed. Told to the coordinator at once, while the call goes on. A second one
+  /// replaces a first that would end earlier. The message's own timeout stays what it is. Costs
+  /// nothing where there is no `timeout`.
+  virtual void extend(Duration /*time*/) {}
+
   /// This task's name in the topology.
   virtual std::string_view task() const = 0;
   /// The task whose output this message is, or "source". In gather("all"), of the first message.

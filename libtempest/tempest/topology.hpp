@@ -81,6 +81,12 @@ struct FailureRule {
   Backoff backoff;
 };
 
+/// Whoever decides about messages that have failed (failure.hpp).
+struct FailureHandlerDefinition {
+  std::string uses;  ///< "library:Handler".
+  Settings config;
+};
+
 struct FailureDefinition {
   FailurePolicy policy = FailurePolicy::retry;
   /// Of a whole tree, from the source's message to the last delivery. Zero: none.
@@ -92,6 +98,8 @@ struct FailureDefinition {
   /// delivery or the whole tree).
   std::optional<FailureRule> on_error;
   std::optional<FailureRule> on_timeout;
+  /// Asked once the above would do no more for a message.
+  std::optional<FailureHandlerDefinition> handler;
 
   FailureRule rule(bool is_timeout) const {
     const auto& own = is_timeout ? on_timeout : on_error;

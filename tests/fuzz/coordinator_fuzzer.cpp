@@ -230,8 +230,10 @@ class World {
       const std::size_t place = input.choice(peer.deliveries.size());
       wire::Results::Item item;
       item.id = peer.deliveries[place];
-      item.status = static_cast<wire::Results::Status>(input.choice(5));
-      item.retry_after_ms = item.status == wire::Results::Status::retry ? number_from(input) : 0;
+      item.status = static_cast<wire::Results::Status>(input.choice(6));
+      const bool has_time = item.status == wire::Results::Status::retry ||
+                            item.status == wire::Results::Status::extended;
+      item.retry_after_ms = has_time ? number_from(input) : 0;
       item.first_output = static_cast<std::uint32_t>(results.outputs.size());
       if (item.status == wire::Results::Status::done) {
         for (std::size_t k = input.choice(4); k > 0; --k) {

@@ -87,7 +87,10 @@ void CreditWatch::take_body(std::size_t host, End& end, wire::BodyKind kind,
     case wire::BodyKind::results:
       if (!wire::decode(body, results_)) return;
       for (const auto& item : results_.items) {
-        if (item.status == wire::Results::Status::started) continue;  // No end of it.
+        if (item.status == wire::Results::Status::started ||
+            item.status == wire::Results::Status::extended) {
+          continue;  // No end of it.
+        }
         answered(host, end, item.id.packed(), "result");
       }
       return;

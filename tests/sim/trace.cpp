@@ -67,7 +67,7 @@ void describe_body(wire::BodyKind kind, std::string_view body, std::ostream& tex
     if (!wire::decode(body, results)) return;
     for (const auto& item : results.items) {
       text << " " << item.id.slot << "/" << item.id.generation << ":"
-           << "dRFbs"[static_cast<std::size_t>(item.status)] << item.output_count;
+           << "dRFbsx"[static_cast<std::size_t>(item.status)] << item.output_count;
     }
   } else if (kind == wire::BodyKind::window) {
     wire::Window window;

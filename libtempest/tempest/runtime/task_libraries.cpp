@@ -91,6 +91,7 @@ bool is_file(const fs::path& path) {
 LibraryPart part_of(const LibraryEntry& entry) {
   if (entry.create_source != nullptr) return LibraryPart::source;
   if (entry.create_sink != nullptr) return LibraryPart::sink;
+  if (entry.create_failure_handler != nullptr) return LibraryPart::failure_handler;
   return LibraryPart::task;
 }
 
@@ -110,6 +111,8 @@ const char* to_string(LibraryPart part) {
       return "source";
     case LibraryPart::sink:
       return "sink";
+    case LibraryPart::failure_handler:
+      return "failure handler";
     case LibraryPart::task:
       break;
   }
@@ -254,6 +257,11 @@ Result<std::unique_ptr<Source>> TaskLibraries::create_source(std::string_view na
 
 Result<std::unique_ptr<Sink>> TaskLibraries::create_sink(std::string_view name) const {
   return make(name, LibraryPart::sink, &LibraryEntry::create_sink);
+}
+
+Result<std::unique_ptr<FailureHandler>> TaskLibraries::create_failure_handler(
+    std::string_view name) const {
+  return make(name, LibraryPart::failure_handler, &LibraryEntry::create_failure_handler);
 }
 
 Result<void> TaskLibraries::check(std::string_view name, LibraryPart part) const {

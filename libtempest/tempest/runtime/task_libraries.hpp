@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tempest/base/result.hpp"
+#include "tempest/failure.hpp"
 #include "tempest/sink.hpp"
 #include "tempest/source.hpp"
 #include "tempest/task.hpp"
@@ -13,7 +14,7 @@
 namespace tempest::runtime {
 
 /// What a library may offer.
-enum class LibraryPart { task, source, sink };
+enum class LibraryPart { task, source, sink, failure_handler };
 
 const char* to_string(LibraryPart part);
 
@@ -39,6 +40,7 @@ class TaskLibraries {
   Result<std::unique_ptr<Task>> create(std::string_view name) const;
   Result<std::unique_ptr<Source>> create_source(std::string_view name) const;
   Result<std::unique_ptr<Sink>> create_sink(std::string_view name) const;
+  Result<std::unique_ptr<FailureHandler>> create_failure_handler(std::string_view name) const;
 
   /// Whether it would be found, for a check before anything runs; the same errors.
   Result<void> check(std::string_view name, LibraryPart part = LibraryPart::task) const;

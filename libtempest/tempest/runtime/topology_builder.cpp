@@ -86,6 +86,14 @@ std::string failure_lines(const FailureDefinition& failure) {
   if (failure.on_timeout) {
     text += key_line("on_timeout", toml_table(rule_settings(*failure.on_timeout)));
   }
+  if (failure.handler) {
+    Settings handler;
+    handler.set("uses", {failure.handler->uses});
+    if (!failure.handler->config.values().empty()) {
+      handler.set("config", {failure.handler->config});
+    }
+    text += key_line("handler", toml_table(handler));
+  }
   if (failure.dead_letter) {
     Settings sink = failure.dead_letter->settings;
     sink.set("type", {failure.dead_letter->type});

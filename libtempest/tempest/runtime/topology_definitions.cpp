@@ -76,6 +76,10 @@ FailureDefinition make_failure(const Settings& settings) {
   if (settings.has("on_timeout")) {
     failure.on_timeout = make_rule(settings.table("on_timeout"), common);
   }
+  if (settings.has("handler")) {
+    const Settings& handler = settings.table("handler");
+    failure.handler = FailureHandlerDefinition{handler.text("uses"), handler.table("config")};
+  }
   if (settings.has("dead_letter")) {
     failure.dead_letter = make_endpoint(settings.table("dead_letter"), sink_schema());
   }

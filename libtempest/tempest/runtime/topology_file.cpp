@@ -42,6 +42,7 @@ class Reading {
     read_endpoint(source ? &source->value : nullptr, LibraryPart::source);
     const auto* failure = document.find("failure");
     read_endpoint(find(failure ? &failure->value : nullptr, "dead_letter"), LibraryPart::sink);
+    read_handler(find(failure ? &failure->value : nullptr, "handler"));
     read_tasks(document, settings, topology);
     check_waits(document, topology);
     check_pending(document);
@@ -80,6 +81,18 @@ class Reading {
     const auto* text = type ? type->as<std::string>() : nullptr;
     if (text && is_library_reference(*text)) {
       references_.parts.push_back({{*text, type->position}, part});
+    }
+  }
+
+  void read_handler(const DocumentValue* table) {
+    const DocumentValue* uses = find(table, "uses");
+    const auto* text = uses ? uses->as<std::string>() : nullptr;
+    if (!text || text->empty()) return;
+    if (is_library_reference(*text)) {
+      references_.parts.push_back({{*text, uses->position}, LibraryPart::failure_handler});
+    } else {
+      check_.report(uses->position, "'uses' in [failure.handler]: " + quoted(*text) +
+                                        " is not of the form \"library:Handler\"");
     }
   }
 

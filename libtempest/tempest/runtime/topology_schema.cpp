@@ -211,6 +211,14 @@ TableSchema make_failure_rule() {
        holding(optional("backoff", Kind::table, "The waits between attempts"), backoff_schema())}};
 }
 
+const TableSchema& handler_schema() {
+  static const TableSchema schema = {
+      "A failure handler of a library",
+      {required("uses", Kind::text, "Which: \"library:Handler\""),
+       optional("config", Kind::free_table, "What it is given at its start")}};
+  return schema;
+}
+
 const TableSchema& failure_rule_schema() {
   static const TableSchema schema = make_failure_rule();
   return schema;
@@ -336,6 +344,8 @@ const TableSchema& failure_schema() {
        holding(optional("backoff", Kind::table, "The waits between attempts"), backoff_schema()),
        holding(optional("dead_letter", Kind::table, "The sink for messages that failed for good"),
                sink_schema()),
+       holding(optional("handler", Kind::table, "Decides about messages that have failed"),
+               handler_schema()),
        holding(optional("on_error", Kind::table, "For what failed"), failure_rule_schema()),
        holding(optional("on_timeout", Kind::table,
                         "For what took too long: a task's timeout, or the whole message's"),

@@ -105,6 +105,9 @@ class Tracker {
   bool fail(DeliveryId id, std::uint32_t worker, const Failure& failure, TimePoint now);
   /// The worker is about to run it, alone. No end of it; false: stale.
   bool start(DeliveryId id, std::uint32_t worker);
+  /// The task is at work on it, and wants its timeout to end no earlier than this long from now. No
+  /// end of it; false: stale, or the task has no timeout.
+  bool extend(DeliveryId id, std::uint32_t worker, Duration time, TimePoint now);
   /// The worker has not begun with it.
   bool give_back(DeliveryId id, std::uint32_t worker);
   /// What Scheduler::remove_worker gave back.
@@ -133,6 +136,7 @@ class Tracker {
     std::uint64_t failed = 0;  ///< Attempts that failed, timeouts included.
     std::uint64_t retried = 0;
     std::uint64_t timed_out = 0;
+    std::uint64_t extended = 0;        ///< Times that a task asked for more time.
     std::uint64_t killed_workers = 0;  ///< Workers that died while they ran one delivery alone.
     std::uint64_t returned = 0;
     std::uint64_t outputs = 0;
@@ -195,6 +199,8 @@ class Tracker {
   void time_out_trees(TimePoint now);
   void time_out_deliveries(TimePoint now);
   void time_out_delivery(std::uint32_t delivery, TimePoint now);
+  /// Of deliveries that are over.
+  void forget_extensions();
   /// A copy that takes its place in the tree; the original becomes an orphan at its worker.
   std::uint32_t replace_in_flight(std::uint32_t delivery);
   std::string describe_wait(std::uint32_t tree) const;
@@ -220,6 +226,9 @@ class Tracker {
   std::map<TimePoint, DeliveryList> delayed_;
   std::size_t delayed_count_ = 0;
   TimePoint look_at_deliveries_{};
+  /// Until when deliveries in flight may take, by their packed ids, where tasks asked for more time
+  /// than their timeout gives.
+  std::map<std::uint64_t, TimePoint> extended_;
 
   std::vector<AckedMessage> acked_;
   std::vector<FailedMessage> failed_;

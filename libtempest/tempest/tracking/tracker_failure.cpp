@@ -170,11 +170,36 @@ std::string Tracker::describe_wait(std::uint32_t tree) const {
 void Tracker::time_out_deliveries(TimePoint now) {
   if (shortest_task_timeout_ == Duration::zero() || now < look_at_deliveries_) return;
   look_at_deliveries_ = now + kDeliveryTimeoutStep;
+  forget_extensions();
   scheduler_.for_each_in_flight_since(now - shortest_task_timeout_, [&](std::uint32_t slot) {
     const Delivery& delivery = table_.at(slot);
     const Duration timeout = rules_.task_timeouts[static_cast<std::size_t>(delivery.task)];
     if (timeout == Duration::zero() || delivery.since + timeout > now) return;
+    const auto extended = extended_.find(table_.id_of(slot).packed());
+    if (extended != extended_.end() && extended->second > now) return;
     time_out_delivery(slot, now);
+  });
+}
+
+bool Tracker::extend(DeliveryId id, std::uint32_t worker, Duration time, TimePoint now) {
+  const Delivery* delivery = table_.find(id);
+  if (shortest_task_timeout_ == Duration::zero() || delivery == nullptr ||
+      delivery->state != DeliveryState::in_flight || delivery->worker != worker) {
+    return false;
+  }
+  const Duration timeout = rules_.task_timeouts[static_cast<std::size_t>(delivery->task)];
+  if (timeout == Duration::zero()) return false;
+  ++count(delivery->task).extended;
+  if (now + time <= delivery->since + timeout) return true;
+  TimePoint& until = extended_[id.packed()];
+  until = std::max(until, now + time);
+  return true;
+}
+
+void Tracker::forget_extensions() {
+  std::erase_if(extended_, [&](const auto& extension) {
+    const Delivery* delivery = table_.find(DeliveryId::unpack(extension.first));
+    return delivery == nullptr || delivery->state != DeliveryState::in_flight;
   });
 }
 
@@ -183,8 +208,9 @@ void Tracker::time_out_delivery(std::uint32_t slot, TimePoint now) {
   ++count(task).failed;
   ++count(task).timed_out;
   std::string worker = scheduler_.worker_name(table_.at(slot).worker);
-  const std::string reason =
+  std::string reason =
       "no result within " + format_duration(rules_.task_timeouts[static_cast<std::size_t>(task)]);
+  if (extended_.contains(table_.id_of(slot).packed())) reason += " and the more it asked for";
   const std::uint32_t successor = replace_in_flight(slot);
   retry_or_give_up(successor, wire::FailureKind::task_timeout, std::move(worker),
                    {false, reason, Duration::zero()}, now);

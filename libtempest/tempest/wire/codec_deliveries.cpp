@@ -106,7 +106,7 @@ void read_entry(Reader& reader, IdReader& ids, Results& results) {
   Results::Item item;
   const std::uint64_t first = ids.take();
   item.status = static_cast<Results::Status>(
-      reader.integer(static_cast<std::uint64_t>(Results::Status::started)));
+      reader.integer(static_cast<std::uint64_t>(Results::Status::extended)));
   std::uint64_t length = 1;
   item.first_output = static_cast<std::uint32_t>(results.outputs.size());
   if (fields > 2) length = reader.integer(kMaxFrameItems);

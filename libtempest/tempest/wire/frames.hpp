@@ -262,6 +262,7 @@ struct Results {
     fail = 2,      ///< Failed for good.
     returned = 3,  ///< Never started (draining): not an attempt.
     started = 4,   ///< No end: one given out as `alone` is about to be run.
+    extended = 5,  ///< No end: the task wants so much time from now, in `retry_after_ms`.
   };
   struct Output {
     /// The output's name, empty for the plain edges.

@@ -131,6 +131,41 @@ class OwnSourceAndSink(unittest.TestCase):
         self.assertEqual(worker.wait(30), 78)
         self.assertIn('task "out": sink "spool:Files": config needs a path', worker.log())
 
+    def test_a_failure_handler_decides_after_the_policy(self):
+        lines = self.cluster.write("in.txt", "good\nbad\n")
+        # What its config is, and how often the message was tried when it became a dead letter.
+        for name, config, attempts in (("again", 'again = 2, wait = "10ms"', 3),
+                                       ("unwanted", 'unwanted = "as it was told"', None),
+                                       ("neither", "", 1)):
+            dead = self.cluster.path(f"{name}.dead")
+            topology = self.cluster.write(f"{name}.toml", f"""
+                name = "{name}"
+                libraries = ["spool"]
+                [source]
+                type = "lines"
+                path = "{lines}"
+                [[task]]
+                name = "strict"
+                uses = "fail"
+                fail = {{ match = "bad" }}
+                [failure]
+                max_attempts = 2
+                backoff = {{ initial = "1ms" }}
+                handler = {{ uses = "spool:Triage", config = {{ {config} }} }}
+                dead_letter = {{ type = "lines", path = "{dead}" }}
+                """)
+            summary = json.loads(self.cluster.tempest("run", topology, "--json").stdout)
+            self.assertEqual((summary["acked"], summary["failed"]), (2, 1))
+            self.assertEqual(os.path.exists(dead), attempts is not None, name)
+            if attempts is None:
+                continue
+            with open(dead, encoding="utf-8") as file:
+                letter, = [json.loads(line) for line in file]
+            self.assertEqual(letter["attempts"], attempts)
+            self.assertEqual([(attempt["kind"], attempt["task"], attempt["delivery_attempts"])
+                              for attempt in letter["history"]],
+                             [("error", "strict", 2)] * attempts)
+
     def test_a_library_that_is_not_there_ends_the_source_with_what_was_searched(self):
         self.cluster.start_broker()
         topology = self.topology(('libraries = ["spool"]', ""))

@@ -274,6 +274,11 @@ bool SourceHarness::serve_one() {
     TendDone done;
     if (source.away) done.result = gone;
     machine.take(std::move(done), now, effects_);
+  } else if (const auto* choose = std::get_if<ChooseRequest>(&request)) {
+    source.asked.insert(source.asked.end(), choose->failed->begin(), choose->failed->end());
+    ChooseDone done{std::vector<FailureChoice>(choose->failed->size(), source.choice),
+                    source.handler_fault};
+    machine.take(std::move(done), now, effects_);
   }
   return true;
 }

@@ -70,6 +70,9 @@ struct FakeSource {
   std::vector<TimePoint> poll_times;
   std::size_t opens = 0;
   DeadLetters dead_letters;
+  DeadLetters asked;  ///< What the failure handler was asked about.
+  FailureChoice choice;
+  std::string handler_fault;
 };
 
 /// A source machine with a broker, coordinators and a source around it, all in one thread and on

@@ -83,6 +83,21 @@ class ScriptedSink : public Sink {
   Script& script_;
 };
 
+class ScriptedHandler : public FailureHandler {
+ public:
+  explicit ScriptedHandler(Script& script) : script_(script) {}
+
+  FailureChoice choose(const Failure& failure) override {
+    script_.note("choose " + std::string(failure.source) + " " + std::string(failure.reason));
+    static_cast<void>(script_.answer());
+    return failure.cause == FailureCause::timeout ? FailureChoice{FailureChoice::Action::retry, 3s}
+                                                  : FailureChoice{FailureChoice::Action::ack};
+  }
+
+ private:
+  Script& script_;
+};
+
 class Rig {
  public:
   /// Sends one request and waits for its response.
@@ -108,6 +123,7 @@ class Rig {
   OpenDone open() {
     Plan plan;
     plan.failure.dead_letter = Endpoint{"scripted", {}};
+    plan.failure.handler = FailureHandlerDefinition{};
     return ask<OpenDone>(OpenRequest{std::make_shared<const Plan>(plan)});
   }
 
@@ -122,6 +138,9 @@ class Rig {
                 },
                 [this](const Plan&) -> Result<std::unique_ptr<Sink>> {
                   return std::unique_ptr<Sink>(new ScriptedSink(script));
+                },
+                [this](const Plan&) -> Result<std::unique_ptr<FailureHandler>> {
+                  return std::unique_ptr<FailureHandler>(new ScriptedHandler(script));
                 }},
                [this] {
                  const std::lock_guard lock(mutex_);
@@ -178,4 +197,34 @@ TEST_CASE("a source that throws is an internal error, not the end of the process
   const auto polled = rig.ask<PollDone>(PollRequest{1, {}});
   CHECK(polled.result.error().code == ErrorCode::internal);
   CHECK(polled.result.error().message.find("out of luck") != std::string::npos);
+}
+
+TEST_CASE("the failure handler is asked about each, and what it throws is by policy") {
+  Rig rig;
+  rig.open();
+  rig.script.taken();
+  const auto ask = [&rig] {
+    DeadLetters failed(2);
+    for (std::uint64_t i = 0; i < 2; ++i) {
+      failed[i].token = {0, i};
+      failed[i].attempts.push_back({});
+      failed[i].attempts[0].reason = "bad luck";
+    }
+    failed[1].attempts[0].kind = wire::FailureKind::timeout;
+    return rig.ask<ChooseDone>(
+        ChooseRequest{std::make_shared<const DeadLetters>(std::move(failed))});
+  };
+  const ChooseDone done = ask();
+  REQUIRE(done.choices.size() == 2);
+  CHECK(done.choices[0].action == FailureChoice::Action::ack);
+  CHECK(done.choices[1].action == FailureChoice::Action::retry);
+  CHECK(done.choices[1].after == 3s);
+  CHECK(done.fault.empty());
+  CHECK(rig.script.taken() == Calls{"choose entry 0 bad luck", "choose entry 1 bad luck"});
+
+  rig.script.set(false, true);
+  const ChooseDone thrown = ask();
+  REQUIRE(thrown.choices.size() == 2);
+  CHECK(thrown.choices[1].action == FailureChoice::Action::by_policy);
+  CHECK(thrown.fault.find("out of luck") != std::string::npos);
 }

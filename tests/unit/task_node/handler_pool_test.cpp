@@ -86,6 +86,7 @@ class Pool {
     plan->version = "v1";
     plan->topology.tasks.resize(1);
     plan->topology.tasks[0].name = "first";
+    plan->topology.tasks[0].timeout = timeout;
     std::vector<dag::Fault> faults;
     plan->topology.graph =
         dag::Graph::build({{"first"}, {"second"}}, {{"first", "second", ""}}, faults);
@@ -97,7 +98,7 @@ class Pool {
       return std::unique_ptr<Task>(std::move(task));
     };
     pool.build(plan);
-    while (answers.empty() && bell.wait()) pool.collect(finished, answers);
+    while (answers.empty() && bell.wait()) collect();
     REQUIRE(answers.size() == 1);
     auto answer = std::move(answers.front());
     answers.clear();
@@ -117,15 +118,25 @@ class Pool {
   }
 
   bool wait_for_finished(std::size_t count) {
-    pool.collect(finished, answers);
-    while (finished.size() < count && bell.wait()) pool.collect(finished, answers);
+    collect();
+    while (finished.size() < count && bell.wait()) collect();
     return finished.size() == count;
   }
 
-  const wire::Deliveries::Item item{DeliveryId{}, TaskId{0}, 1, 0, 1};
+  bool wait_for_extensions(std::size_t count) {
+    collect();
+    while (extensions.size() < count && bell.wait()) collect();
+    return extensions.size() == count;
+  }
+
+  void collect() { pool.collect(finished, answers, extensions); }
+
+  const wire::Deliveries::Item item{DeliveryId{5, 1}, TaskId{0}, 1, 0, 1};
   std::vector<std::unique_ptr<wire::Deliveries::Part>> parts;
   std::vector<std::unique_ptr<Execution>> finished;
   std::vector<BuildAnswer> answers;
+  std::vector<Extension> extensions;
+  Duration timeout{};
   HandlerPool pool;  ///< Last: its threads use the rest.
 };
 
@@ -205,4 +216,34 @@ TEST_CASE("a stop does not wait for a task longer than it may") {
   CHECK_FALSE(pool.pool.stop(std::chrono::milliseconds(20)));
   gate.open();
   CHECK(pool.pool.stop(seconds(10)));
+}
+
+TEST_CASE("what a task asks for while it runs is heard while it runs") {
+  Pool pool(1);
+  Gate gate;
+  pool.on_handle = [&](const Message&, Context& context) -> Result<void> {
+    context.extend(seconds(30));
+    context.extend(seconds(20));
+    gate.pass();
+    return {};
+  };
+  SECTION("where it has a timeout, the longest at a time") {
+    pool.timeout = seconds(1);
+    REQUIRE_FALSE(pool.build().error);
+    pool.execute(0, 1);
+    REQUIRE(gate.wait_for_inside(1));
+    REQUIRE(pool.wait_for_extensions(1));
+    CHECK(pool.extensions[0].id == DeliveryId{5, 1});
+    CHECK(pool.extensions[0].time == seconds(30));
+    CHECK(pool.finished.empty());
+    gate.open();
+    REQUIRE(pool.wait_for_finished(1));
+  }
+  SECTION("where it has none there is nothing to say") {
+    REQUIRE_FALSE(pool.build().error);
+    pool.execute(0, 1);
+    gate.open();
+    REQUIRE(pool.wait_for_finished(1));
+    CHECK(pool.extensions.empty());
+  }
 }

@@ -57,6 +57,43 @@ TEST_CASE("results of more than a frame's worth go out in several") {
   CHECK(coordinator.results[3][0].outputs[0].size() == 200'000);
 }
 
+TEST_CASE("a task's wish for more time goes to its coordinator while it runs") {
+  World world;
+  FakeCoordinator& first = world.serve();
+  world.settle();
+  first.deliver(messages(1), world.now);
+  world.settle();
+  REQUIRE(world.running.size() == 1);
+  const Assigned assigned = world.running[0]->deliveries[0];
+  world.machine.extend({assigned.item->id, assigned.lot, seconds(30)}, world.now);
+  world.settle();
+  REQUIRE(first.results[0].size() == 1);
+  CHECK(first.results[0][0].status == Status::extended);
+  CHECK(first.results[0][0].time_ms == 30'000);
+  CHECK(world.number("tempest_task_handled_total", "split") == 0);
+  world.finish(0);
+  world.settle();
+  REQUIRE(first.results[0].size() == 2);
+  CHECK(first.results[0][1].status == Status::done);
+}
+
+TEST_CASE("a wish for a coordinator that is gone goes nowhere") {
+  World world;
+  FakeCoordinator& first = world.serve();
+  world.settle();
+  first.deliver(messages(1), world.now);
+  world.settle();
+  REQUIRE(world.running.size() == 1);
+  const Assigned assigned = world.running[0]->deliveries[0];
+  first.cut_off = true;
+  world.advance(seconds(10));
+  first.cut_off = false;
+  world.advance(seconds(10));
+  world.machine.extend({assigned.item->id, assigned.lot, seconds(30)}, world.now);
+  world.settle();
+  CHECK(first.results.empty());
+}
+
 TEST_CASE("the payload that a thread sees is the one that was sent") {
   World world;
   FakeCoordinator& coordinator = world.serve();

@@ -118,6 +118,7 @@ struct Answer {
   wire::Results::Status status{};
   std::string reason;
   std::vector<std::string> outputs;
+  std::uint64_t time_ms = 0;
 };
 
 class FakeCoordinator : public Accepter {
@@ -174,7 +175,7 @@ class FakeCoordinator : public Accepter {
     if (!wire::decode(body, decoded)) return;
     ++result_frames;
     for (const auto& item : decoded.items) {
-      Answer result{item.status, std::string(item.reason), {}};
+      Answer result{item.status, std::string(item.reason), {}, item.retry_after_ms};
       for (std::uint32_t i = 0; i < item.output_count; ++i) {
         result.outputs.emplace_back(decoded.outputs[item.first_output + i].payload);
       }

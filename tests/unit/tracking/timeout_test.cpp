@@ -113,6 +113,91 @@ TEST_CASE("many deliveries of one message that time out at once end it once") {
   CHECK(p.is_empty());
 }
 
+TEST_CASE("a delivery whose task asks for more time has until then, and no more") {
+  Pipeline p("a", with_task_timeouts({seconds(1)}));
+  p.worker("w1");
+  p.source("m1");
+  const auto slow = p.take("a");
+  p.advance(milliseconds(900));
+  CHECK(p.tracker.extend(slow.id, slow.worker, seconds(5), p.now));
+  // One that would end earlier changes nothing.
+  CHECK(p.tracker.extend(slow.id, slow.worker, seconds(2), p.now));
+  CHECK(p.counters("a").extended == 2);
+  p.advance(milliseconds(4980));
+  CHECK(p.counters("a").timed_out == 0);
+  SECTION("it may be done meanwhile") {
+    CHECK(p.done(slow));
+    CHECK(p.acked() == Texts{"m1"});
+    p.advance(milliseconds(20));
+    CHECK(p.is_empty());
+  }
+  SECTION("it may ask again") {
+    CHECK(p.tracker.extend(slow.id, slow.worker, seconds(5), p.now));
+    p.advance(milliseconds(4980));
+    CHECK(p.counters("a").timed_out == 0);
+  }
+  SECTION("it may not be done") {
+    p.advance(milliseconds(40));
+    CHECK(p.counters("a").timed_out == 1);
+    CHECK_FALSE(p.done(slow));
+    p.advance(milliseconds(100));
+    const auto again = p.take("a");
+    CHECK(again.attempt == 2);
+    // The next attempt has the plain timeout.
+    p.advance(milliseconds(1020));
+    CHECK(p.counters("a").timed_out == 2);
+  }
+}
+
+TEST_CASE("what asks for more time and gets it too late says so") {
+  auto rules = with_task_timeouts({seconds(1)});
+  rules.max_attempts = 1;
+  Pipeline p("a", rules);
+  p.worker("w1");
+  p.source("m1");
+  const auto slow = p.take("a");
+  CHECK(p.tracker.extend(slow.id, slow.worker, seconds(5), p.now));
+  p.advance(seconds(6));
+  CHECK(p.last_failure().reason == "no result within 1s and the more it asked for");
+  CHECK(p.last_failure().worker == "w1");
+}
+
+TEST_CASE("who asks for more time for what is not at work there gets none") {
+  Pipeline p("a, b", with_task_timeouts({seconds(1), Duration::zero()}));
+  const auto worker = p.worker("w1");
+  p.source("m1");
+  const auto first = p.take("a");
+  const auto without = p.take("b");
+  CHECK_FALSE(p.tracker.extend(first.id, worker + 1, seconds(5), p.now));
+  CHECK_FALSE(p.tracker.extend(without.id, worker, seconds(5), p.now));
+  p.advance(milliseconds(1020));
+  CHECK(p.counters("a").timed_out == 1);
+  CHECK_FALSE(p.tracker.extend(first.id, worker, seconds(5), p.now));
+  p.advance(milliseconds(100));
+  const auto second = p.take("a");
+  CHECK_FALSE(p.tracker.extend(first.id, worker, seconds(5), p.now));
+  CHECK(p.tracker.extend(second.id, worker, seconds(5), p.now));
+  CHECK(p.counters("a").extended == 1);
+  CHECK_FALSE(Pipeline("a").tracker.extend(second.id, 0, seconds(5), p.now));
+}
+
+TEST_CASE("no task's wish lets a message take longer than its own timeout") {
+  auto rules = with_task_timeouts({seconds(1)});
+  rules.tree_timeout = seconds(10);
+  Pipeline p("a", rules);
+  p.worker("w1");
+  p.source("m1");
+  const auto slow = p.take("a");
+  CHECK(p.tracker.extend(slow.id, slow.worker, std::chrono::hours(1), p.now));
+  p.advance(seconds(9));
+  CHECK(p.failed().empty());
+  p.advance(seconds(1));
+  CHECK(p.failed() == Texts{"m1"});
+  CHECK(p.last_failure().kind == wire::FailureKind::timeout);
+  CHECK_FALSE(p.done(slow));
+  CHECK(p.is_empty());
+}
+
 TEST_CASE("an orphan does not time out") {
   Pipeline p("a", with_task_timeouts({seconds(1)}));
   p.worker("w1");

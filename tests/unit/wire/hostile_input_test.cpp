@@ -210,8 +210,8 @@ TEST_CASE("Numbers that name nothing are refused") {
   };
   CHECK(decodes<Outcomes>(failed(5)));
   CHECK_FALSE(decodes<Outcomes>(failed(6)));
-  CHECK(decodes<Results>(bytes({0x91, 0x91, 0x92, 1, 3})));
-  CHECK_FALSE(decodes<Results>(bytes({0x91, 0x91, 0x92, 1, 5})));
+  CHECK(decodes<Results>(bytes({0x91, 0x91, 0x92, 1, 5})));
+  CHECK_FALSE(decodes<Results>(bytes({0x91, 0x91, 0x92, 1, 6})));
   // Task ids are of 16 bits, attempts of 32.
   CHECK_FALSE(decodes<Attach>(bytes({0x94, 0xa0, 0x91, 0xce, 0, 1, 0, 0, 1, 1})));
   CHECK_FALSE(decodes<Deliveries>(bytes({0x91, 0x91, 0x94, 1, 0xce, 0, 1, 0, 0, 1, 0x90})));

@@ -100,7 +100,8 @@ inline Results sample_results() {
                    {DeliveryId{2, 1}, Status::done, {}, 0, 0, 3},
                    {DeliveryId{7, 3}, Status::retry, "try later", 250, 3, 0},
                    {DeliveryId{8, 3}, Status::fail, "no good", 0, 3, 0},
-                   {DeliveryId{9, 3}, Status::returned, {}, 0, 3, 0}};
+                   {DeliveryId{9, 3}, Status::returned, {}, 0, 3, 0},
+                   {DeliveryId{10, 3}, Status::extended, {}, 30'000, 3, 0}};
   results.outputs = {{{}, {}, "hello"}, {{}, "k", "world"}, {"late", {}, "!"}};
   return results;
 }
