@@ -56,6 +56,10 @@ void PipelineMachine::turn(TimePoint now, link::Effects& effects) {
   carry_out({}, now, effects);
   open_if_ready(now);
   tracker_.turn(now);
+  for (const tracking::TimedOutDelivery& timed_out : tracker_.timed_out()) {
+    timeout_log_.add(timed_out, topology_.graph, now, notices_);
+  }
+  tracker_.timed_out().clear();
   hand_out(now);
   sort_outcomes();
   for (Peer& peer : peers_) send_outcomes(peer, now);
@@ -516,6 +520,7 @@ void PipelineMachine::report(TimePoint now, wire::StatsReport& report) const {
               oldest == kNever ? 0.0 : std::chrono::duration<double>(now - oldest).count());
   stats.distribution("tempest_tree_duration_seconds", tracker_.tree_durations());
   link::report(server_.counters(), server_.backlog(), stats);
+  timeout_log_.report(topology_.graph, stats);
 
   for (const TaskId task : topology_.graph.topological_order()) {
     stats.for_task(topology_.graph.node(task).name);

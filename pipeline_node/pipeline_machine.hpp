@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pipeline_node/timeout_log.hpp"
 #include "tempest/base/stall_watch.hpp"
 #include "tempest/link/node.hpp"
 #include "tempest/link/server.hpp"
@@ -132,6 +133,7 @@ class PipelineMachine {
   std::uint64_t settlement_told_ = 0;
 
   StallWatch stall_watch_;
+  TimeoutLog timeout_log_;
   bool open_ = false;  ///< Sources have credit.
   bool draining_ = false;
   bool closed_ = false;

@@ -54,7 +54,8 @@ struct TaskDefinition {
   std::vector<Input> after;
   dag::Grouping grouping = dag::Grouping::shuffle;
   dag::Gather gather = dag::Gather::none;
-  /// The time for one delivery, from being sent to a worker to its result. Zero: only the tree's.
+  /// The time for one delivery, from being sent to a worker to its result; without one of its own
+  /// [failure] task_timeout. Zero: only the tree's.
   Duration timeout{0};
   /// A user's task's `config` table, or the built-in's own (`sleep`, `fail`, `sink`).
   Settings config;
@@ -91,6 +92,8 @@ struct FailureDefinition {
   FailurePolicy policy = FailurePolicy::retry;
   /// Of a whole tree, from the source's message to the last delivery. Zero: none.
   Duration timeout = std::chrono::seconds(30);
+  /// Of one delivery to a task that has no timeout of its own. Zero: none.
+  Duration task_timeout{0};
   std::uint32_t max_attempts = 5;
   Backoff backoff;
   std::optional<Endpoint> dead_letter;

@@ -120,6 +120,31 @@ def write_redis():
     write("redis", "no-rights", bytes([0]) + b"-NOPERM\r\n-WRONGTYPE a\r\n")
 
 
+def write_redis_list():
+    version = b"$19\r\nredis_version:7.0.15\r\n"
+    looked = b"+list\r\n*2\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n" + version
+    opened = looked + b":0\r\n"
+    nothing = b"*0\r\n"
+    row = b"*3\r\n$1\r\n7\r\n$1\r\nx\r\n:1\r\n"
+    given_up = b"*3\r\n$1\r\n8\r\n$0\r\n\r\n:0\r\n"
+    done = b"$-1\r\n"
+    for name, choices, replies in (
+            ("new", 0, opened + nothing + b"*1\r\n" + row + done + nothing + done + nothing),
+            ("own", 0, opened + b"*2\r\n" + row + given_up + done + nothing + nothing),
+            ("left", 16, opened + b"*1\r\n" + row + done + b":1\r\n" + nothing),
+            ("one-by-one", 8, opened + nothing + b"*2\r\n" + row + row + done + done),
+            ("forgotten", 4, opened + nothing + b"*1\r\n" + row),
+            ("greeted", 3, b"+OK\r\n+OK\r\n" + opened + nothing),
+            ("old", 0, opened.replace(b"7.0.15", b"5.0.15") + nothing + nothing),
+            ("no-list", 0, b"+stream\r\n"),
+            ("careless", 0, opened.replace(b"$3\r\nyes", b"$2\r\nno") + nothing),
+            ("number", 0, opened + nothing + b"*1\r\n" + row.replace(b"$1\r\n7", b"$2\r\n7x")),
+            ("count", 0, opened + nothing + b"*1\r\n" + row.replace(b":1", b"+1")),
+            ("huge", 0, opened + nothing + b"*2147483647\r\n" + row),
+            ("errors", 0, opened + b"-LOADING\r\n-MOVED 1 x\r\n-NOSCRIPT\r\n")):
+        write("redis_list", name, bytes([choices]) + replies)
+
+
 def main():
     frames = golden_frames()
     write_frames(frames)
@@ -128,6 +153,7 @@ def main():
     write_coordinator(frames)
     write_topologies()
     write_redis()
+    write_redis_list()
 
 
 if __name__ == "__main__":

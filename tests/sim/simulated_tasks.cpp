@@ -39,7 +39,13 @@ class Step : public Task {
     here.elapsed += Duration(static_cast<Duration::rep>(
         static_cast<double>(shape.handle_time.count()) * (0.5 + here.random->fraction())));
     if (here.faults && here.random->fraction() < shape.slow) {
-      here.elapsed += here.scenario->topology.tasks[static_cast<std::size_t>(task)].timeout * 2;
+      const Duration timeout =
+          here.scenario->topology.tasks[static_cast<std::size_t>(task)].timeout;
+      // Some ask for the time they need, some for less.
+      if (here.random->fraction() < 0.5) {
+        context.extend(timeout * static_cast<int>(1 + here.random->below(4)));
+      }
+      here.elapsed += timeout * 2;
     }
     if (here.faults && here.random->fraction() < shape.pausing) {
       // Where nothing is tried again, there is no pause either.

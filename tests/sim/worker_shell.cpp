@@ -1,4 +1,7 @@
 #include <deque>
+#include <memory>
+#include <utility>
+#include <vector>
 
 #include "shells.hpp"
 #include "simulated_tasks.hpp"
@@ -27,8 +30,10 @@ class WorkerShell final : public Shell {
                  {.threads = world.scenario().threads[number],
                   .drain_timeout = world.scenario().drain_timeout,
                   .window_bytes = world.scenario().worker_window_bytes},
-                 world.random().next()),
-        threads_(world.scenario().threads[number]) {
+                 world.random().next()) {
+    for (unsigned i = 0; i < world.scenario().threads[number]; ++i) {
+      threads_.push_back(std::make_unique<Thread>(*this));
+    }
     plan_options_.tasks = world.scenario().tasks[number];
     static_cast<void>(libraries_.add(step_library()));
   }
@@ -39,6 +44,8 @@ class WorkerShell final : public Shell {
     machine_.receive(received, now, effects);
   }
   void woken(TimePoint now, link::Effects& effects) override {
+    for (const task_node::Extension& extension : extensions_) machine_.extend(extension, now);
+    extensions_.clear();
     for (auto& execution : finished_) machine_.completed(std::move(execution), now, effects);
     finished_.clear();
     for (BuildAnswer& answer : answers_) machine_.built(std::move(answer), now, effects);
@@ -47,7 +54,7 @@ class WorkerShell final : public Shell {
   void turn(TimePoint now, link::Effects& effects) override { machine_.turn(now, effects, work_); }
   void submit() override {
     for (auto& execution : work_.executions) {
-      Thread& thread = threads_[execution->thread];
+      Thread& thread = *threads_[execution->thread];
       thread.waiting.push_back(std::move(execution));
       if (!thread.running) begin(thread);
     }
@@ -69,10 +76,18 @@ class WorkerShell final : public Shell {
 
  private:
   struct Thread {
+    explicit Thread(WorkerShell& shell)
+        : handler([&shell](const task_node::Extension& extension) { shell.extend(extension); }) {}
+
     task_node::Handler handler;
     std::deque<std::unique_ptr<Execution>> waiting;
     std::unique_ptr<Execution> running;
   };
+
+  /// Within begin(): at the moment to which the call has come.
+  void extend(const task_node::Extension& extension) {
+    asked_.emplace_back(Surroundings::current.elapsed, extension);
+  }
 
   void begin(Thread& thread) {
     if (thread.waiting.empty()) return;
@@ -83,6 +98,12 @@ class WorkerShell final : public Shell {
       thread.handler.run(*thread.running);
       takes = Surroundings::current.elapsed;
     });
+    for (const auto& [when, extension] : std::exchange(asked_, {})) {
+      host_.later(when, [this, extension = extension] {
+        extensions_.push_back(extension);
+        host_.wake();
+      });
+    }
     // What went to Redis took a while, too.
     takes += Duration(static_cast<Duration::rep>(20'000 + world_.random().below(500'000)));
     thread.running->handle_time = takes;
@@ -101,10 +122,10 @@ class WorkerShell final : public Shell {
         answer.error = plan.error();
         return;
       }
-      for (Thread& thread : threads_) {
-        if (auto built = thread.handler.build(*plan); !built) answer.error = built.error();
+      for (auto& thread : threads_) {
+        if (auto built = thread->handler.build(*plan); !built) answer.error = built.error();
       }
-      answer.tasks = threads_.front().handler.served();
+      answer.tasks = threads_.front()->handler.served();
     });
     auto shared = std::make_shared<BuildAnswer>(std::move(answer));
     host_.later(milliseconds(1 + world_.random().below(30)), [this, shared] {
@@ -119,7 +140,9 @@ class WorkerShell final : public Shell {
   task_node::PlanOptions plan_options_;
   runtime::TaskLibraries libraries_;
   task_node::Work work_;
-  std::vector<Thread> threads_;
+  std::vector<std::unique_ptr<Thread>> threads_;
+  std::vector<std::pair<Duration, task_node::Extension>> asked_;
+  std::vector<task_node::Extension> extensions_;
   std::vector<std::unique_ptr<Execution>> finished_;
   std::vector<BuildAnswer> answers_;
 };

@@ -234,12 +234,15 @@ Result<std::size_t> RedisListSource::take_rows(RedisValue rows, SourceBatch& bat
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const RedisValue row = rows[i];
-    if (row.size() != 3) return malformed();
-    const std::string_view id = row[0].text();
-    SourceMessage message;
-    if (std::from_chars(id.data(), id.data() + id.size(), message.token.low).ec != std::errc{}) {
+    if (row.size() != 3 || row[1].kind() != RedisValue::Kind::text ||
+        row[2].kind() != RedisValue::Kind::integer) {
       return malformed();
     }
+    const std::string_view id = row[0].text();
+    const char* const id_end = id.data() + id.size();
+    SourceMessage message;
+    const auto parsed = std::from_chars(id.data(), id_end, message.token.low);
+    if (parsed.ec != std::errc{} || parsed.ptr != id_end) return malformed();
     own_cursor_ = std::max(own_cursor_, message.token.low);
     const std::int64_t given = row[2].integer();
     if (given <= 0) continue;  // Acked by another that had taken it over.

@@ -80,6 +80,9 @@ Settings rule_settings(const FailureRule& rule) {
 std::string failure_lines(const FailureDefinition& failure) {
   std::string text = "\n[failure]\n";
   text += key_line("timeout", toml_text(exact_duration(failure.timeout)));
+  if (failure.task_timeout != Duration::zero()) {
+    text += key_line("task_timeout", toml_text(exact_duration(failure.task_timeout)));
+  }
   const Settings common = rule_settings({failure.policy, failure.max_attempts, failure.backoff});
   for (const auto& [key, value] : common.values()) text += key_line(key, toml_value(value));
   if (failure.on_error) text += key_line("on_error", toml_table(rule_settings(*failure.on_error)));

@@ -68,6 +68,7 @@ SourceDefinition make_source(const Settings& settings, const std::string& topolo
 FailureDefinition make_failure(const Settings& settings) {
   FailureDefinition failure;
   failure.timeout = settings.duration("timeout", failure.timeout);
+  failure.task_timeout = settings.duration("task_timeout", failure.task_timeout);
   const FailureRule common = make_rule(settings, failure.rule(false));
   failure.policy = common.policy;
   failure.max_attempts = common.max_attempts;
@@ -86,7 +87,7 @@ FailureDefinition make_failure(const Settings& settings) {
   return failure;
 }
 
-TaskDefinition make_task(const Settings& settings) {
+TaskDefinition make_task(const Settings& settings, const FailureDefinition& failure) {
   TaskDefinition task;
   task.name = settings.text("name");
   task.uses = settings.text("uses");
@@ -99,7 +100,7 @@ TaskDefinition make_task(const Settings& settings) {
   const std::string gather = settings.text("gather");
   if (gather == "each") task.gather = dag::Gather::each;
   if (gather == "all") task.gather = dag::Gather::all;
-  task.timeout = settings.duration("timeout");
+  task.timeout = settings.duration("timeout", failure.task_timeout);
   const BuiltinTask* builtin = find_builtin_task(task.uses);
   task.config = settings.table(builtin ? builtin->name : "config");
   return task;

@@ -13,7 +13,8 @@ namespace tempest::runtime {
 
 /// `topology_name` is the default of a consumer group.
 SourceDefinition make_source(const Settings& settings, const std::string& topology_name);
-TaskDefinition make_task(const Settings& settings);
+/// `failure`: whose task_timeout holds for a task without a timeout of its own.
+TaskDefinition make_task(const Settings& settings, const FailureDefinition& failure);
 /// An empty table gives the defaults.
 FailureDefinition make_failure(const Settings& settings);
 

@@ -106,7 +106,7 @@ class Reading {
     std::vector<dag::Node> nodes;
     for (std::size_t i = 0; i < list->size(); ++i) {
       const auto* table = std::get_if<Settings>(&checked[i].data);
-      topology.tasks.push_back(make_task(*table));
+      topology.tasks.push_back(make_task(*table, topology.failure));
       TaskDefinition& task = topology.tasks.back();
       read_uses((*list)[i], task);
       const bool is_in_graph = !task.name.empty() && take_name((*list)[i], task.name);

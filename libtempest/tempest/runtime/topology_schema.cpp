@@ -316,7 +316,8 @@ const TableSchema& task_schema() {
         one_of("gather", {"none", "each", "all"},
                "Whether its input is held until all tasks before it are done with the source's "
                "message, and then handled one by one or in one call"),
-        optional("timeout", Kind::duration, "Of one delivery; none: only the tree's"),
+        optional("timeout", Kind::duration,
+                 "Of one delivery; by default [failure] task_timeout; \"0s\": none"),
         optional("config", Kind::free_table, "What a library's task is given at its start"),
     };
     for (const BuiltinTask& builtin : builtin_tasks()) {
@@ -338,6 +339,8 @@ const TableSchema& failure_schema() {
               "Tried again, then dead-lettered; left unacked; or acked all the same"),
        with_default("timeout", Kind::duration, value(failure.timeout),
                     "For a source message with all that comes of it; \"0s\": none"),
+       with_default("task_timeout", Kind::duration, value(failure.task_timeout),
+                    "For one delivery to a task without a timeout of its own; \"0s\": none"),
        within(with_default("max_attempts", Kind::integer, whole(failure.max_attempts),
                            "The most attempts of one delivery"),
               1, 1'000'000),

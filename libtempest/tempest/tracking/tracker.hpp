@@ -61,6 +61,14 @@ struct FailedMessage {
   std::uint32_t retries = 0;  ///< Of all the tree's deliveries.
 };
 
+/// A delivery without a result in its task's time. Its message may be tried again, or has failed.
+struct TimedOutDelivery {
+  TaskId task = kNoTask;
+  std::uint32_t attempt = 0;
+  std::string worker;
+  std::string reason;
+};
+
 /// Follows every source message through the graph: a **tree** counts its unfinished deliveries,
 /// and when the count comes to zero the message is acked. A result counts only for the attempt it
 /// answers: ids are renewed with each attempt, and what matches nothing is stale.
@@ -128,6 +136,7 @@ class Tracker {
 
   std::vector<AckedMessage>& acked() { return acked_; }
   std::vector<FailedMessage>& failed() { return failed_; }
+  std::vector<TimedOutDelivery>& timed_out() { return timed_out_; }
 
   // --- Numbers ---
 
@@ -232,6 +241,7 @@ class Tracker {
 
   std::vector<AckedMessage> acked_;
   std::vector<FailedMessage> failed_;
+  std::vector<TimedOutDelivery> timed_out_;
 
   std::vector<TaskCounters> counters_;
   std::uint64_t trees_started_ = 0;

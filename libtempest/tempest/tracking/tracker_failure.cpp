@@ -211,6 +211,7 @@ void Tracker::time_out_delivery(std::uint32_t slot, TimePoint now) {
   std::string reason =
       "no result within " + format_duration(rules_.task_timeouts[static_cast<std::size_t>(task)]);
   if (extended_.contains(table_.id_of(slot).packed())) reason += " and the more it asked for";
+  timed_out_.push_back({task, table_.at(slot).attempt, worker, reason});
   const std::uint32_t successor = replace_in_flight(slot);
   retry_or_give_up(successor, wire::FailureKind::task_timeout, std::move(worker),
                    {false, reason, Duration::zero()}, now);

@@ -512,3 +512,28 @@ on_timeout = { max_attempts = 2, backoff = { initial = "10ms" } }
                "[failure]\non_timeout = { backoff = { initial = \"1m\", max = \"1s\" } }\n") ==
         "t.toml:8:50: 'max' in [failure.on_timeout.backoff]: 1s is below 'initial', 1m");
 }
+
+TEST_CASE("a task without a timeout of its own has that of [failure]") {
+  const Topology topology = parsed(R"(name = "t"
+[source]
+type = "generator"
+[[task]]
+name = "a"
+uses = "drop"
+[[task]]
+name = "b"
+uses = "drop"
+timeout = "5s"
+[[task]]
+name = "c"
+uses = "drop"
+timeout = "0s"
+[failure]
+task_timeout = "2s"
+)");
+  CHECK(topology.failure.task_timeout == 2s);
+  CHECK(topology.tasks[0].timeout == 2s);
+  CHECK(topology.tasks[1].timeout == 5s);
+  CHECK(topology.tasks[2].timeout == 0s);
+  CHECK(parsed(kHead + kTask).tasks[0].timeout == 0s);
+}

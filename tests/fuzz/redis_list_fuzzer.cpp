@@ -1,0 +1,63 @@
+#include <string>
+#include <vector>
+
+#include "redis_pipe.hpp"
+#include "tempest/base/limits.hpp"
+#include "tempest/builtin/redis_list_source.hpp"
+
+/// What a Redis may say to a redis_list source.
+using namespace tempest;
+using fuzz::require;
+
+namespace {
+
+constexpr std::size_t kMaxPolls = 4;
+
+builtin::RedisListSource::Options options_of(std::uint8_t choices) {
+  builtin::RedisListSource::Options options;
+  options.address.unix_path = "/fuzz";
+  if ((choices & 1) != 0) options.address.password = "secret";
+  if ((choices & 2) != 0) options.address.database = 1;
+  options.acks = (choices & 4) == 0;
+  options.ack_in_batches = (choices & 8) == 0;
+  options.key = "list";
+  options.consumer = "consumer";
+  return options;
+}
+
+void look_at(const SourceMessage& message) {
+  require(message.payload.size() <= kMaxPayloadBytes, "a payload that no message may have");
+  require(message.given_before <= 1U << 31, "given out more often than anybody can count");
+}
+
+void use(builtin::RedisListSource& source, bool leaves) {
+  if (!source.open()) return;
+  for (std::size_t i = 0; i < kMaxPolls; ++i) {
+    SourceBatch batch;
+    const bool polled = source.poll(100, std::chrono::milliseconds(1), batch).ok();
+    std::vector<SourceToken> tokens;
+    for (const SourceMessage& message : batch.messages) {
+      look_at(message);
+      require(source.describe(message.token) == "list#" + std::to_string(message.token.low),
+              "a message by another's name");
+      tokens.push_back(message.token);
+    }
+    for (const std::string& warning : source.take_warnings()) {
+      require(!warning.empty(), "an empty warning");
+    }
+    if (!polled || !(leaves ? source.leave(tokens) : source.ack(tokens))) return;
+    SourceTended tended;
+    if (leaves && !source.tend(tended)) return;
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  fuzz::Input input(data, size);
+  const std::uint8_t choices = input.byte();
+  builtin::RedisListSource source(options_of(choices));
+  const fuzz::Pipe pipe(input.rest());
+  use(source, (choices & 16) != 0);
+  return 0;
+}
