@@ -29,6 +29,7 @@ void CreditWatch::died(std::size_t host) {
   for (auto end = first; end != last; ++end) dead_.insert(end->first);
   ends_.erase(first, last);
   std::erase_if(newest_, [host](const auto& entry) { return entry.first.first == host; });
+  std::erase_if(extended_, [host](const auto& entry) { return entry.first.first == host; });
 }
 
 /// A session's ends are those of the HELLO and of the WELCOME that names it.
@@ -87,10 +88,16 @@ void CreditWatch::take_body(std::size_t host, End& end, wire::BodyKind kind,
     case wire::BodyKind::results:
       if (!wire::decode(body, results_)) return;
       for (const auto& item : results_.items) {
-        if (item.status == wire::Results::Status::started ||
-            item.status == wire::Results::Status::extended) {
-          continue;  // No end of it.
+        if (item.status == wire::Results::Status::started) continue;  // No end of it.
+        const bool is_out = end.out.contains(item.id.packed());
+        if (item.status == wire::Results::Status::extended) {
+          if (!is_out) continue;
+          TimePoint& until = extended_[{host, item.id.slot}];
+          until = std::max(until, world_.host(host).local_now() +
+                                      std::chrono::milliseconds(item.retry_after_ms));
+          continue;
         }
+        if (is_out) extended_.erase({host, item.id.slot});
         answered(host, end, item.id.packed(), "result");
       }
       return;
@@ -105,6 +112,11 @@ void CreditWatch::take_body(std::size_t host, End& end, wire::BodyKind kind,
     default:
       return;
   }
+}
+
+TimePoint CreditWatch::extended_until(std::size_t coordinator, std::uint32_t delivery) const {
+  const auto found = extended_.find({coordinator, delivery});
+  return found == extended_.end() ? TimePoint{} : found->second;
 }
 
 void CreditWatch::answered(std::size_t host, End& end, std::uint64_t id, const char* what) {

@@ -79,6 +79,7 @@ Reply SimulatedRedis::carry_out(const Command& command) {
   if (name == "XREADGROUP") return read_group(command);
   if (name == "XACK") return ack(command);
   if (name == "XADD") return add(command);
+  if (name == "EVAL") return run_steps(command);
   if (name == "CONFIG") return array_reply({text_reply("appendonly"), text_reply("yes")});
   if (name == "XGROUP") {
     if (std::exchange(has_group_, true)) {
@@ -139,6 +140,24 @@ Reply SimulatedRedis::add(const Command& command) {
     ledger_.sunk(std::string_view(key).substr(4), command.back());
   }
   return text_reply("1-" + std::to_string(++added_));
+}
+
+// EVAL script n key... {m command word...}..., the script being that of builtin/redis_steps.cpp.
+Reply SimulatedRedis::run_steps(const Command& command) {
+  for (std::size_t at = 3 + std::stoul(command[2]); at < command.size();) {
+    const std::size_t words = std::stoul(command[at]);
+    const auto first = command.begin() + static_cast<std::ptrdiff_t>(at + 1);
+    const Command step(first, first + static_cast<std::ptrdiff_t>(words));
+    if (step.front() == "XADD") {
+      add(step);
+    } else if (step.front() == "XACK") {
+      ack(step);
+    } else {
+      return text_reply("ERR unknown command " + step.front(), Reply::Kind::error);
+    }
+    at += 1 + words;
+  }
+  return {};
 }
 
 namespace {

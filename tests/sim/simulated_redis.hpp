@@ -63,6 +63,7 @@ class SimulatedRedis {
   Reply read_group(const Command& command);
   Reply ack(const Command& command);
   Reply add(const Command& command);
+  Reply run_steps(const Command& command);
   static Reply reply_of(const Entry& entry);
 
   Ledger& ledger_;
