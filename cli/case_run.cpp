@@ -118,7 +118,7 @@ class Passage {
           again.push_back(deliveries[i]);
         } else {
           result_.failures.push_back(
-              {definition(task).name, kind_of(outcome), std::string(done.reason(outcome))});
+              {definition(task).name, kind_of(outcome), std::string(outcome.reason)});
           if (rule.policy != FailurePolicy::best_effort) return false;
         }
       }
@@ -166,7 +166,7 @@ void run_alone(TaskId task, const TestCase& test, Handler& handler, CaseResult& 
   const Execution& done = call.run(handler);
   for (const task_node::Outcome& outcome : done.outcomes) {
     if (outcome.status != Status::done) {
-      result.failures.push_back({test.task, kind_of(outcome), std::string(done.reason(outcome))});
+      result.failures.push_back({test.task, kind_of(outcome), std::string(outcome.reason)});
       continue;
     }
     for (std::uint32_t i = 0; i < outcome.output_count; ++i) {

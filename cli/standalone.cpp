@@ -94,6 +94,7 @@ void Standalone::add_worker(std::size_t number) {
   options.link = link_;
   options.threads = options_.threads;
   options.drain_timeout = options_.drain_timeout;
+  options.plan.fusing = task_node::Fusing::when_quick;
   options.plan.libraries = options_.libraries;
   part->node = std::make_unique<task_node::TaskNode>(
       self, std::move(options), runtime::TaskLibraries{}, [&loop] { loop.wake(); });

@@ -15,6 +15,12 @@ namespace {
 constexpr std::size_t kItemOverheadBytes = 32;
 // A task's wish for a pause, or for more time, is bounded: its message stays in flight meanwhile.
 constexpr std::uint64_t kMaxRetryAfter_ms = 24ULL * 3600 * 1000;
+
+tracking::Tracker::Failure failure_of(const wire::Results::Failure& failure) {
+  if (failure.status == wire::Results::Status::fail) return {true, failure.reason, {}};
+  const std::uint64_t wait_ms = std::min(failure.retry_after_ms, kMaxRetryAfter_ms);
+  return {false, failure.reason, std::chrono::milliseconds(wait_ms)};
+}
 }  // namespace
 
 PipelineMachine::PipelineMachine(link::Identity self, PipelineSettings settings, Topology topology,
@@ -297,28 +303,24 @@ void PipelineMachine::receive_results(Peer& peer, std::string_view body, const S
     return malformed(peer, {ErrorCode::protocol, "results from a node that is no worker"});
   }
   const std::uint32_t worker = *peer.worker;
+  if (!lead_along_edges(results_)) {
+    return malformed(peer, {ErrorCode::protocol, "results for an edge that the graph has not"});
+  }
   const bool ran_suspect = std::exchange(peer.runs_suspect, false);
   if (ran_suspect) server_.confirm_soon(peer.id, now);
+  fused_failures_.clear();
+  for (const wire::Results::Failure& failure : results_.failures) {
+    fused_failures_.push_back(failure_of(failure));
+  }
   for (const wire::Results::Item& item : results_.items) {
     switch (item.status) {
       case wire::Results::Status::done:
-        outputs_.clear();
-        for (std::uint32_t i = 0; i < item.output_count; ++i) {
-          const auto& output = results_.outputs[item.first_output + i];
-          outputs_.push_back(
-              {output.output, tracking::Payload::take(output.key, output.payload, frame)});
-        }
-        tracker_.acknowledge(item.id, worker, outputs_, now);
+        acknowledge(item, worker, frame, now);
         break;
       case wire::Results::Status::retry:
-        tracker_.fail(item.id, worker,
-                      {false, item.reason,
-                       std::chrono::milliseconds(
-                           std::min<std::uint64_t>(item.retry_after_ms, kMaxRetryAfter_ms))},
-                      now);
-        break;
       case wire::Results::Status::fail:
-        tracker_.fail(item.id, worker, {true, item.reason, Duration::zero()}, now);
+        tracker_.fail(item.id, worker, failure_of({item.status, item.reason, item.retry_after_ms}),
+                      now);
         break;
       case wire::Results::Status::returned:
         tracker_.give_back(item.id, worker);
@@ -339,6 +341,35 @@ void PipelineMachine::receive_results(Peer& peer, std::string_view body, const S
     }
   }
   outputs_.clear();
+  for (const wire::Results::Fused& fused : results_.fused) {
+    tracker_.count_fused(fused.task, fused.acknowledged, fused.outputs, fused.outputs_dropped);
+  }
+}
+
+/// Before anything of it is heeded: an output without a way would be lost.
+bool PipelineMachine::lead_along_edges(const wire::Results& results) const {
+  const dag::Graph& graph = topology_.graph;
+  return std::all_of(results.outputs.begin(), results.outputs.end(),
+                     [&](const wire::Results::Output& output) {
+                       return output.edge == kNoEdge ||
+                              static_cast<std::size_t>(output.edge) < graph.edge_count();
+                     }) &&
+         std::all_of(results.fused.begin(), results.fused.end(),
+                     [&](const wire::Results::Fused& fused) {
+                       return static_cast<std::size_t>(fused.task) < graph.task_count();
+                     });
+}
+
+void PipelineMachine::acknowledge(const wire::Results::Item& item, std::uint32_t worker,
+                                  const SharedBytes& frame, TimePoint now) {
+  outputs_.clear();
+  for (std::uint32_t i = 0; i < item.output_count; ++i) {
+    const wire::Results::Output& output = results_.outputs[item.first_output + i];
+    const bool failed = output.failure != wire::Results::kNotFailed;
+    outputs_.push_back({output.output, tracking::Payload::take(output.key, output.payload, frame),
+                        output.edge, failed ? &fused_failures_[output.failure] : nullptr});
+  }
+  tracker_.acknowledge(item.id, worker, outputs_, now);
 }
 
 template <typename Body>

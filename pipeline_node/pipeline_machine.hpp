@@ -92,6 +92,9 @@ class PipelineMachine {
   void receive_window(const Peer& peer, std::string_view body);
   void receive_messages(Peer& peer, std::string_view body, const SharedBytes& frame, TimePoint now);
   void receive_results(Peer& peer, std::string_view body, const SharedBytes& frame, TimePoint now);
+  bool lead_along_edges(const wire::Results& results) const;
+  void acknowledge(const wire::Results::Item& item, std::uint32_t worker, const SharedBytes& frame,
+                   TimePoint now);
   void malformed(const Peer& peer, const Error& error);
   void send_window(const Peer& peer, std::uint64_t messages, std::uint64_t bytes, TimePoint now);
   /// Gives every source its credit, once enough workers are there.
@@ -146,6 +149,7 @@ class PipelineMachine {
   wire::Results results_;
   wire::Outcomes outcomes_;
   std::vector<tracking::Tracker::Output> outputs_;
+  std::vector<tracking::Tracker::Failure> fused_failures_;
 };
 
 }  // namespace tempest::pipeline_node

@@ -46,8 +46,7 @@ bool CoordinatorLink::leads_to(const registry::Directory::Coordinator& listed) c
 
 std::size_t CoordinatorLink::drop_results() {
   const std::size_t dropped = results_.items.size();
-  results_.items.clear();
-  results_.outputs.clear();
+  results_.clear();
   results_bytes_ = 0;
   return dropped;
 }
@@ -87,16 +86,31 @@ void CoordinatorLink::add_result(const Execution& execution, std::size_t deliver
   }
   const auto first_output = static_cast<std::uint32_t>(results_.outputs.size());
   for (std::uint32_t i = 0; i < outcome.output_count; ++i) {
-    const wire::Results::Output output =
-        execution.output(execution.outputs[outcome.first_output + i]);
-    results_bytes_ += output.output.size() + output.key.size() + output.payload.size();
-    results_.outputs.push_back(output);
+    const Emitted& emitted = execution.outputs[outcome.first_output + i];
+    wire::Results::Output& output = results_.outputs.emplace_back(Execution::output(emitted));
+    results_bytes_ += emitted.bytes();
+    if (emitted.failure == wire::Results::kNotFailed) continue;
+    const wire::Results::Failure& failure = execution.failures[emitted.failure];
+    output.failure = static_cast<std::uint32_t>(results_.failures.size());
+    results_.failures.push_back(failure);
+    results_bytes_ += failure.reason.size();
   }
-  const std::string_view reason = execution.reason(outcome);
-  results_bytes_ += reason.size();
-  results_.items.push_back({execution.deliveries[delivery].item->id, outcome.status, reason,
+  results_bytes_ += outcome.reason.size();
+  results_.items.push_back({execution.deliveries[delivery].item->id, outcome.status, outcome.reason,
                             outcome.retry_after_ms, first_output, outcome.output_count});
   if (results_bytes_ >= kFrameTargetBytes || results_.items.size() >= kMaxFrameItems) flush(now);
+}
+
+void CoordinatorLink::add_fused(const Execution& execution) {
+  auto& counts = results_.fused;
+  for (const FusedTask& task : execution.fused) {
+    auto count = std::find_if(counts.begin(), counts.end(),
+                              [&](const auto& other) { return other.task == task.task; });
+    if (count == counts.end()) count = counts.insert(count, {task.task});
+    count->acknowledged += task.handled[static_cast<std::size_t>(wire::Results::Status::done)];
+    count->outputs += task.outputs;
+    count->outputs_dropped += task.unrouted_outputs;
+  }
 }
 
 void CoordinatorLink::add_result(DeliveryId id, wire::Results::Status status,
@@ -119,7 +133,7 @@ void CoordinatorLink::extend(const Extension& extension, TimePoint now) {
 }
 
 void CoordinatorLink::flush(TimePoint now) {
-  if (results_.items.empty()) return;
+  if (results_.items.empty() && results_.fused.empty()) return;
   send(results_, now);
   drop_results();
 }

@@ -67,6 +67,8 @@ class CoordinatorLink {
   /// Adds the result of a delivery of the current session. `execution` must stay as it is until the
   /// next flush(). Sends by itself when a frame is full.
   void add_result(const Execution& execution, std::size_t delivery, TimePoint now);
+  /// Adds what was fused in it, for the coordinator to count.
+  void add_fused(const Execution& execution);
   /// One without outputs. `reason` must stay as it is until the next flush().
   void add_result(DeliveryId id, wire::Results::Status status, std::string_view reason,
                   TimePoint now);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -7,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "task_node/arena.hpp"
 #include "tempest/base/histogram.hpp"
 #include "tempest/base/ids.hpp"
 #include "tempest/base/time.hpp"
@@ -37,9 +39,7 @@ struct Assigned {
 struct Outcome {
   wire::Results::Status status = wire::Results::Status::done;
   std::uint64_t retry_after_ms = 0;
-  /// The reason's place in the arena.
-  std::size_t reason_at = 0;
-  std::size_t reason_bytes = 0;
+  std::string_view reason;
   /// Its outputs' places in `outputs`.
   std::uint32_t first_output = 0;
   std::uint32_t output_count = 0;
@@ -48,10 +48,31 @@ struct Outcome {
 /// An emitted message. Its name, key and payload stand one after the other in the arena.
 struct Emitted {
   std::uint32_t delivery = 0;
-  std::uint32_t name_bytes = 0;
   std::uint32_t key_bytes = 0;
   std::uint32_t payload_bytes = 0;
-  std::size_t at = 0;
+  std::uint16_t name_bytes = 0;
+  TaskId from{};          ///< The task that emitted it.
+  EdgeId edge = kNoEdge;  ///< The one it takes; kNoEdge: those of its name.
+  std::uint32_t failure = wire::Results::kNotFailed;  ///< In `failures`.
+  const char* at = nullptr;
+
+  std::string_view name() const { return {at, name_bytes}; }
+  std::string_view key() const { return {at + name_bytes, key_bytes}; }
+  std::string_view payload() const { return {at + name_bytes + key_bytes, payload_bytes}; }
+  std::size_t bytes() const { return std::size_t{name_bytes} + key_bytes + payload_bytes; }
+};
+
+/// What a task has done within the calls of others, without deliveries of its own.
+struct FusedTask {
+  TaskId task{};
+  /// By wire::Results::Status: done, retry, fail.
+  std::array<std::uint64_t, 3> handled{};
+  std::uint64_t outputs = 0;
+  /// By a name that no edge has.
+  std::uint64_t unrouted_outputs = 0;
+  /// Emitted by a task that no edge leaves.
+  std::uint64_t dropped_outputs = 0;
+  Histogram handle_times;
 };
 
 /// More time, asked for by a task that is at a delivery.
@@ -70,31 +91,28 @@ struct Execution {
 
   std::vector<Outcome> outcomes;  ///< One for each delivery.
   std::vector<Emitted> outputs;   ///< In the order of the deliveries.
-  std::string arena;
+  std::vector<wire::Results::Failure> failures;
+  std::vector<FusedTask> fused;
+  /// What outputs and reasons point into.
+  Arena arena;
   TimePoint started_at{};
-  Duration handle_time{};
-  Histogram handle_times;
+  Duration handle_time{};  ///< Of all, with what was fused.
+  Histogram handle_times;  ///< Of the task itself.
   /// Emitted by a task that no edge leaves.
   std::uint64_t dropped_outputs = 0;
 
-  std::string_view reason(const Outcome& outcome) const {
-    return std::string_view(arena).substr(outcome.reason_at, outcome.reason_bytes);
-  }
-  wire::Results::Output output(const Emitted& emitted) const {
-    const std::string_view bytes = std::string_view(arena).substr(emitted.at);
-    return {bytes.substr(0, emitted.name_bytes),
-            bytes.substr(emitted.name_bytes, emitted.key_bytes),
-            bytes.substr(emitted.name_bytes + emitted.key_bytes, emitted.payload_bytes)};
+  static wire::Results::Output output(const Emitted& emitted) {
+    return {emitted.name(), emitted.key(), emitted.payload(), emitted.edge, emitted.failure};
   }
 
   /// Empties it, keeping what its buffers hold unless that is uncommonly much.
   void clear() {
-    constexpr std::size_t kKeptArenaBytes = 1ULL << 20;
     deliveries.clear();
     outcomes.clear();
     outputs.clear();
+    failures.clear();
+    fused.clear();
     arena.clear();
-    if (arena.capacity() > kKeptArenaBytes) arena.shrink_to_fit();
     handle_time = Duration::zero();
     handle_times = Histogram{};
     dropped_outputs = 0;

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cassert>
-#include <exception>
 #include <utility>
 
+#include "task_node/user_call.hpp"
 #include "tempest/base/limits.hpp"
 #include "tempest/runtime/clock.hpp"
 
@@ -18,131 +18,16 @@ using Status = wire::Results::Status;
 constexpr std::size_t kTimedOneByOne = 32;
 constexpr std::size_t kTimedTogether = 8;
 
-/// Calls user code, and makes an error of whatever it throws.
-template <typename Call>
-Result<void> guarded(Call call) {
-  try {
-    return call();
-  } catch (const std::exception& exception) {
-    return Error{ErrorCode::retry, exception.what()};
-  } catch (...) {
-    return Error{ErrorCode::retry, "the task threw something that is not a std::exception"};
-  }
-}
-
-/// At most kMaxReasonBytes, and not within a UTF-8 character.
-std::string_view cut_reason(std::string_view reason) {
-  if (reason.size() <= kMaxReasonBytes) return reason;
-  std::size_t end = kMaxReasonBytes;
-  while (end > 0 && (static_cast<unsigned char>(reason[end]) & 0xc0) == 0x80) --end;
-  return reason.substr(0, end);
-}
-
-std::string too_large(const char* what, std::size_t bytes, std::size_t allowed) {
-  return std::string("an output's ") + what + " of " + std::to_string(bytes) +
-         " bytes is larger than the " + std::to_string(allowed) + " allowed";
-}
-
 Outcome failed(const Error& error, Execution& execution) {
-  const std::string_view reason = cut_reason(error.message);
+  const wire::Results::Failure failure = failure_of(error, execution.arena);
   Outcome outcome;
-  outcome.status = error.code == ErrorCode::fail ? Status::fail : Status::retry;
-  if (error.retry_after > Duration::zero()) {
-    // Rounded up: not before that time has passed, and zero would mean something else.
-    outcome.retry_after_ms = static_cast<std::uint64_t>(
-        std::chrono::ceil<std::chrono::milliseconds>(error.retry_after).count());
-  }
-  outcome.reason_at = execution.arena.size();
-  outcome.reason_bytes = reason.size();
-  execution.arena.append(reason);
+  outcome.status = failure.status;
+  outcome.retry_after_ms = failure.retry_after_ms;
+  outcome.reason = failure.reason;
   return outcome;
 }
 
 }  // namespace
-
-// --- What a task sees of a delivery ------------------------------------------------------------
-
-class Handler::DeliveryContext final : public Context {
- public:
-  explicit DeliveryContext(const Extend& extend) : extend_(extend) {}
-
-  void begin(Execution& execution, std::size_t delivery, const TaskDefinition& task,
-             std::string_view origin, bool terminal) {
-    execution_ = &execution;
-    delivery_ = delivery;
-    task_ = task.name;
-    origin_ = origin;
-    terminal_ = terminal;
-    may_extend_ = task.timeout > Duration::zero();
-    emitted_bytes_ = 0;
-    emitted_count_ = 0;
-    violation_.clear();
-  }
-
-  void emit(const Message& message, std::string_view output) override {
-    if (!violation_.empty() || violates(message, output)) return;
-    if (terminal_) {
-      // Sending on what nobody takes would only cost.
-      ++execution_->dropped_outputs;
-      return;
-    }
-    const auto at = execution_->arena.size();
-    execution_->arena.append(output).append(message.key).append(message.payload);
-    execution_->outputs.push_back({static_cast<std::uint32_t>(delivery_),
-                                   static_cast<std::uint32_t>(output.size()),
-                                   static_cast<std::uint32_t>(message.key.size()),
-                                   static_cast<std::uint32_t>(message.payload.size()), at});
-  }
-
-  void extend(Duration time) override {
-    if (!may_extend_ || !extend_ || time <= Duration::zero()) return;
-    const Assigned& assigned = execution_->deliveries[delivery_];
-    extend_({assigned.item->id, assigned.lot, time});
-  }
-
-  std::string_view task() const override { return task_; }
-  std::string_view origin() const override { return origin_; }
-  std::uint32_t attempt() const override { return execution_->deliveries[delivery_].item->attempt; }
-
-  /// Why the delivery fails whatever the task returned; empty: it does not.
-  const std::string& violation() const { return violation_; }
-
- private:
-  bool violates(const Message& message, std::string_view output) {
-    emitted_bytes_ += message.payload.size() + message.key.size() + output.size();
-    ++emitted_count_;
-    if (message.payload.size() > kMaxPayloadBytes) {
-      violation_ = too_large("payload", message.payload.size(), kMaxPayloadBytes);
-    } else if (message.key.size() > kMaxPayloadBytes) {
-      violation_ = too_large("key", message.key.size(), kMaxPayloadBytes);
-    } else if (output.size() > kMaxNameBytes) {
-      violation_ = too_large("name", output.size(), kMaxNameBytes);
-    } else if (terminal_) {
-      return false;
-    } else if (emitted_count_ > kMaxFrameItems) {
-      violation_ = "more than the " + std::to_string(kMaxFrameItems) +
-                   " outputs allowed were emitted for one message";
-    } else if (emitted_bytes_ > kMaxOutputBytes) {
-      violation_ = "outputs of more than the " + std::to_string(kMaxOutputBytes) +
-                   " bytes allowed were emitted for one message";
-    }
-    return !violation_.empty();
-  }
-
-  const Extend& extend_;
-  Execution* execution_ = nullptr;
-  std::size_t delivery_ = 0;
-  std::string_view task_;
-  std::string_view origin_;
-  bool terminal_ = false;
-  bool may_extend_ = false;
-  std::size_t emitted_bytes_ = 0;
-  std::size_t emitted_count_ = 0;
-  std::string violation_;
-};
-
-Handler::Handler(Extend extend) : extend_(std::move(extend)) {}
-Handler::~Handler() = default;
 
 // --- Instances ---------------------------------------------------------------------------------
 
@@ -158,6 +43,7 @@ Result<void> Handler::build(std::shared_ptr<const Plan> plan) {
       return made;
     }
   }
+  fusion_.build(*plan_, instances_);
   return {};
 }
 
@@ -191,17 +77,19 @@ std::string_view Handler::origin(const wire::Deliveries::Part& part) const {
   return graph.node(graph.edge(part.edge).from).name;
 }
 
-Handler::DeliveryContext& Handler::context(std::size_t index) {
-  while (contexts_.size() <= index) {
-    contexts_.push_back(std::make_unique<DeliveryContext>(extend_));
-  }
+DeliveryContext& Handler::context(std::size_t index) {
+  while (contexts_.size() <= index) contexts_.push_back(std::make_unique<DeliveryContext>());
   return *contexts_[index];
 }
 
-void Handler::begin(DeliveryContext& context, Instance& instance, Execution& execution,
+void Handler::begin(DeliveryContext& context, const Instance& instance, Execution& execution,
                     std::size_t delivery) const {
-  context.begin(execution, delivery, *instance.definition,
-                origin(*execution.deliveries[delivery].parts), instance.terminal);
+  const bool may_extend = extend_ && instance.definition->timeout > Duration::zero();
+  const Assigned& assigned = execution.deliveries[delivery];
+  context.begin({&execution, delivery, instance.id, instance.definition->name,
+                 origin(*assigned.parts), assigned.item->attempt,
+                 instance.terminal ? &execution.dropped_outputs : nullptr,
+                 may_extend ? &extend_ : nullptr});
 }
 
 // --- Running -----------------------------------------------------------------------------------
@@ -220,40 +108,51 @@ void Handler::run(Execution& execution) {
 }
 
 void Handler::run_singly(Instance& instance, Execution& execution) {
-  const bool gathers = instance.definition->gather == dag::Gather::all;
   const std::size_t count = execution.deliveries.size();
   const std::size_t group = count <= kTimedOneByOne ? 1 : kTimedTogether;
-  DeliveryContext& seen = context(0);
   TimePoint timed_to = execution.started_at;
   std::size_t untimed = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    begin(seen, instance, execution, i);
-    const std::size_t first_output = execution.outputs.size();
-    const std::size_t arena_end = execution.arena.size();
-    Result<void> result = guarded([&] {
-      const Assigned& assigned = execution.deliveries[i];
-      return gathers ? gather(instance, assigned, seen) : handle(instance, assigned, seen);
-    });
-    if (!seen.violation().empty()) result = Error{ErrorCode::fail, seen.violation()};
-    if (result) {
-      Outcome outcome;
-      outcome.first_output = static_cast<std::uint32_t>(first_output);
-      outcome.output_count = static_cast<std::uint32_t>(execution.outputs.size() - first_output);
-      execution.outcomes.push_back(outcome);
-    } else {
-      execution.outputs.resize(first_output);
-      execution.arena.resize(arena_end);
-      execution.outcomes.push_back(failed(result.error(), execution));
-    }
+    run_one(instance, execution, i, untimed == 0);
     if (++untimed == group || i + 1 == count) {
       const TimePoint now = runtime::monotonic_now();
-      const Duration mean = (now - timed_to) / static_cast<std::int64_t>(untimed);
+      const Duration own = std::max(now - timed_to - fusion_.take_spent(), Duration(1));
+      const Duration mean = own / static_cast<std::int64_t>(untimed);
       execution.handle_times.record(mean, untimed);
+      instance.learn(mean);
       timed_to = now;
       untimed = 0;
     }
   }
   execution.handle_time = timed_to - execution.started_at;
+  fusion_.report(execution);
+}
+
+void Handler::run_one(Instance& instance, Execution& execution, std::size_t delivery, bool timed) {
+  const Assigned& assigned = execution.deliveries[delivery];
+  const std::size_t first_output = execution.outputs.size();
+  const Arena::Mark before = execution.arena.mark();
+  DeliveryContext& seen = context(0);
+  begin(seen, instance, execution, delivery);
+  Result<void> result = guarded([&] {
+    return instance.definition->gather == dag::Gather::all ? gather(instance, assigned, seen)
+                                                           : handle(instance, assigned, seen);
+  });
+  if (!seen.violation().empty()) result = Error{ErrorCode::fail, seen.violation()};
+  if (!result) {
+    execution.outputs.resize(first_output);
+    execution.arena.release_to(before);
+    execution.outcomes.push_back(failed(result.error(), execution));
+    return;
+  }
+  const bool has_outputs = execution.outputs.size() > first_output;
+  if (has_outputs && fusion_.starts_at(instance.id) && !assigned.item->alone) {
+    fusion_.run(execution, first_output, before, timed);
+  }
+  Outcome outcome;
+  outcome.first_output = static_cast<std::uint32_t>(first_output);
+  outcome.output_count = static_cast<std::uint32_t>(execution.outputs.size() - first_output);
+  execution.outcomes.push_back(outcome);
 }
 
 Result<void> Handler::handle(Instance& instance, const Assigned& assigned,

@@ -8,7 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "task_node/delivery_context.hpp"
 #include "task_node/execution.hpp"
+#include "task_node/fusion.hpp"
+#include "task_node/instance.hpp"
 #include "task_node/plan.hpp"
 #include "tempest/base/result.hpp"
 #include "tempest/task.hpp"
@@ -20,12 +23,8 @@ namespace tempest::task_node {
 /// to the protocol's limits.
 class Handler {
  public:
-  /// What a task asks for while it runs; called in the thread of run(), before that returns.
-  using Extend = std::function<void(const Extension&)>;
-
-  /// Without `extend` nobody is told.
-  explicit Handler(Extend extend = {});
-  ~Handler();
+  /// Without `extend` nobody is told of what a task asks for while it runs.
+  explicit Handler(Extend extend = {}) : extend_(std::move(extend)) {}
   Handler(const Handler&) = delete;
   Handler& operator=(const Handler&) = delete;
 
@@ -38,27 +37,15 @@ class Handler {
   /// Handles the deliveries, and fills in the rest of the execution.
   void run(Execution& execution);
 
-  /// The most that one delivery may emit, all outputs together: what fits into one frame.
-  static constexpr std::size_t kMaxOutputBytes = 48ULL << 20;
-
  private:
-  class DeliveryContext;
-
-  struct Instance {
-    std::unique_ptr<Task> task;
-    const TaskDefinition* definition = nullptr;
-    TaskId id{};
-    bool terminal = false;
-    std::size_t max_batch = 0;  ///< 0: one by one.
-  };
-
   Result<void> make(TaskId id, Instance& instance);
   std::string_view origin(const wire::Deliveries::Part& part) const;
   DeliveryContext& context(std::size_t index);
-  void begin(DeliveryContext& context, Instance& instance, Execution& execution,
+  void begin(DeliveryContext& context, const Instance& instance, Execution& execution,
              std::size_t delivery) const;
 
   void run_singly(Instance& instance, Execution& execution);
+  void run_one(Instance& instance, Execution& execution, std::size_t delivery, bool timed);
   Result<void> handle(Instance& instance, const Assigned& assigned, DeliveryContext& context);
   Result<void> gather(Instance& instance, const Assigned& assigned, DeliveryContext& context);
   void run_in_batches(Instance& instance, Execution& execution);
@@ -67,7 +54,8 @@ class Handler {
 
   Extend extend_;
   std::shared_ptr<const Plan> plan_;
-  std::vector<Instance> instances_;  ///< By task id; without a task if it is not served.
+  std::vector<Instance> instances_;  ///< By task id.
+  Fusion fusion_;
   // Reused.
   std::vector<std::unique_ptr<DeliveryContext>> contexts_;
   std::vector<Context*> batch_contexts_;

@@ -19,6 +19,11 @@ std::string default_threads() {
 void add_options(runtime::CommandLine& line) {
   line.option("topology", "NAME", "The topology whose tasks to run (required)");
   line.list("task", "NAME", "A task to serve; by default all of the topology's");
+  line.option(
+      "fuse", "WHEN",
+      "Give a task's outputs to the next task at once, where that is served here too, groups "
+      "by shuffle and has no timeout: quick (while it takes less than 50 us), never",
+      "quick");
   line.option("threads", "N", "Handler threads; by default one for each core", default_threads());
   line.list("library", "FILE",
             "A task library to load, besides those that the topology names: a path, or a name to "
@@ -51,6 +56,9 @@ Options read_options(runtime::CommandLine& line) {
   task_node.plan.tasks = line.texts("task");
   task_node.plan.libraries.files = line.texts("library");
   task_node.plan.libraries.folders = line.texts("library-path");
+  const std::string fuse = line.text("fuse");
+  if (fuse != "quick" && fuse != "never") line.fail("--fuse takes quick or never");
+  task_node.plan.fusing = fuse == "never" ? Fusing::never : Fusing::when_quick;
   return options;
 }
 

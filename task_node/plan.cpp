@@ -60,6 +60,7 @@ Result<std::shared_ptr<const Plan>> make_plan(const std::string& version, const 
   const auto plan = std::make_shared<Plan>();
   plan->version = version;
   plan->topology = std::move(*topology);
+  plan->fusing = options.fusing;
   auto tasks = find_tasks(plan->topology, options.tasks);
   if (!tasks) return tasks.error();
   plan->tasks = std::move(*tasks);

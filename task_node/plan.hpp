@@ -13,11 +13,19 @@
 
 namespace tempest::task_node {
 
+/// Whether a task's outputs are handled at once where the next task is served as well (Fusion).
+enum class Fusing {
+  never,
+  when_quick,  ///< While the next task is quick: see Fusion::kQuickNs.
+  always,      ///< However long it takes. For tests: a clock has no part in it.
+};
+
 /// What handlers make their instances from. Never changes once made; shared by the threads.
 struct Plan {
   std::string version;  ///< As the registry names it.
   Topology topology;
   std::vector<TaskId> tasks;  ///< Those served, in the order of their ids.
+  Fusing fusing = Fusing::never;
   /// Makes an instance and opens it. Errors name the task. Called from several threads at once.
   std::function<Result<std::unique_ptr<Task>>(const TaskDefinition&)> create;
 };
@@ -26,6 +34,7 @@ struct Plan {
 struct PlanOptions {
   std::vector<std::string> tasks;  ///< By name; empty: all of the topology.
   runtime::LibraryPlaces libraries;
+  Fusing fusing = Fusing::never;
 };
 
 /// Reads the definition, finds the tasks to serve, and loads the libraries that they come from.

@@ -310,7 +310,13 @@ void TaskMachine::completed(std::unique_ptr<Execution> execution, TimePoint now,
       link->add_result(*execution, i, now);
     }
   }
-  if (link != nullptr) link->take_frames(effects);
+  if (link != nullptr) {
+    link->add_fused(*execution);
+    link->take_frames(effects);
+  }
+  for (const FusedTask& fused : execution->fused) {
+    stats_of_[static_cast<std::size_t>(fused.task)]->count(fused);
+  }
   stats.handle_times.merge(execution->handle_times);
   stats.dropped_outputs += execution->dropped_outputs;
   estimate_.record(execution->deliveries.size(), execution->handle_time);

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "task_node/execution.hpp"
 #include "tempest/base/histogram.hpp"
 #include "tempest/link/link.hpp"
 #include "tempest/wire/frames.hpp"
@@ -21,9 +22,11 @@ struct TaskStats {
     std::array<std::uint64_t, 4> handled{};
     Histogram handle_times;
     Histogram wait_times;
+    std::uint64_t fused = 0;  ///< Of those handled: how many had no delivery of their own.
     std::uint64_t dropped_outputs = 0;
 
     void count(wire::Results::Status status) { ++handled[static_cast<std::size_t>(status)]; }
+    void count(const FusedTask& fused);
   };
   std::map<std::string, Task, std::less<>> tasks;
 

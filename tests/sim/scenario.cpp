@@ -34,6 +34,7 @@ Scenario::Scenario(std::uint64_t number) : seed(number), random(Random(number).n
   draw_deployment();
   draw_load();
   draw_faults();
+  fuses = chance(0.5);
 
   std::vector<runtime::Diagnostic> diagnostics;
   auto parsed =
@@ -237,6 +238,7 @@ std::string Scenario::describe() const {
     for (const std::string& task : tasks[worker]) out << " " << task;
     out << (tasks[worker].empty() ? " all\n" : "\n");
   }
+  out << (fuses ? "what can be fused is\n" : "nothing is fused\n");
   for (std::size_t task = 0; task < shapes.size(); ++task) {
     const TaskShape& shape = shapes[task];
     out << static_cast<char>('a' + task) << ": filtered " << shape.filtered << ", sick "

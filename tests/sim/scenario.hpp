@@ -72,6 +72,7 @@ struct Scenario {
   unsigned spare_workers = 0;
   std::vector<unsigned> threads;                ///< By worker.
   std::vector<std::vector<std::string>> tasks;  ///< By worker; empty: all.
+  bool fuses = false;                           ///< Every edge that can be.
   bool moves_endpoint = false;                  ///< Restarted coordinators bind another port.
   std::uint64_t worker_window_bytes = 16ULL << 20;
   std::uint64_t source_window = 65'536;

@@ -35,6 +35,7 @@ class WorkerShell final : public Shell {
       threads_.push_back(std::make_unique<Thread>(*this));
     }
     plan_options_.tasks = world.scenario().tasks[number];
+    if (world.scenario().fuses) plan_options_.fusing = task_node::Fusing::always;
     static_cast<void>(libraries_.add(step_library()));
   }
 

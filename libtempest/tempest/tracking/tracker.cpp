@@ -110,7 +110,8 @@ void Tracker::end_tree(std::uint32_t slot) {
 
 // --- Deliveries ----------------------------------------------------------------------------------
 
-void Tracker::add_delivery(std::uint32_t tree, TaskId task, EdgeId edge, const Payload& payload) {
+std::uint32_t Tracker::create_delivery(std::uint32_t tree, TaskId task, EdgeId edge,
+                                       const Payload& payload) {
   Delivery delivery;
   delivery.task = task;
   delivery.edge = edge;
@@ -122,6 +123,11 @@ void Tracker::add_delivery(std::uint32_t tree, TaskId task, EdgeId edge, const P
   link_to_tree(tree, slot);
   ++trees_.at(tree).unfinished;
   if (aggregate_.active()) aggregate_.add(tree, task);
+  return slot;
+}
+
+void Tracker::add_delivery(std::uint32_t tree, TaskId task, EdgeId edge, const Payload& payload) {
+  const std::uint32_t slot = create_delivery(tree, task, edge, payload);
   if (aggregate_.holds(edge)) {
     aggregate_.hold(table_, tree, slot);
   } else {
@@ -232,21 +238,9 @@ bool Tracker::acknowledge(DeliveryId id, std::uint32_t worker, std::span<const O
   const TaskId task = delivery->task;
   scheduler_.settle(id.slot);
   ++count(task).acknowledged;
-  count(task).outputs += outputs.size();
+  fused_failures_.clear();
   // Children first: the tree's count must not touch zero while there is more to come.
-  for (const Output& output : outputs) {
-    edges_.clear();
-    if (output.output.empty()) {
-      const auto plain = graph_.plain_edges(task);
-      edges_.assign(plain.begin(), plain.end());
-    } else {
-      graph_.named_edges(task, output.output, edges_);
-    }
-    if (edges_.empty()) ++count(task).outputs_dropped;
-    for (const EdgeId edge : edges_) {
-      add_delivery(tree, graph_.edge(edge).to, edge, output.payload);
-    }
-  }
+  for (const Output& output : outputs) add_output(tree, task, output);
   if (trees_.at(tree).unfinished > kMaxTreeDeliveries) {
     fail_tree(tree, {{},
                      {},
@@ -260,8 +254,49 @@ bool Tracker::acknowledge(DeliveryId id, std::uint32_t worker, std::span<const O
                      0});
     return true;
   }
+  const TreeId tree_id = trees_.id_of(tree);
   finish_delivery(id.slot, now);
+  if (!fused_failures_.empty()) fail_fused(worker, tree_id, now);
   return true;
+}
+
+void Tracker::add_output(std::uint32_t tree, TaskId task, const Output& output) {
+  if (output.edge != kNoEdge) {
+    const TaskId to = graph_.edge(output.edge).to;
+    if (output.failure == nullptr) return add_delivery(tree, to, output.edge, output.payload);
+    const std::uint32_t failed = create_delivery(tree, to, output.edge, output.payload);
+    fused_failures_.push_back({failed, output.failure});
+    return;
+  }
+  ++count(task).outputs;
+  edges_.clear();
+  if (output.output.empty()) {
+    const auto plain = graph_.plain_edges(task);
+    edges_.assign(plain.begin(), plain.end());
+  } else {
+    graph_.named_edges(task, output.output, edges_);
+  }
+  if (edges_.empty()) ++count(task).outputs_dropped;
+  for (const EdgeId edge : edges_) {
+    add_delivery(tree, graph_.edge(edge).to, edge, output.payload);
+  }
+}
+
+/// Last, since the first of them may be the end of the tree.
+void Tracker::fail_fused(std::uint32_t worker, TreeId tree, TimePoint now) {
+  for (const FusedFailure& failed : fused_failures_) {
+    if (trees_.find(tree) == nullptr) return;
+    ++count(table_.at(failed.delivery).task).failed;
+    retry_or_give_up(failed.delivery, wire::FailureKind::error, scheduler_.worker_name(worker),
+                     *failed.failure, now);
+  }
+}
+
+void Tracker::count_fused(TaskId task, std::uint64_t acknowledged, std::uint64_t outputs,
+                          std::uint64_t outputs_dropped) {
+  count(task).acknowledged += acknowledged;
+  count(task).outputs += outputs;
+  count(task).outputs_dropped += outputs_dropped;
 }
 
 bool Tracker::fail(DeliveryId id, std::uint32_t worker, const Failure& failure, TimePoint now) {

@@ -97,19 +97,26 @@ class Tracker {
 
   // --- Results. False: stale, and nothing has changed. ---
 
-  struct Output {
-    std::string_view output;  ///< Its name; empty for the plain edges.
-    Payload payload;
-  };
-  /// The delivery is done; `outputs` may be empty.
-  bool acknowledge(DeliveryId id, std::uint32_t worker, std::span<const Output> outputs,
-                   TimePoint now);
-
   struct Failure {
     bool permanent = false;  ///< No other attempt would help.
     std::string_view reason;
     Duration retry_after{0};  ///< Above zero: this wait, and no attempt is used up.
   };
+  struct Output {
+    std::string_view output;  ///< Its name; empty for the plain edges.
+    Payload payload;
+    /// The one edge it takes, which must be one of the graph's; kNoEdge: by its name.
+    EdgeId edge = kNoEdge;
+    /// With an edge: the task has had it, in the same call, and this came of it.
+    const Failure* failure = nullptr;
+  };
+  /// The delivery is done; `outputs` may be empty.
+  bool acknowledge(DeliveryId id, std::uint32_t worker, std::span<const Output> outputs,
+                   TimePoint now);
+  /// What tasks did without deliveries of their own: only to be counted.
+  void count_fused(TaskId task, std::uint64_t acknowledged, std::uint64_t outputs,
+                   std::uint64_t outputs_dropped);
+
   bool fail(DeliveryId id, std::uint32_t worker, const Failure& failure, TimePoint now);
   /// The worker is about to run it, alone. No end of it; false: stale.
   bool start(DeliveryId id, std::uint32_t worker);
@@ -188,6 +195,11 @@ class Tracker {
   bool settle_orphan(DeliveryId id, std::uint32_t worker);
 
   void add_delivery(std::uint32_t tree, TaskId task, EdgeId edge, const Payload& payload);
+  /// The same, but it stays detached.
+  std::uint32_t create_delivery(std::uint32_t tree, TaskId task, EdgeId edge,
+                                const Payload& payload);
+  void add_output(std::uint32_t tree, TaskId task, const Output& output);
+  void fail_fused(std::uint32_t worker, TreeId tree, TimePoint now);
   void link_to_tree(std::uint32_t tree, std::uint32_t delivery);
   void unlink_from_tree(std::uint32_t delivery);
   void release_gathered(std::uint32_t tree);
@@ -251,7 +263,13 @@ class Tracker {
   std::uint64_t deliveries_ended_ = 0;
   std::uint64_t stale_results_ = 0;
   Histogram tree_durations_;
-  std::vector<EdgeId> edges_;  ///< Of acknowledge(); kept for its capacity.
+  // Of acknowledge(); kept for their capacity.
+  std::vector<EdgeId> edges_;
+  struct FusedFailure {
+    std::uint32_t delivery;
+    const Failure* failure;
+  };
+  std::vector<FusedFailure> fused_failures_;
 };
 
 }  // namespace tempest::tracking

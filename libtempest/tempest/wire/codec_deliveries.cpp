@@ -36,23 +36,49 @@ void read(Reader& reader, Deliveries::Part& part) {
   reader.skip(fields - 3);
 }
 
-void put(const Results::Output& output, Writer& writer) {
-  const bool has_name = !output.output.empty();
+void put(const Results& results, const Results::Output& output, Writer& writer) {
+  const bool has_failure = output.failure != Results::kNotFailed;
+  const bool has_edge = output.edge != kNoEdge;
+  const bool has_name = !output.output.empty() && !has_edge;
   const bool has_key = !output.key.empty();
-  writer.array(has_name ? 3 : has_key ? 2 : 1);
+  assert(has_edge || !has_failure);
+  writer.array(has_failure ? 7 : has_edge ? 4 : has_name ? 3 : has_key ? 2 : 1);
   writer.bytes(output.payload);
-  if (has_key || has_name) writer.bytes(output.key);
+  if (has_key || has_name || has_edge) writer.bytes(output.key);
   if (has_name) writer.text(output.output);
+  if (!has_edge) return;
+  writer.nil();
+  writer.integer(static_cast<std::uint64_t>(output.edge));
+  if (!has_failure) return;
+  const Results::Failure& failure = results.failures[output.failure];
+  writer.integer(static_cast<std::uint64_t>(failure.status));
+  writer.text_cut(failure.reason, kMaxReasonBytes);
+  writer.integer(failure.retry_after_ms);
 }
 
-void read(Reader& reader, Results::Output& output) {
+void read_failure(Reader& reader, Results::Output& output, Results& results) {
+  output.failure = static_cast<std::uint32_t>(results.failures.size());
+  Results::Failure& failure = results.failures.emplace_back();
+  failure.status = static_cast<Results::Status>(
+      reader.integer(static_cast<std::uint64_t>(Results::Status::fail)));
+  if (failure.status == Results::Status::done) reader.fail("a failure that is none");
+  failure.reason = reader.bytes(kMaxReasonBytes);
+  failure.retry_after_ms = reader.integer();
+}
+
+void read(Reader& reader, Results& results) {
   const std::size_t fields = reader.record(1);
+  Results::Output& output = results.outputs.emplace_back();
   output.payload = reader.bytes(kMaxPayloadBytes);
   if (fields < 2) return;
   output.key = reader.bytes(kMaxPayloadBytes);
   if (fields < 3) return;
-  output.output = reader.bytes(kMaxNameBytes);
-  reader.skip(fields - 3);
+  if (!reader.take_nil()) output.output = reader.bytes(kMaxNameBytes);
+  if (fields < 4) return;
+  output.edge = static_cast<EdgeId>(reader.integer(UINT16_MAX - 1));
+  if (fields < 7) return reader.skip(fields - 4);
+  read_failure(reader, output, results);
+  reader.skip(fields - 7);
 }
 
 /// Nothing but that it is done (or returned): what most are, and what goes into runs.
@@ -85,7 +111,7 @@ void put_entry(const Results& results, std::size_t first, std::size_t length, Id
   assert(item.first_output + item.output_count <= results.outputs.size());
   writer.array(item.output_count);
   for (std::uint32_t i = 0; i < item.output_count; ++i) {
-    put(results.outputs[item.first_output + i], writer);
+    put(results, results.outputs[item.first_output + i], writer);
   }
   if (!has_reason) return;
   writer.text_cut(item.reason, kMaxReasonBytes);
@@ -97,8 +123,25 @@ void read_outputs(Reader& reader, Results::Item& item, Results& results) {
   item.first_output = static_cast<std::uint32_t>(results.outputs.size());
   item.output_count = static_cast<std::uint32_t>(count);
   for (std::size_t i = 0; i < count && reader.ok(); ++i) {
-    read(reader, results.outputs.emplace_back());
+    read(reader, results);
   }
+}
+
+void put(const Results::Fused& fused, Writer& writer) {
+  writer.array(4);
+  writer.integer(static_cast<std::uint64_t>(fused.task));
+  writer.integer(fused.acknowledged);
+  writer.integer(fused.outputs);
+  writer.integer(fused.outputs_dropped);
+}
+
+void read(Reader& reader, Results::Fused& fused) {
+  const std::size_t fields = reader.record(4);
+  fused.task = static_cast<TaskId>(reader.integer(UINT16_MAX));
+  fused.acknowledged = reader.integer();
+  fused.outputs = reader.integer();
+  fused.outputs_dropped = reader.integer();
+  reader.skip(fields - 4);
 }
 
 void read_entry(Reader& reader, IdReader& ids, Results& results) {
@@ -193,13 +236,16 @@ void encode(const Results& results, std::string& frame) {
   Writer writer(frame);
   writer.reserve(room);
   IdWriter ids(writer);
-  writer.array(1);
+  writer.array(results.fused.empty() ? 1 : 2);
   writer.array(entries);
   for (std::size_t at = 0; at < results.items.size();) {
     const std::size_t length = run_length(results.items, at);
     put_entry(results, at, length, ids, writer);
     at += length;
   }
+  if (results.fused.empty()) return;
+  writer.array(results.fused.size());
+  for (const Results::Fused& fused : results.fused) put(fused, writer);
 }
 
 Result<void> decode(std::string_view body, Results& results) {
@@ -207,11 +253,13 @@ Result<void> decode(std::string_view body, Results& results) {
   IdReader ids(reader);
   const std::size_t fields = reader.record(1);
   const std::size_t count = reader.array(kMaxFrameItems);
-  results.items.clear();
-  results.outputs.clear();
+  results.clear();
   results.items.reserve(count);
   for (std::size_t i = 0; i < count && reader.ok(); ++i) read_entry(reader, ids, results);
-  reader.skip(fields - 1);
+  if (fields < 2) return reader.finish();
+  const std::size_t fused = reader.array(kMaxFrameItems);
+  for (std::size_t i = 0; i < fused && reader.ok(); ++i) read(reader, results.fused.emplace_back());
+  reader.skip(fields - 2);
   return reader.finish();
 }
 

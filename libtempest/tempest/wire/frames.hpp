@@ -269,6 +269,18 @@ struct Results {
     std::string_view output;
     std::string_view key;
     std::string_view payload;
+    /// The one edge that it takes, whatever its name. kNoEdge: those that take its name. What a
+    /// worker emits for tasks that it has fused (see Fused) comes by edges.
+    EdgeId edge = kNoEdge;
+    /// With an edge: the task it leads to has been given it in the same call, and has failed.
+    /// Where in `failures` it stands why.
+    std::uint32_t failure = kNotFailed;
+  };
+  static constexpr std::uint32_t kNotFailed = 0xffffffff;
+  struct Failure {
+    Status status = Status::retry;  ///< retry or fail.
+    std::string_view reason;
+    std::uint64_t retry_after_ms = 0;
   };
   struct Item {
     DeliveryId id;
@@ -281,6 +293,24 @@ struct Results {
   };
   std::vector<Item> items;
   std::vector<Output> outputs;
+  std::vector<Failure> failures;
+
+  /// Only to count: what tasks have done that were fused, which is run by the worker on what the
+  /// task before had emitted, without a delivery of their own.
+  struct Fused {
+    TaskId task{};
+    std::uint64_t acknowledged = 0;
+    std::uint64_t outputs = 0;
+    std::uint64_t outputs_dropped = 0;
+  };
+  std::vector<Fused> fused;
+
+  void clear() {
+    items.clear();
+    outputs.clear();
+    failures.clear();
+    fused.clear();
+  }
 };
 
 // --- Statistics, on the stats bus ----------------------------------------------------------------

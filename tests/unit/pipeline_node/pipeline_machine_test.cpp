@@ -300,6 +300,25 @@ TEST_CASE("a body that cannot be read, or is not for it, ends the session that i
   CHECK(world.number("tempest_malformed_bodies_total") == 2);
 }
 
+TEST_CASE("a result with an output for an edge that there is not ends its session, unheeded") {
+  World world(kOneTask);
+  Peer& source = world.add_source("source");
+  Peer& worker = world.add_worker("worker");
+  world.send(source, {"m"});
+  REQUIRE(worker.deliveries.size() == 1);
+  wire::Results results;
+  results.items.push_back({worker.deliveries[0].id, wire::Results::Status::done, {}, 0, 0, 1});
+  results.outputs.push_back({{}, {}, "lost?", EdgeId{7}});
+  worker.send(results, world.now);
+  world.run();
+  CHECK(source.acked.empty());
+  CHECK(world.number("tempest_malformed_bodies_total") == 1);
+  Peer& other = world.add_worker("other");
+  REQUIRE(other.deliveries.size() == 1);
+  world.finish_all(other);
+  CHECK(source.acked.size() == 1);
+}
+
 TEST_CASE("messages from a worker, and results from a source, count for nothing") {
   World world(kOneTask);
   Peer& source = world.add_source("source");

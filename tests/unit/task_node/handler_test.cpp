@@ -86,7 +86,7 @@ class HandlerFixture {
     for (const Outcome& outcome : execution.outcomes) {
       Seen& one = seen.emplace_back();
       one.status = outcome.status;
-      one.reason = execution.reason(outcome);
+      one.reason = outcome.reason;
       for (std::uint32_t i = 0; i < outcome.output_count; ++i) {
         const auto output = execution.output(execution.outputs[outcome.first_output + i]);
         one.outputs.push_back(std::string(output.output) + "/" + std::string(output.key) + "/" +

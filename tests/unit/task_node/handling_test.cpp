@@ -32,6 +32,26 @@ TEST_CASE("deliveries are handled, and their results go to the coordinator they 
   CHECK(world.number("tempest_task_handled_total", "split") == 6);
 }
 
+TEST_CASE("what was fused is counted for its task, here and at the coordinator") {
+  World world(1);
+  FakeCoordinator& coordinator = world.serve();
+  coordinator.deliver(messages(1), world.now);
+  world.settle();
+  REQUIRE(world.running.size() == 1);
+  Execution& execution = *world.running[0];
+  execution.fused.push_back({TaskId{1}, {5, 1, 0}, 3, 2, 4, {}});
+  world.finish(0);
+  world.settle();
+  CHECK(world.number("tempest_task_fused_total", "count") == 6);
+  CHECK(world.number("tempest_task_fused_total", "split") == 0);
+  CHECK(world.number("tempest_task_outputs_dropped_total", "count") == 4);
+  REQUIRE(coordinator.fused.size() == 1);
+  CHECK(coordinator.fused[0].task == TaskId{1});
+  CHECK(coordinator.fused[0].acknowledged == 5);
+  CHECK(coordinator.fused[0].outputs == 3);
+  CHECK(coordinator.fused[0].outputs_dropped == 2);
+}
+
 TEST_CASE("what is finished in one turn goes out in one frame") {
   World world(8);
   FakeCoordinator& coordinator = world.serve();

@@ -132,6 +132,7 @@ class FakeCoordinator : public Accepter {
   /// By slot of the delivery.
   std::map<std::uint32_t, std::vector<Answer>> results;
   std::size_t result_frames = 0;
+  std::vector<wire::Results::Fused> fused;
 
   void deliver(const std::vector<Sent>& messages, TimePoint now) {
     wire::Deliveries deliveries;
@@ -174,6 +175,7 @@ class FakeCoordinator : public Accepter {
     wire::Results decoded;
     if (!wire::decode(body, decoded)) return;
     ++result_frames;
+    fused.insert(fused.end(), decoded.fused.begin(), decoded.fused.end());
     for (const auto& item : decoded.items) {
       Answer result{item.status, std::string(item.reason), {}, item.retry_after_ms};
       for (std::uint32_t i = 0; i < item.output_count; ++i) {
@@ -266,10 +268,10 @@ class World {
       if (!output.empty()) {
         outcome.first_output = static_cast<std::uint32_t>(execution->outputs.size());
         outcome.output_count = 1;
-        execution->outputs.push_back({static_cast<std::uint32_t>(i), 0, 0,
-                                      static_cast<std::uint32_t>(output.size()),
-                                      execution->arena.size()});
-        execution->arena += output;
+        Emitted& emitted = execution->outputs.emplace_back();
+        emitted.delivery = static_cast<std::uint32_t>(i);
+        emitted.payload_bytes = static_cast<std::uint32_t>(output.size());
+        emitted.at = execution->arena.keep(output).data();
       }
       execution->outcomes.push_back(outcome);
     }

@@ -223,6 +223,27 @@ class Pipeline {
     REQUIRE(done(take(task_name), outputs));
   }
 
+  /// What is left of a subtree that the worker has fused.
+  struct Left {
+    std::string_view from;
+    std::string_view to;
+    std::string text;
+    std::optional<Tracker::Failure> failure;
+  };
+  /// Done with a delivery and with what was fused after it.
+  bool done_fused(const Given& given, const std::vector<Left>& left) {
+    std::vector<Tracker::Output> outputs;
+    for (const Left& one : left) {
+      outputs.push_back({{},
+                         payload_of(one.text, {}),
+                         edge(one.from, one.to),
+                         one.failure ? &*one.failure : nullptr});
+    }
+    const bool counted = tracker.acknowledge(given.id, given.worker, outputs, now);
+    collect();
+    return counted;
+  }
+
   bool fail(const Given& given, const Tracker::Failure& failure = {false, "broken", {}}) {
     const bool counted = tracker.fail(given.id, given.worker, failure, now);
     collect();
@@ -287,6 +308,14 @@ class Pipeline {
     const TaskId id = graph.find(name);
     REQUIRE(id != kNoTask);
     return id;
+  }
+
+  EdgeId edge(std::string_view from, std::string_view to) const {
+    for (const EdgeId id : graph.outgoing(task(from))) {
+      if (graph.edge(id).to == task(to)) return id;
+    }
+    FAIL("no edge from " << from << " to " << to);
+    return kNoEdge;
   }
 
   TimePoint now{std::chrono::seconds(1000)};

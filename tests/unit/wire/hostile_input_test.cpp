@@ -163,7 +163,9 @@ TEST_CASE("Names and payloads beyond their limits are refused") {
   encode(Messages{{{MessageId{1, 1}, payload, "x"}}}, frame);
   CHECK_FALSE(decodes<Messages>(frame));
   frame.clear();
-  Results results{{{DeliveryId{1, 1}, Results::Status::done, {}, 0, 0, 1}}, {{{}, {}, payload}}};
+  Results results;
+  results.items = {{DeliveryId{1, 1}, Results::Status::done, {}, 0, 0, 1}};
+  results.outputs = {{{}, {}, payload}};
   encode(results, frame);
   CHECK_FALSE(decodes<Results>(frame));
 

@@ -202,7 +202,18 @@ TEST_CASE("Deliveries and Results come out as they went in") {
     CHECK(results.outputs[i].output == sent_results.outputs[i].output);
     CHECK(results.outputs[i].key == sent_results.outputs[i].key);
     CHECK(results.outputs[i].payload == sent_results.outputs[i].payload);
+    CHECK(results.outputs[i].edge == sent_results.outputs[i].edge);
+    CHECK(results.outputs[i].failure == sent_results.outputs[i].failure);
   }
+  REQUIRE(results.failures.size() == 1);
+  CHECK(results.failures[0].status == Results::Status::retry);
+  CHECK(results.failures[0].reason == "not yet");
+  CHECK(results.failures[0].retry_after_ms == 250);
+  REQUIRE(results.fused.size() == 1);
+  CHECK(results.fused[0].task == TaskId{1});
+  CHECK(results.fused[0].acknowledged == 2);
+  CHECK(results.fused[0].outputs == 3);
+  CHECK(results.fused[0].outputs_dropped == 1);
 }
 
 TEST_CASE("Outputs may stand in any order in Results") {
@@ -347,7 +358,8 @@ TEST_CASE("A reason that is too long is cut at the end of a character") {
   const std::string reason = std::string(kMaxReasonBytes - 1, 'x') + "\u00e9";
   std::string frame;
   CHECK(pass(Bye{1, reason}, frame).reason == std::string(kMaxReasonBytes - 1, 'x'));
-  const Results results{{{DeliveryId{1, 1}, Results::Status::fail, reason, 0, 0, 0}}, {}};
+  Results results;
+  results.items = {{DeliveryId{1, 1}, Results::Status::fail, reason, 0, 0, 0}};
   CHECK(pass(results, frame).items[0].reason.size() == kMaxReasonBytes - 1);
 }
 

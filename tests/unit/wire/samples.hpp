@@ -97,12 +97,18 @@ inline Results sample_results() {
   Results results;
   results.items = {{DeliveryId{0, 1}, Status::done, {}, 0, 0, 0},
                    {DeliveryId{1, 1}, Status::done, {}, 0, 0, 0},
-                   {DeliveryId{2, 1}, Status::done, {}, 0, 0, 3},
-                   {DeliveryId{7, 3}, Status::retry, "try later", 250, 3, 0},
-                   {DeliveryId{8, 3}, Status::fail, "no good", 0, 3, 0},
-                   {DeliveryId{9, 3}, Status::returned, {}, 0, 3, 0},
-                   {DeliveryId{10, 3}, Status::extended, {}, 30'000, 3, 0}};
-  results.outputs = {{{}, {}, "hello"}, {{}, "k", "world"}, {"late", {}, "!"}};
+                   {DeliveryId{2, 1}, Status::done, {}, 0, 0, 5},
+                   {DeliveryId{7, 3}, Status::retry, "try later", 250, 5, 0},
+                   {DeliveryId{8, 3}, Status::fail, "no good", 0, 5, 0},
+                   {DeliveryId{9, 3}, Status::returned, {}, 0, 5, 0},
+                   {DeliveryId{10, 3}, Status::extended, {}, 30'000, 5, 0}};
+  results.outputs = {{{}, {}, "hello"},
+                     {{}, "k", "world"},
+                     {"late", {}, "!"},
+                     {{}, {}, "on", EdgeId{4}},
+                     {{}, {}, "bad", EdgeId{5}, 0}};
+  results.failures = {{Status::retry, "not yet", 250}};
+  results.fused = {{TaskId{1}, 2, 3, 1}};
   return results;
 }
 

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "task_node/execution.hpp"
+#include "tempest/task.hpp"
+
+namespace tempest::task_node {
+
+/// The most that one call may emit, all outputs together: what fits into one frame.
+inline constexpr std::size_t kMaxOutputBytes = 48ULL << 20;
+
+/// Told of a task's wish for more time, in the thread that runs it, before its call returns.
+using Extend = std::function<void(const Extension&)>;
+
+/// What a task sees of the delivery that it is called with: what it emits goes into the execution's
+/// outputs, and is held to the protocol's limits.
+class DeliveryContext final : public Context {
+ public:
+  struct Call {
+    Execution* execution = nullptr;
+    std::size_t delivery = 0;  ///< Its place in the execution.
+    TaskId task_id{};
+    std::string_view task;
+    std::string_view origin;
+    std::uint32_t attempt = 1;
+    /// Where to count what is emitted by a task that no edge leaves. Null: some edge does.
+    std::uint64_t* dropped_outputs = nullptr;
+    /// Null: nothing limits its time.
+    const Extend* extend = nullptr;
+  };
+  void begin(const Call& call);
+
+  void emit(const Message& message, std::string_view output) override;
+  void extend(Duration time) override;
+  std::string_view task() const override { return call_.task; }
+  std::string_view origin() const override { return call_.origin; }
+  std::uint32_t attempt() const override { return call_.attempt; }
+
+  /// Why the delivery fails whatever the task returned; empty: it does not.
+  const std::string& violation() const { return violation_; }
+  std::size_t emitted_count() const { return emitted_count_; }
+  std::size_t emitted_bytes() const { return emitted_bytes_; }
+
+ private:
+  bool violates(const Message& message, std::string_view output);
+
+  Call call_;
+  std::size_t emitted_bytes_ = 0;
+  std::size_t emitted_count_ = 0;
+  std::string violation_;
+};
+
+}  // namespace tempest::task_node
