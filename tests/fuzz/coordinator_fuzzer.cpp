@@ -237,7 +237,7 @@ class World {
       item.first_output = static_cast<std::uint32_t>(results.outputs.size());
       if (item.status == wire::Results::Status::done) {
         for (std::size_t k = input.choice(4); k > 0; --k) {
-          results.outputs.push_back({input.choice(3) == 0 ? "late" : "", "key", "output"});
+          add_output(input, results);
           ++item.output_count;
         }
       }
@@ -248,6 +248,21 @@ class World {
       }
     }
     say(i, results);
+  }
+
+  /// By a name, or of fused tasks: by an edge, and perhaps failed.
+  static void add_output(fuzz::Input& input, wire::Results& results) {
+    wire::Results::Output& output = results.outputs.emplace_back();
+    output.output = input.choice(3) == 0 ? "late" : "";
+    output.key = "key";
+    output.payload = "output";
+    if (input.choice(3) != 0) return;
+    output.edge = static_cast<EdgeId>(input.choice(6));
+    if (input.choice(2) == 0) return;
+    output.failure = static_cast<std::uint32_t>(results.failures.size());
+    const auto status =
+        input.choice(2) == 0 ? wire::Results::Status::retry : wire::Results::Status::fail;
+    results.failures.push_back({status, "fused, and failed", number_from(input)});
   }
 
   void say_anything(std::size_t i, fuzz::Input& input) {
