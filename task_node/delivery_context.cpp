@@ -19,11 +19,11 @@ char* append(char* at, std::string_view bytes) {
 
 }  // namespace
 
-void DeliveryContext::begin(const Call& call) {
-  call_ = call;
-  emitted_bytes_ = 0;
-  emitted_count_ = 0;
-  violation_.clear();
+std::string_view DeliveryContext::origin() const {
+  if (!call_.fused_from.empty()) return call_.fused_from;
+  const auto edge = static_cast<std::size_t>(assigned().parts->edge);
+  if (edge >= call_.graph->edge_count()) return "source";
+  return call_.graph->node(call_.graph->edge(EdgeId{static_cast<std::uint16_t>(edge)}).from).name;
 }
 
 void DeliveryContext::emit(const Message& message, std::string_view output) {
@@ -34,7 +34,7 @@ void DeliveryContext::emit(const Message& message, std::string_view output) {
     return;
   }
   Emitted emitted;
-  emitted.delivery = static_cast<std::uint32_t>(call_.delivery);
+  emitted.delivery = static_cast<std::uint32_t>(delivery_);
   emitted.name_bytes = static_cast<std::uint16_t>(output.size());
   emitted.key_bytes = static_cast<std::uint32_t>(message.key.size());
   emitted.payload_bytes = static_cast<std::uint32_t>(message.payload.size());
@@ -47,8 +47,7 @@ void DeliveryContext::emit(const Message& message, std::string_view output) {
 
 void DeliveryContext::extend(Duration time) {
   if (call_.extend == nullptr || time <= Duration::zero()) return;
-  const Assigned& assigned = call_.execution->deliveries[call_.delivery];
-  (*call_.extend)({assigned.item->id, assigned.lot, time});
+  (*call_.extend)({assigned().item->id, assigned().lot, time});
 }
 
 bool DeliveryContext::violates(const Message& message, std::string_view output) {

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "task_node/execution.hpp"
+#include "tempest/dag/graph.hpp"
 #include "tempest/task.hpp"
 
 namespace tempest::task_node {
@@ -23,23 +24,33 @@ class DeliveryContext final : public Context {
  public:
   struct Call {
     Execution* execution = nullptr;
-    std::size_t delivery = 0;  ///< Its place in the execution.
+    const dag::Graph* graph = nullptr;
     TaskId task_id{};
     std::string_view task;
-    std::string_view origin;
-    std::uint32_t attempt = 1;
+    /// Where a fused call's message comes from; empty: where the delivery does.
+    std::string_view fused_from;
     /// Where to count what is emitted by a task that no edge leaves. Null: some edge does.
     std::uint64_t* dropped_outputs = nullptr;
     /// Null: nothing limits its time.
     const Extend* extend = nullptr;
   };
-  void begin(const Call& call);
+  /// For all calls of one task in one execution; then next() before each.
+  void begin(const Call& call) { call_ = call; }
+  /// `delivery`: its place in the execution.
+  void next(std::size_t delivery) {
+    delivery_ = delivery;
+    emitted_bytes_ = 0;
+    emitted_count_ = 0;
+    if (!violation_.empty()) violation_.clear();
+  }
 
   void emit(const Message& message, std::string_view output) override;
   void extend(Duration time) override;
   std::string_view task() const override { return call_.task; }
-  std::string_view origin() const override { return call_.origin; }
-  std::uint32_t attempt() const override { return call_.attempt; }
+  std::string_view origin() const override;
+  std::uint32_t attempt() const override {
+    return call_.fused_from.empty() ? assigned().item->attempt : 1;
+  }
 
   /// Why the delivery fails whatever the task returned; empty: it does not.
   const std::string& violation() const { return violation_; }
@@ -47,9 +58,11 @@ class DeliveryContext final : public Context {
   std::size_t emitted_bytes() const { return emitted_bytes_; }
 
  private:
+  const Assigned& assigned() const { return call_.execution->deliveries[delivery_]; }
   bool violates(const Message& message, std::string_view output);
 
   Call call_;
+  std::size_t delivery_ = 0;
   std::size_t emitted_bytes_ = 0;
   std::size_t emitted_count_ = 0;
   std::string violation_;

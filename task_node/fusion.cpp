@@ -116,9 +116,10 @@ void Fusion::run_at(EdgeId edge, Execution& execution, const Emitted& input) {
   FusedTask& done = tally(way.to).done;
   const std::size_t first_output = execution.outputs.size();
   const Arena::Mark before = execution.arena.mark();
-  context_.begin({&execution, input.delivery, way.to, instance.definition->name,
-                  (*instances_)[index(way.from)].definition->name, 1,
+  context_.begin({&execution, &plan_->topology.graph, way.to, instance.definition->name,
+                  (*instances_)[index(way.from)].definition->name,
                   instance.terminal ? &done.dropped_outputs : nullptr});
+  context_.next(input.delivery);
   const Result<void> result = call(instance, input);
 
   const bool too_much =

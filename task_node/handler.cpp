@@ -82,12 +82,13 @@ DeliveryContext& Handler::context(std::size_t index) {
   return *contexts_[index];
 }
 
-void Handler::begin(DeliveryContext& context, const Instance& instance, Execution& execution,
-                    std::size_t delivery) const {
+void Handler::begin(DeliveryContext& context, const Instance& instance, Execution& execution) {
   const bool may_extend = extend_ && instance.definition->timeout > Duration::zero();
-  const Assigned& assigned = execution.deliveries[delivery];
-  context.begin({&execution, delivery, instance.id, instance.definition->name,
-                 origin(*assigned.parts), assigned.item->attempt,
+  context.begin({&execution,
+                 &plan_->topology.graph,
+                 instance.id,
+                 instance.definition->name,
+                 {},
                  instance.terminal ? &execution.dropped_outputs : nullptr,
                  may_extend ? &extend_ : nullptr});
 }
@@ -112,6 +113,7 @@ void Handler::run_singly(Instance& instance, Execution& execution) {
   const std::size_t group = count <= kTimedOneByOne ? 1 : kTimedTogether;
   TimePoint timed_to = execution.started_at;
   std::size_t untimed = 0;
+  begin(context(0), instance, execution);
   for (std::size_t i = 0; i < count; ++i) {
     run_one(instance, execution, i, untimed == 0);
     if (++untimed == group || i + 1 == count) {
@@ -132,8 +134,8 @@ void Handler::run_one(Instance& instance, Execution& execution, std::size_t deli
   const Assigned& assigned = execution.deliveries[delivery];
   const std::size_t first_output = execution.outputs.size();
   const Arena::Mark before = execution.arena.mark();
-  DeliveryContext& seen = context(0);
-  begin(seen, instance, execution, delivery);
+  DeliveryContext& seen = *contexts_.front();
+  seen.next(delivery);
   Result<void> result = guarded([&] {
     return instance.definition->gather == dag::Gather::all ? gather(instance, assigned, seen)
                                                            : handle(instance, assigned, seen);
@@ -201,7 +203,8 @@ void Handler::run_batch(Instance& instance, Execution& execution, std::size_t fi
     if (!filtered) execution.outcomes[i] = failed(filtered.error(), execution);
     if (!wanted) continue;
     DeliveryContext& seen = context(batch_deliveries_.size());
-    begin(seen, instance, execution, i);
+    begin(seen, instance, execution);
+    seen.next(i);
     batch_deliveries_.push_back(i);
     batch_contexts_.push_back(&seen);
     messages_.push_back(message);

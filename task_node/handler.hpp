@@ -41,8 +41,7 @@ class Handler {
   Result<void> make(TaskId id, Instance& instance);
   std::string_view origin(const wire::Deliveries::Part& part) const;
   DeliveryContext& context(std::size_t index);
-  void begin(DeliveryContext& context, const Instance& instance, Execution& execution,
-             std::size_t delivery) const;
+  void begin(DeliveryContext& context, const Instance& instance, Execution& execution);
 
   void run_singly(Instance& instance, Execution& execution);
   void run_one(Instance& instance, Execution& execution, std::size_t delivery, bool timed);

@@ -72,6 +72,7 @@ class HotPath::Impl {
  public:
   explicit Impl(const Shape& shape)
       : text_(topology_text(shape)),
+        fusing_(shape.fused ? task_node::Fusing::always : task_node::Fusing::never),
         generator_({.size_bytes = shape.size_bytes}),
         broker_(identity(Role::broker, kBroker, 1), {}),
         pipeline_(identity(Role::pipeline, kPipeline, 2), pipeline_settings(), topology_of(text_),
@@ -194,7 +195,9 @@ class HotPath::Impl {
   }
 
   void build(const task_node::BuildRequest& request) {
-    auto plan = task_node::make_plan(request.version, request.text, {}, {});
+    task_node::PlanOptions options;
+    options.fusing = fusing_;
+    auto plan = task_node::make_plan(request.version, request.text, options, {});
     if (!plan || !handler_.build(*plan)) throw std::logic_error("the tasks cannot be made");
     worker_.built({request.version, std::nullopt, handler_.served()}, now_, places_[2].effects);
   }
@@ -228,6 +231,7 @@ class HotPath::Impl {
 
   TimePoint now_{std::chrono::seconds(1)};
   std::string text_;
+  task_node::Fusing fusing_;
   std::vector<Place> places_;  ///< Broker, coordinator, worker, source.
 
   builtin::GeneratorSource generator_;

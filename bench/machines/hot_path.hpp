@@ -17,6 +17,7 @@ class HotPath {
   struct Shape {
     std::size_t size_bytes = 100;
     std::size_t depth = 1;  ///< Tasks in a row; the last one drops.
+    bool fused = false;     ///< The worker runs them in one go.
   };
 
   explicit HotPath(const Shape& shape);

@@ -30,8 +30,8 @@ PARTS = {
     "step_worker": "worker",
     "run_handlers": "handlers",
 }
-# Its arguments: tasks in a row, and the size of a payload.
-SHAPES = {"relay": (1, 100), "chain of 3": (3, 100)}
+# Its arguments: tasks in a row, the size of a payload, whether they are fused.
+SHAPES = {"relay": (1, 100, 0), "chain of 3": (3, 100, 0), "chain of 3, fused": (3, 100, 1)}
 # What the first so many cost is setting up, and letting tables grow.
 FEW, MANY = 20_000, 40_000
 
@@ -69,7 +69,7 @@ def count(program):
 
 
 def show(counted, recorded):
-    print(f"{'instructions a message':<24}{'now':>8}{'recorded':>10}{'bound':>8}")
+    print(f"{'instructions a message':<32}{'now':>8}{'recorded':>10}{'bound':>8}")
     over = []
     for shape, parts in counted.items():
         for part, now in parts.items():
@@ -79,7 +79,7 @@ def show(counted, recorded):
             if bound is not None and now > bound:
                 mark = "  over"
                 over.append(f"{shape}: {part}")
-            print(f"{shape + ': ' + part:<24}{now:>8}{was or '-':>10}{bound or '-':>8}{mark}")
+            print(f"{shape + ': ' + part:<32}{now:>8}{was or '-':>10}{bound or '-':>8}{mark}")
     return over
 
 
