@@ -23,7 +23,7 @@ name = "@NAME@"
 # libraries = ["lib@NAME@.so"]    # for tasks of your own
 
 [source]
-type = "generator"    # or "lines", or "redis_stream"
+type = "generator"    # or "lines", "redis_stream", "redis_list", or one of a library
 count = 10
 size = 20
 

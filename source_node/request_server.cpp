@@ -162,13 +162,25 @@ FailureChoice RequestServer::choose(const DeadLetter& failed, std::string& fault
 Result<void> RequestServer::write(Sink& sink, const DeadLetters& letters) {
   std::vector<std::string> texts;
   std::vector<Message> messages;
+  std::vector<SourceToken> tokens;
   texts.reserve(letters.size());
   messages.reserve(letters.size());
+  tokens.reserve(letters.size());
   const Moment now{runtime::monotonic_now(), std::chrono::system_clock::now()};
   for (const DeadLetter& letter : letters) {
     texts.push_back(dead_letter_text(letter, source_.endpoint->describe(letter.token), now));
     messages.emplace_back(texts.back(), letter.key);
+    tokens.push_back(letter.token);
   }
+  // Then the node acks once more, which changes nothing.
+  bool is_done = false;
+  auto tried = source_.use([&](Source& source) -> Result<void> {
+    auto done = source.write_and_ack(sink, messages, tokens);
+    if (!done) return done.error();
+    is_done = *done;
+    return {};
+  });
+  if (!tried || is_done) return tried;
   return sink.write(messages);
 }
 
@@ -176,6 +188,10 @@ std::vector<std::string> RequestServer::warnings() {
   std::vector<std::string> warnings;
   const auto asked = guarded([&]() -> Result<void> {
     if (source_.endpoint) warnings = source_.endpoint->take_warnings();
+    if (!sink_.endpoint) return {};
+    for (std::string& warning : sink_.endpoint->take_warnings()) {
+      warnings.push_back("dead letters: " + std::move(warning));
+    }
     return {};
   });
   if (!asked) warnings.push_back(asked.error().message);

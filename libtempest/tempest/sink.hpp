@@ -1,7 +1,9 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "tempest/base/result.hpp"
 #include "tempest/task.hpp"
@@ -27,6 +29,10 @@ class Sink {
   /// server has replied, the file's write has returned. After an error some may have been written,
   /// and all will be written again: a duplicate, never a loss.
   virtual Result<void> write(std::span<const Message> messages) = 0;
+
+  /// What a person should be told that is no error (a Redis that does not keep its data): each is
+  /// given once. Asked for after every open().
+  virtual std::vector<std::string> take_warnings() { return {}; }
 };
 
 }  // namespace tempest

@@ -11,6 +11,7 @@
 #include "tempest/base/settings.hpp"
 #include "tempest/base/time.hpp"
 #include "tempest/library.hpp"
+#include "tempest/sink.hpp"
 
 /// What feeds a topology. Include this to write a source of your own: docs/sources.md.
 namespace tempest {
@@ -91,6 +92,14 @@ class Source {
 
   /// Confirms these for good. Success means that the source has done so. Acking twice is success.
   virtual Result<void> ack(std::span<const SourceToken> tokens) = 0;
+
+  /// Writes `messages[i]` to the sink and acks `tokens[i]`, for all i: each pair in one step, which
+  /// a death finds done or not begun. Where source and sink are in one server; false: it cannot,
+  /// and who asks is to do it one after the other.
+  virtual Result<bool> write_and_ack(Sink& /*sink*/, std::span<const Message> /*messages*/,
+                                     std::span<const SourceToken> /*tokens*/) {
+    return false;
+  }
 
   /// The node gives these up without acking them: whatever the source does for messages that
   /// nobody is working on, it may do for them now.

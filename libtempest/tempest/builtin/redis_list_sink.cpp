@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "tempest/builtin/limits.hpp"
+#include "tempest/builtin/redis_server_features.hpp"
 
 namespace tempest::builtin {
 namespace {
@@ -10,6 +11,21 @@ namespace {
 constexpr std::size_t kMaxElementsPerCommand = 1'000;
 
 }  // namespace
+
+Result<void> RedisListSink::open() {
+  if (auto connected = connection_.connect(); !connected) return connected;
+  if (server_known_) return {};
+  auto durability = durability_warning(connection_);
+  if (!durability) return durability.error();
+  server_known_ = true;
+  if (!durability->empty()) warnings_.push_back(std::move(*durability));
+  return {};
+}
+
+void RedisListSink::add_writes(std::span<const Message> messages, RedisSteps& steps) const {
+  for (const Message& message : messages) steps.add({"RPUSH", options_.key, message.payload});
+  if (options_.max_length > 0) steps.add({"LTRIM", options_.key, kept_, "-1"});
+}
 
 Result<void> RedisListSink::write(std::span<const Message> messages) {
   while (!messages.empty()) {
@@ -32,8 +48,7 @@ Result<void> RedisListSink::write_part(std::span<const Message> messages) {
   if (!pushed) return pushed.error();
   const auto length = static_cast<std::uint64_t>(pushed->value().integer());
   if (options_.max_length == 0 || length <= options_.max_length) return {};
-  auto trimmed =
-      connection_.command({"LTRIM", options_.key, "-" + std::to_string(options_.max_length), "-1"});
+  auto trimmed = connection_.command({"LTRIM", options_.key, kept_, "-1"});
   if (!trimmed) return trimmed.error();
   return {};
 }

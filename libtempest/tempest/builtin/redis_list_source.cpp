@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "tempest/base/limits.hpp"
+#include "tempest/builtin/joint_ack.hpp"
 #include "tempest/builtin/limits.hpp"
 #include "tempest/builtin/redis_server_features.hpp"
 
@@ -275,6 +276,24 @@ Result<void> RedisListSource::ack(std::span<const SourceToken> tokens) {
     tokens = tokens.subspan(count);
   }
   return {};
+}
+
+Result<bool> RedisListSource::write_and_ack(Sink& sink, std::span<const Message> messages,
+                                            std::span<const SourceToken> tokens) {
+  if (!options_.acks) return false;
+  // As kForget.
+  const std::string held = options_.key + ":processing:" + options_.consumer;
+  const std::string delayed = options_.key + ":delayed";
+  const std::string payloads = options_.key + ":payloads";
+  const std::string attempts = options_.key + ":attempts";
+  return write_and_ack_jointly(connection_, options_.key, sink, messages, tokens,
+                               [&](const SourceToken& token, std::string& id, RedisSteps& steps) {
+                                 id = std::to_string(token.low);
+                                 steps.add({"ZREM", held, id});
+                                 steps.add({"ZREM", delayed, id});
+                                 steps.add({"HDEL", payloads, id});
+                                 steps.add({"HDEL", attempts, id});
+                               });
 }
 
 Result<void> RedisListSource::forget(std::span<const SourceToken> tokens) {

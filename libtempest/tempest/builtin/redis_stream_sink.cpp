@@ -1,6 +1,7 @@
 #include "tempest/builtin/redis_stream_sink.hpp"
 
 #include "tempest/builtin/limits.hpp"
+#include "tempest/builtin/redis_server_features.hpp"
 
 namespace tempest::builtin {
 namespace {
@@ -8,6 +9,26 @@ namespace {
 constexpr std::size_t kMaxAddsInFlight = 1'000;
 
 }  // namespace
+
+Result<void> RedisStreamSink::open() {
+  if (auto connected = connection_.connect(); !connected) return connected;
+  if (server_known_) return {};
+  auto durability = durability_warning(connection_);
+  if (!durability) return durability.error();
+  server_known_ = true;
+  if (!durability->empty()) warnings_.push_back(std::move(*durability));
+  return {};
+}
+
+void RedisStreamSink::add_writes(std::span<const Message> messages, RedisSteps& steps) const {
+  for (const Message& message : messages) {
+    if (options_.max_length == 0) {
+      steps.add({"XADD", options_.key, "*", options_.field, message.payload});
+    } else {
+      steps.add({"XADD", options_.key, "MAXLEN", "~", kept_, "*", options_.field, message.payload});
+    }
+  }
+}
 
 Result<void> RedisStreamSink::write(std::span<const Message> messages) {
   while (!messages.empty()) {
@@ -41,9 +62,8 @@ Result<void> RedisStreamSink::add(const Message& message) {
   if (options_.max_length == 0) {
     return connection_.append({"XADD", options_.key, "*", options_.field, message.payload});
   }
-  return connection_.append({"XADD", options_.key, "MAXLEN", "~",
-                             std::to_string(options_.max_length), "*", options_.field,
-                             message.payload});
+  return connection_.append(
+      {"XADD", options_.key, "MAXLEN", "~", kept_, "*", options_.field, message.payload});
 }
 
 }  // namespace tempest::builtin

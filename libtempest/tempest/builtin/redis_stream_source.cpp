@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "tempest/base/limits.hpp"
+#include "tempest/builtin/joint_ack.hpp"
 #include "tempest/builtin/limits.hpp"
 #include "tempest/builtin/redis_stream_id.hpp"
 
@@ -265,6 +266,17 @@ Result<void> RedisStreamSource::ack(std::span<const SourceToken> tokens) {
   auto acked = options_.ack_in_batches ? ack_in_batches(tokens) : ack_one_by_one(tokens);
   if (acked && pending_worker_) pending_worker_->let_go(tokens);
   return acked;
+}
+
+Result<bool> RedisStreamSource::write_and_ack(Sink& sink, std::span<const Message> messages,
+                                              std::span<const SourceToken> tokens) {
+  if (!options_.acks) return false;
+  return write_and_ack_jointly(
+      connection_, options_.key, sink, messages, tokens,
+      [this](const SourceToken& token, std::string& id, RedisSteps& steps) {
+        id = stream_id(token);
+        steps.add({"XACK", options_.key, options_.group, id});
+      });
 }
 
 Result<void> RedisStreamSource::ack_in_batches(std::span<const SourceToken> tokens) {

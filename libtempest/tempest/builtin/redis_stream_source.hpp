@@ -39,6 +39,8 @@ class RedisStreamSource : public Source {
   Result<void> open() override;
   Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override;
   Result<void> ack(std::span<const SourceToken> tokens) override;
+  Result<bool> write_and_ack(Sink& sink, std::span<const Message> messages,
+                             std::span<const SourceToken> tokens) override;
   Result<void> leave(std::span<const SourceToken> tokens) override;
   Duration tend_interval() const override;
   Result<void> tend(SourceTended& done) override;

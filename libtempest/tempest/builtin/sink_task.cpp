@@ -1,5 +1,7 @@
 #include "tempest/builtin/sink_task.hpp"
 
+#include "tempest/runtime/logging.hpp"
+
 namespace tempest::builtin {
 namespace {
 
@@ -12,10 +14,16 @@ Result<void> as_task_error(const Error& error) {
 
 }  // namespace
 
+void SinkTask::warn() {
+  runtime::Log log("sink");
+  for (std::string& warning : sink_->take_warnings()) log.warning(std::move(warning));
+}
+
 Result<void> SinkTask::open(const Settings& /*config*/) {
   auto opened = sink_->open();
   if (!opened && opened.error().code != ErrorCode::unavailable) return opened;
   is_open_ = opened.ok();
+  warn();
   return {};
 }
 
@@ -23,6 +31,7 @@ Result<void> SinkTask::write(std::span<const Message> messages) {
   if (!is_open_) {
     if (auto opened = sink_->open(); !opened) return opened;
     is_open_ = true;
+    warn();
   }
   auto written = sink_->write(messages);
   if (!written && written.error().code == ErrorCode::unavailable) is_open_ = false;

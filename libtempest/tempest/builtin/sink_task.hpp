@@ -25,6 +25,8 @@ class SinkTask : public Task {
 
  private:
   Result<void> write(std::span<const Message> messages);
+  /// Says what a person should know of the sink.
+  void warn();
 
   std::unique_ptr<Sink> sink_;
   bool is_open_ = false;

@@ -26,6 +26,8 @@ struct RedisAddress {
 
   /// For people: no user, no password.
   std::string shown() const;
+
+  bool operator==(const RedisAddress&) const = default;
 };
 
 /// "redis://[[user]:password@]host[:port][/database]", an IPv6 host in brackets, %xx in user and
