@@ -22,7 +22,7 @@ constexpr std::size_t kAcksPerCommand = 1'000;
 constexpr std::size_t kMaxReplayedBytes = 256;
 
 Error malformed() {
-  return Error{ErrorCode::protocol, "Redis sent a reply to XREADGROUP of an unknown form"};
+  return Error{ErrorCode::protocol, "Redis sent an entry without an id"};
 }
 
 std::string json_of(RedisValue fields) {
@@ -37,7 +37,11 @@ std::string json_of(RedisValue fields) {
 }  // namespace
 
 RedisStreamSource::RedisStreamSource(Options options)
-    : options_(std::move(options)), connection_(options_.address, options_.timeouts) {
+    : options_(std::move(options)),
+      connection_(options_.address, options_.timeouts),
+      reader_({options_.key, options_.group, options_.consumer, options_.acks,
+               options_.timeouts.reply / 2 - std::chrono::milliseconds(1)},
+              connection_) {
   if (options_.pending.empty() || !options_.acks) return;
   pending_worker_.emplace(RedisPendingWorker::Options{options_.key, options_.group,
                                                       options_.consumer, options_.pending},
@@ -45,6 +49,10 @@ RedisStreamSource::RedisStreamSource(Options options)
 }
 
 Result<void> RedisStreamSource::open() {
+  // All of it is pending in Redis, and is read again.
+  reader_.reset();
+  entries_.reset();
+  ahead_.reset();
   if (auto connected = connection_.connect(); !connected) return connected;
   if (auto looked = look_at_server(); !looked) return looked;
   auto created = create_group(options_.start);
@@ -115,33 +123,83 @@ Result<void> RedisStreamSource::poll(std::size_t max_messages, Duration wait, So
     auto polled = poll_claims(count, batch);
     if (!polled || !batch.messages.empty()) return polled;
   }
-  auto entries = read(">", count, wait);
-  if (!entries) return entries.error();
-  if (!*entries) return {};
-  if (auto taken = take_entries((**entries).value()[0][1], batch); !taken) return taken;
+  if (!entries_) {
+    if (auto got = read_new(count, wait); !got || !entries_) return got;
+  }
+  const RedisValue list = entries_->list();
+  const std::size_t first = entries_->given;
+  entries_->given += std::min(count, list.size() - first);
+  if (auto taken = take_entries(list, first, entries_->given - first, batch); !taken) return taken;
+  if (entries_->given == list.size()) entries_.reset();
   return ack_deleted(batch);
 }
 
+Result<void> RedisStreamSource::read_new(std::size_t count, Duration wait) {
+  if (auto settled = settle(); !settled) return settled;
+  if (ahead_) {
+    entries_ = std::exchange(ahead_, std::nullopt);
+  } else {
+    auto reply = read(">", count, wait);
+    if (!reply) return reply.error();
+    if (!*reply) return {};
+    entries_ = held(std::move(**reply));
+  }
+  // There is more, it seems. Without acks nothing may be read that is not given out at once: it
+  // would be lost with this process.
+  if (options_.acks && entries_->list().size() >= count) return reader_.ask_ahead(count);
+  return {};
+}
+
+Result<void> RedisStreamSource::settle() {
+  if (!reader_.is_out()) return {};
+  auto reply = reader_.take();
+  if (!reply) {
+    // A group that is gone is made anew by the next read.
+    return reply.error().code == ErrorCode::not_found ? Result<void>() : reply.error();
+  }
+  if (*reply) ahead_ = held(std::move(**reply));
+  return {};
+}
+
+RedisStreamSource::Entries RedisStreamSource::held(RedisReply reply) {
+  Entries entries{std::move(reply), 0};
+  hold(entries.list());
+  return entries;
+}
+
+/// The pending worker is to leave them alone.
+void RedisStreamSource::hold(RedisValue list) {
+  if (!pending_worker_) return;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (list[i].size() == 0) continue;
+    if (const auto token = parse_stream_id(list[i][0].text())) pending_worker_->hold(*token);
+  }
+}
+
 Result<void> RedisStreamSource::poll_pending(std::size_t count, SourceBatch& batch) {
-  auto entries = read(stream_id(pending_cursor_), count, Duration::zero());
-  if (!entries) return entries.error();
-  const bool any = *entries && (**entries).value()[0][1].size() > 0;
+  auto reply = read(stream_id(pending_cursor_), count, Duration::zero());
+  if (!reply) return reply.error();
+  const bool any = *reply && (**reply).value()[0][1].size() > 0;
   if (!any) {
     reading_pending_ = false;
     return {};
   }
   batch.redelivered = true;
-  const RedisValue list = (**entries).value()[0][1];
+  const Entries own = held(std::move(**reply));
+  const RedisValue list = own.list();
   if (const auto last = parse_stream_id(list[list.size() - 1][0].text())) pending_cursor_ = *last;
-  if (auto taken = take_entries(list, batch); !taken) return taken;
+  if (auto taken = take_entries(list, 0, list.size(), batch); !taken) return taken;
   return ack_deleted(batch);
 }
 
 Result<void> RedisStreamSource::poll_claims(std::size_t count, SourceBatch& batch) {
+  if (auto settled = settle(); !settled) return settled;
   auto entries = pending_worker_->claim(count, batch.lost);
   if (!entries) return entries.error();
   batch.redelivered = true;
-  if (auto taken = take_entries(entries->value(), batch); !taken) return taken;
+  hold(entries->value());
+  const std::size_t claimed = entries->value().size();
+  if (auto taken = take_entries(entries->value(), 0, claimed, batch); !taken) return taken;
   batch.claimed = batch.messages.size();
   // Before Redis 7 these are nils without an id, and the worker has acked them.
   deleted_.clear();
@@ -158,55 +216,37 @@ Duration RedisStreamSource::tend_interval() const {
 }
 
 Result<void> RedisStreamSource::tend(SourceTended& done) {
-  return pending_worker_ ? pending_worker_->work(reading_pending_, done) : Result<void>();
+  if (!pending_worker_) return {};
+  if (auto settled = settle(); !settled) return settled;
+  return pending_worker_->work(reading_pending_, done);
 }
 
 Result<std::optional<RedisReply>> RedisStreamSource::read(std::string_view from, std::size_t count,
                                                           Duration wait) {
-  // BLOCK 0 would be for ever, and a block near the reply's timeout would look like a dead server.
-  const Duration bound = std::min(wait, options_.timeouts.reply / 2 - std::chrono::milliseconds(1));
-  const auto block_ms = std::chrono::duration_cast<std::chrono::milliseconds>(bound).count();
-  const std::string count_text = std::to_string(count);
-  const std::string block_text = std::to_string(block_ms);
-  arguments_.assign(
-      {"XREADGROUP", "GROUP", options_.group, options_.consumer, "COUNT", count_text});
-  if (block_ms > 0) arguments_.insert(arguments_.end(), {"BLOCK", block_text});
-  if (!options_.acks) arguments_.emplace_back("NOACK");
-  arguments_.insert(arguments_.end(), {"STREAMS", options_.key, from});
-  auto reply = connection_.command(arguments_);
-  if (!reply && reply.error().code == ErrorCode::not_found) {
-    // NOGROUP: the stream or its group was deleted, so whatever is there now was never read.
-    auto created = create_group("0");
-    if (!created) return created.error();
-    warn("the group \"" + options_.group + "\" of the stream \"" + options_.key +
-         "\" was deleted at " + options_.address.shown() +
-         ": made again, from the start of the stream");
-    return std::optional<RedisReply>{};
-  }
-  if (!reply) return reply.error();
-  const RedisValue value = reply->value();
-  if (value.is_nil()) return std::optional<RedisReply>{};
-  if (value.size() != 1 || value[0].size() != 2 || value[0][1].kind() != RedisValue::Kind::array) {
-    return malformed();
-  }
-  const RedisValue entries = value[0][1];
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    if (entries[i].size() != 2) return malformed();
-  }
-  return std::optional<RedisReply>(std::move(*reply));
+  auto reply = reader_.read(from, count, wait);
+  if (reply || reply.error().code != ErrorCode::not_found) return reply;
+  // The stream or its group was deleted, so whatever is there now was never read.
+  auto created = create_group("0");
+  if (!created) return created.error();
+  warn("the group \"" + options_.group + "\" of the stream \"" + options_.key +
+       "\" was deleted at " + options_.address.shown() +
+       ": made again, from the start of the stream");
+  return std::optional<RedisReply>{};
 }
 
-Result<void> RedisStreamSource::take_entries(RedisValue entries, SourceBatch& batch) {
+Result<void> RedisStreamSource::take_entries(RedisValue entries, std::size_t first,
+                                             std::size_t count, SourceBatch& batch) {
   std::size_t bytes = 0;
-  batch.messages.reserve(batch.messages.size() + entries.size());
+  batch.messages.reserve(batch.messages.size() + count);
   deleted_.clear();
-  for (std::size_t i = 0; i < entries.size(); ++i) {
+  for (std::size_t i = first; i < first + count; ++i) {
     if (entries[i].size() != 2) continue;
     const auto token = parse_stream_id(entries[i][0].text());
     if (!token) return malformed();
     const RedisValue fields = entries[i][1];
     if (fields.is_nil()) {
       deleted_.push_back(*token);
+      if (pending_worker_) pending_worker_->let_go(std::span(&*token, 1));
       continue;
     }
     SourceMessage message;
@@ -214,17 +254,19 @@ Result<void> RedisStreamSource::take_entries(RedisValue entries, SourceBatch& ba
     const bool fits = take_fields(fields, message);
     bytes += message.payload.size() + message.key.size();
     if (fits) {
-      if (pending_worker_) pending_worker_->hold(*token);
       batch.messages.push_back(std::move(message));
     } else {
-      if (pending_worker_) pending_worker_->never_claim(*token);
+      if (pending_worker_) {
+        pending_worker_->let_go(std::span(&*token, 1));
+        pending_worker_->never_claim(*token);
+      }
       // Left pending, so that it can be looked at and is not taken for done.
       ++batch.lost;
       warn("the entry " + stream_id(*token) + " of the stream \"" + options_.key +
            "\" is larger than a message may be (16 MiB): left pending");
     }
   }
-  learn_entry_size(entries.size(), bytes);
+  learn_entry_size(count, bytes);
   return {};
 }
 
@@ -291,6 +333,7 @@ Result<void> RedisStreamSource::ack_in_batches(std::span<const SourceToken> toke
     }
     if (auto sent = connection_.append(arguments_); !sent) return sent;
   }
+  if (auto settled = settle(); !settled) return settled;
   Result<void> outcome;
   for (; commands > 0; --commands) {
     auto reply = connection_.next_reply();
@@ -302,6 +345,7 @@ Result<void> RedisStreamSource::ack_in_batches(std::span<const SourceToken> toke
 }
 
 Result<void> RedisStreamSource::ack_one_by_one(std::span<const SourceToken> tokens) {
+  if (auto settled = settle(); !settled) return settled;
   for (const SourceToken& token : tokens) {
     auto reply = connection_.command({"XACK", options_.key, options_.group, stream_id(token)});
     if (!reply) return reply.error();

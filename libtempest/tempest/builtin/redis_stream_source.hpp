@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tempest/builtin/redis_pending_worker.hpp"
+#include "tempest/builtin/redis_stream_reader.hpp"
 #include "tempest/runtime/redis.hpp"
 #include "tempest/source.hpp"
 
@@ -48,16 +49,32 @@ class RedisStreamSource : public Source {
   std::string describe(const SourceToken& token) const override;
 
  private:
-  /// The entries of one XREADGROUP; nothing if there were none.
+  /// Entries that were read, and those of them that have been given out.
+  struct Entries {
+    runtime::RedisReply reply;
+    std::size_t given = 0;
+
+    runtime::RedisValue list() const { return reply.value()[0][1]; }
+  };
+
+  /// As RedisStreamReader::read, but a group that is gone is made anew.
   Result<std::optional<runtime::RedisReply>> read(std::string_view from, std::size_t count,
                                                   Duration wait);
+  /// Makes entries_ hold something to give out; nothing if there is nothing.
+  Result<void> read_new(std::size_t count, Duration wait);
+  /// Takes what was read ahead into ahead_, so that the connection is free for other commands.
+  Result<void> settle();
+  Entries held(runtime::RedisReply reply);
+  void hold(runtime::RedisValue list);
   /// True if it did not exist.
   Result<bool> create_group(std::string_view start);
   /// Once: what the server lacks, and where it would lose data.
   Result<void> look_at_server();
   Result<void> poll_pending(std::size_t count, SourceBatch& batch);
   Result<void> poll_claims(std::size_t count, SourceBatch& batch);
-  Result<void> take_entries(runtime::RedisValue entries, SourceBatch& batch);
+  /// Appends the messages of `count` entries from `first` on.
+  Result<void> take_entries(runtime::RedisValue entries, std::size_t first, std::size_t count,
+                            SourceBatch& batch);
   /// False: the entry cannot be a message of ours.
   bool take_fields(runtime::RedisValue fields, SourceMessage& message) const;
   Result<void> ack_deleted(SourceBatch& batch);
@@ -68,6 +85,10 @@ class RedisStreamSource : public Source {
 
   Options options_;
   runtime::RedisConnection connection_;
+  RedisStreamReader reader_;
+  /// Read, pending in Redis, and not given out yet: the rest of one read, and the next one.
+  std::optional<Entries> entries_;
+  std::optional<Entries> ahead_;
   bool opened_before_ = false;
   bool server_known_ = false;
   std::optional<RedisPendingWorker> pending_worker_;

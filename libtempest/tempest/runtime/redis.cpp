@@ -220,6 +220,18 @@ Result<void> RedisConnection::append(std::span<const std::string_view> arguments
   return {};
 }
 
+Result<void> RedisConnection::flush() {
+  if (!connected()) {
+    return Error{ErrorCode::unavailable, "not connected to " + address_.shown()};
+  }
+  for (int done = 0; done == 0;) {
+    if (redisBufferWrite(context_of(context_.get()), &done) != REDIS_OK) {
+      return lost("while a command was sent");
+    }
+  }
+  return {};
+}
+
 Result<RedisReply> RedisConnection::next_reply() {
   if (!connected()) {
     return Error{ErrorCode::unavailable, "not connected to " + address_.shown()};

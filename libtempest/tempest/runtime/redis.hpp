@@ -110,6 +110,8 @@ class RedisConnection {
   Result<void> append(std::initializer_list<std::string_view> arguments) {
     return append(std::span(arguments.begin(), arguments.size()));
   }
+  /// Sends what append() has gathered, which otherwise next_reply() does.
+  Result<void> flush();
   Result<RedisReply> next_reply();
 
   /// Makes an error reply an Error.

@@ -207,14 +207,19 @@ TEST_CASE_METHOD(Stream, "a Redis that is restarted in mid-run loses nothing") {
   REQUIRE(source->ack(std::span(read).first(10)));
 
   server.kill();
-  SourceBatch none;
-  CHECK(source->poll(10, 0ms, none).error().code == ErrorCode::unavailable);
+  // What was read ahead is still given out, and given again after open().
+  SourceBatch ahead;
+  Result<void> polled;
+  for (int i = 0; i < 10 && polled; ++i) polled = source->poll(10, 0ms, ahead);
+  REQUIRE_FALSE(polled);
+  CHECK(polled.error().code == ErrorCode::unavailable);
+  CHECK(ahead.messages.size() <= 40);
   CHECK(source->ack(read).error().code == ErrorCode::unavailable);
   CHECK(source->open().error().code == ErrorCode::unavailable);
   server.start();
   REQUIRE(source->open());
   REQUIRE(redis.connect());
-  CHECK(pending() == 30);
+  CHECK(pending() == 70);
 
   Payloads rest;
   std::vector<SourceToken> to_ack;
@@ -229,6 +234,23 @@ TEST_CASE_METHOD(Stream, "a Redis that is restarted in mid-run loses nothing") {
   REQUIRE(source->ack(to_ack));
   CHECK(pending() == 0);
   CHECK(source->take_warnings().empty());
+}
+
+TEST_CASE_METHOD(Stream, "while more is there than was asked for, the next read is sent ahead") {
+  add_many(100);
+  auto source = opened_source();
+  CHECK(poll(*source, 20).messages.size() == 20);
+  CHECK(pending() == 40);
+  // Given out in its order, and never more than is asked for.
+  CHECK(payloads(poll(*source, 5)) == Payloads{"20", "21", "22", "23", "24"});
+  std::size_t given = 25;
+  for (SourceBatch batch = poll(*source, 30); !batch.messages.empty(); batch = poll(*source, 30)) {
+    REQUIRE(batch.messages.size() <= 30);
+    for (const std::string& payload : payloads(batch)) CHECK(payload == std::to_string(given++));
+    REQUIRE(source->ack(tokens(batch)));
+  }
+  CHECK(given == 100);
+  CHECK(pending() == 25);
 }
 
 TEST_CASE_METHOD(Stream, "a group that was flushed is made again, with a warning") {

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tempest/base/result.hpp"
+#include "tempest/base/time.hpp"
+#include "tempest/runtime/redis.hpp"
+
+namespace tempest::builtin {
+
+/// XREADGROUP: at once, or sent ahead, so that Redis looks for the next entries while the last ones
+/// are at work here. Of its connection nothing else may use while a read is out: see take().
+class RedisStreamReader {
+ public:
+  struct Options {
+    std::string key;
+    std::string group;
+    std::string consumer;
+    bool acks = true;        ///< False: what is read is never pending.
+    Duration longest_block;  ///< No reply may take near the connection's timeout.
+  };
+
+  RedisStreamReader(Options options, runtime::RedisConnection& connection)
+      : options_(std::move(options)), connection_(connection) {}
+
+  /// A reply whose entries are value()[0][1], each of an id and fields (nil if it was deleted);
+  /// nothing if there were none. `not_found`: the stream or its group is gone. No read may be out.
+  Result<std::optional<runtime::RedisReply>> read(std::string_view from, std::size_t count,
+                                                  Duration wait);
+
+  /// Sends a read of new entries, and does not wait for its reply. No read may be out.
+  Result<void> ask_ahead(std::size_t count);
+  bool is_out() const { return is_out_; }
+  /// The reply to ask_ahead(), as of read(). To be taken before any other reply is.
+  Result<std::optional<runtime::RedisReply>> take();
+  /// The connection is a new one.
+  void reset() { is_out_ = false; }
+
+ private:
+  Result<void> send(std::string_view from, std::size_t count, Duration wait);
+  Result<std::optional<runtime::RedisReply>> next_reply();
+
+  Options options_;
+  runtime::RedisConnection& connection_;
+  bool is_out_ = false;
+  std::vector<std::string_view> arguments_;  ///< Reused.
+};
+
+}  // namespace tempest::builtin
