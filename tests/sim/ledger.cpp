@@ -275,10 +275,16 @@ void Ledger::dead_lettered(std::string_view text) {
   if (found == sent_.end()) return violate("nothing happens that was not sent", "dead " + about);
   ++found->dead_letters;
   const FailureDefinition& failure = scenario_.topology.failure;
+  if (scenario_.handles_failures && letter["attempts"].get<std::uint32_t>() < kHandledAttempts) {
+    violate("attempts are counted fairly",
+            about + " was given up though its handler said otherwise");
+  }
   const auto kind = letter["kind"].get<std::string>();
   const auto attempts = letter["attempts"].get<std::uint32_t>();
   const auto delivery_attempts = letter["delivery_attempts"].get<std::uint32_t>();
-  if (attempts > failure.max_attempts || delivery_attempts > failure.max_attempts) {
+  const std::uint32_t handled = scenario_.handles_failures ? kHandledAttempts : 0;
+  if (attempts > std::max(failure.max_attempts, handled) ||
+      delivery_attempts > failure.max_attempts) {
     return violate("attempts are bounded", "dead letter of " + about);
   }
   const auto read_at = letter["read_at"].get<std::string>();

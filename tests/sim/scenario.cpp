@@ -35,6 +35,8 @@ Scenario::Scenario(std::uint64_t number) : seed(number), random(Random(number).n
   draw_load();
   draw_faults();
   fuses = chance(0.5);
+  handles_failures = !keeps_key_order && chance(0.2);
+  if (handles_failures) text_ += "handler = { uses = \"sim:Again\" }\n";
 
   std::vector<runtime::Diagnostic> diagnostics;
   auto parsed =
@@ -276,7 +278,8 @@ Duration Scenario::settling_time() const {
 Duration Scenario::drain_bound() const {
   const FailureDefinition& failure = topology.failure;
   const Duration attempt = failure.timeout + failure.backoff.max + seconds(2);
-  return seconds(60) + 10 * link.lease + failure.max_attempts * attempt * 2;
+  const std::uint32_t attempts = failure.max_attempts + (handles_failures ? kHandledAttempts : 0);
+  return seconds(60) + 10 * link.lease + attempts * attempt * 2;
 }
 
 }  // namespace tempest::sim

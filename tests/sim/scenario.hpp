@@ -50,6 +50,9 @@ struct TaskShape {
   double slow = 0;  ///< Of the attempts, while there are faults: takes twice its timeout.
 };
 
+/// The failure handler of some seeds has messages tried so often as a whole.
+inline constexpr std::uint32_t kHandledAttempts = 3;
+
 /// Everything that a seed decides: the topology, the deployment, the load, and the faults.
 struct Scenario {
   explicit Scenario(std::uint64_t seed);
@@ -73,6 +76,7 @@ struct Scenario {
   std::vector<unsigned> threads;                ///< By worker.
   std::vector<std::vector<std::string>> tasks;  ///< By worker; empty: all.
   bool fuses = false;                           ///< Every edge that can be.
+  bool handles_failures = false;                ///< A failure handler has some tried again.
   bool moves_endpoint = false;                  ///< Restarted coordinators bind another port.
   std::uint64_t worker_window_bytes = 16ULL << 20;
   std::uint64_t source_window = 65'536;

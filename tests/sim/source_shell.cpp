@@ -26,6 +26,15 @@ source_node::SourceMachine::Options options_of(World& world, const Host& host) {
   return options;
 }
 
+/// Has each message tried kHandledAttempts times.
+class Again final : public FailureHandler {
+ public:
+  FailureChoice choose(const Failure& failure) override {
+    if (failure.attempts >= kHandledAttempts) return {};
+    return {FailureChoice::Action::retry, milliseconds(20)};
+  }
+};
+
 /// The machine and the real source and sinks; the thread between them (source_node/source_io.hpp)
 /// is simulated: requests are served one after the other, each takes a while, and Redis acts
 /// somewhere within it.
@@ -40,6 +49,9 @@ class SourceShell final : public Shell {
                  },
                  [](const source_node::Plan& plan) {
                    return builtin::create_sink(*plan.failure.dead_letter);
+                 },
+                 [](const source_node::Plan&) {
+                   return Result<std::unique_ptr<FailureHandler>>(std::make_unique<Again>());
                  }}) {}
 
   void start(TimePoint now, link::Effects& effects) override { machine_.start(now, effects); }

@@ -160,7 +160,7 @@ Result<void> RedisListSource::look_at_server() {
     return Error{ErrorCode::configuration, "the key \"" + options_.key + "\" of " +
                                                options_.address.shown() + " is not a list"};
   }
-  auto durability = durability_warning(connection_);
+  auto durability = durability_warning(connection_, kSourceLoss);
   if (!durability) return durability.error();
   auto features = ask_features(connection_);
   if (!features) return features.error();

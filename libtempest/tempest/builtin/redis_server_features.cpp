@@ -30,15 +30,15 @@ Result<RedisFeatures> ask_features(runtime::RedisConnection& connection) {
   return redis_features(reply->value().text());
 }
 
-Result<std::string> durability_warning(runtime::RedisConnection& connection) {
+Result<std::string> durability_warning(runtime::RedisConnection& connection,
+                                       std::string_view loss) {
   auto reply = connection.exchange({"CONFIG", "GET", "appendonly"});
   if (!reply) return reply.error();
   const runtime::RedisValue setting = reply->value();
   // Where CONFIG is not allowed, there is nothing to be said.
   if (setting.size() != 2 || setting[1].text() != "no") return std::string();
-  return connection.address().shown() +
-         " keeps no append-only file: when it stops, messages are lost, and acked ones come "
-         "again; set \"appendonly yes\" in its configuration";
+  return connection.address().shown() + " keeps no append-only file: when it stops, " +
+         std::string(loss) + "; set \"appendonly yes\" in its configuration";
 }
 
 }  // namespace tempest::builtin

@@ -23,7 +23,10 @@ RedisFeatures redis_features(std::string_view info);
 Result<RedisFeatures> ask_features(runtime::RedisConnection& connection);
 
 /// A warning where the server keeps no append-only file, so that it loses at a crash what it has
-/// confirmed; empty where it does, or does not tell.
-Result<std::string> durability_warning(runtime::RedisConnection& connection);
+/// confirmed; empty where it does, or does not tell. `loss`: what that means for who asks.
+Result<std::string> durability_warning(runtime::RedisConnection& connection, std::string_view loss);
+
+inline constexpr std::string_view kSourceLoss = "messages are lost, and acked ones come again";
+inline constexpr std::string_view kSinkLoss = "what was written and confirmed is lost";
 
 }  // namespace tempest::builtin

@@ -13,7 +13,7 @@ constexpr std::size_t kMaxAddsInFlight = 1'000;
 Result<void> RedisStreamSink::open() {
   if (auto connected = connection_.connect(); !connected) return connected;
   if (server_known_) return {};
-  auto durability = durability_warning(connection_);
+  auto durability = durability_warning(connection_, kSinkLoss);
   if (!durability) return durability.error();
   server_known_ = true;
   if (!durability->empty()) warnings_.push_back(std::move(*durability));

@@ -71,7 +71,7 @@ Result<void> RedisStreamSource::open() {
 
 Result<void> RedisStreamSource::look_at_server() {
   if (server_known_) return {};
-  auto durability = durability_warning(connection_);
+  auto durability = durability_warning(connection_, kSourceLoss);
   if (!durability) return durability.error();
   if (pending_worker_) {
     auto features = ask_features(connection_);

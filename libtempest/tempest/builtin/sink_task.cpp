@@ -1,5 +1,10 @@
 #include "tempest/builtin/sink_task.hpp"
 
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+
 #include "tempest/runtime/logging.hpp"
 
 namespace tempest::builtin {
@@ -15,8 +20,13 @@ Result<void> as_task_error(const Error& error) {
 }  // namespace
 
 void SinkTask::warn() {
-  runtime::Log log("sink");
-  for (std::string& warning : sink_->take_warnings()) log.warning(std::move(warning));
+  // Each thread has a sink of its own, all of which say the same.
+  static std::mutex mutex;
+  static std::set<std::string> told;
+  for (std::string& warning : sink_->take_warnings()) {
+    const std::lock_guard lock(mutex);
+    if (told.insert(warning).second) runtime::Log("sink").warning(std::move(warning));
+  }
 }
 
 Result<void> SinkTask::open(const Settings& /*config*/) {
