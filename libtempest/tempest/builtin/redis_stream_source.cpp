@@ -313,6 +313,7 @@ Result<void> RedisStreamSource::ack(std::span<const SourceToken> tokens) {
 Result<bool> RedisStreamSource::write_and_ack(Sink& sink, std::span<const Message> messages,
                                               std::span<const SourceToken> tokens) {
   if (!options_.acks) return false;
+  if (auto settled = settle(); !settled) return settled.error();
   return write_and_ack_jointly(
       connection_, options_.key, sink, messages, tokens,
       [this](const SourceToken& token, std::string& id, RedisSteps& steps) {

@@ -148,3 +148,23 @@ TEST_CASE_METHOD(Joint, "a sink says, once, that its server keeps no append-only
   REQUIRE(dead->open());
   CHECK(dead->take_warnings().empty());
 }
+
+TEST_CASE_METHOD(Joint,
+                 "what was read ahead of dead letters is neither lost nor taken for a reply") {
+  auto source = opened_source();
+  add_many(10);
+  const SourceBatch first = poll(*source, 2);
+  REQUIRE(first.messages.size() == 2);
+  auto dead = sink("redis_stream", server.uri());
+  const auto done = source->write_and_ack(*dead, letters, tokens(first));
+  REQUIRE(done);
+  CHECK(*done);
+  CHECK(number({"XLEN", "dead"}) == 2);
+  Payloads rest;
+  for (int polls = 0; polls < 10; ++polls) {
+    const Payloads more = payloads(poll(*source, 2));
+    rest.insert(rest.end(), more.begin(), more.end());
+  }
+  CHECK(rest == Payloads{"2", "3", "4", "5", "6", "7", "8", "9"});
+  CHECK(pending() == 8);
+}
