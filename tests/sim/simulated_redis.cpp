@@ -278,14 +278,22 @@ int redisAppendCommandArgv(redisContext* context, int count, const char** argume
   return REDIS_OK;
 }
 
+int redisBufferWrite(redisContext* context, int* done) {
+  *done = 1;
+  Connection& connection = *connection_of(context);
+  if (connection.unsent.empty()) return REDIS_OK;
+  if (!tempest::sim::is_reachable() || connection.life != SimulatedRedis::current->life) {
+    connection.is_lost = true;
+  }
+  if (!connection.is_lost) flush(connection);
+  // That it did not arrive is seen when its reply does not.
+  return REDIS_OK;
+}
+
 int redisGetReply(redisContext* context, void** reply) {
   Connection& connection = *connection_of(context);
-  if (!connection.unsent.empty()) {
-    if (!tempest::sim::is_reachable() || connection.life != SimulatedRedis::current->life) {
-      connection.is_lost = true;
-    }
-    if (!connection.is_lost) flush(connection);
-  }
+  int done = 0;
+  redisBufferWrite(context, &done);
   if (connection.replies.empty()) {
     return tempest::sim::fail(context, "Server closed the connection");
   }

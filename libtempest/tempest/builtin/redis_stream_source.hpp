@@ -84,6 +84,7 @@ class RedisStreamSource : public Source {
   void learn_entry_size(std::size_t entries, std::size_t bytes);
 
   Options options_;
+  /// Before anything is sent that is not a read: settle().
   runtime::RedisConnection connection_;
   RedisStreamReader reader_;
   /// Read, pending in Redis, and not given out yet: the rest of one read, and the next one.
