@@ -132,6 +132,7 @@ void BrokerMachine::went_away(const link::Event& event, link::Effects& effects) 
   sessions_.erase(found);
   registered_bytes_ -= session.registered_bytes;
   leave(session, event.peer);
+  if (session.watch) watches_changed(*session.watch);
 
   const std::pair<Role, std::string> key{session.identity.role, session.identity.name};
   if (event.reason == link::LostReason::incarnation) {
@@ -168,6 +169,12 @@ void BrokerMachine::hear(const link::Event& event, TimePoint now, link::Effects&
       wire::Query query;
       decoded = wire::decode(event.body, query);
       if (decoded) answer(event.peer, query, now);
+      break;
+    }
+    case wire::BodyKind::watch: {
+      wire::Watch wanted;
+      decoded = wire::decode(event.body, wanted);
+      if (decoded) decoded = watch(event.peer, std::move(wanted));
       break;
     }
     default:
@@ -291,6 +298,34 @@ void BrokerMachine::answer(PeerId peer, const wire::Query& query, TimePoint now)
   server_.send(peer, wire::BodyKind::snapshot, wire::data_frame(snapshot), now, output_);
 }
 
+Result<void> BrokerMachine::watch(PeerId peer, wire::Watch wanted) {
+  const auto found = sessions_.find(peer);
+  if (found == sessions_.end()) return {};
+  Session& session = found->second;
+  if (session.identity.role != Role::operator_) {
+    return Error{ErrorCode::protocol, "a watch of a node that is no operator"};
+  }
+  if (wanted.id == 0) return Error{ErrorCode::protocol, "a watch without a number"};
+  if (session.watch) watches_changed(*session.watch);
+  session.watch = std::move(wanted);
+  watches_changed(*session.watch);
+  return {};
+}
+
+void BrokerMachine::watches_changed(const wire::Watch& watch) {
+  const auto topology = topologies_.find(watch.topology);
+  if (topology != topologies_.end()) topology->second.dirty = true;
+}
+
+std::vector<wire::Watch> BrokerMachine::watches_of(const std::string& topology) const {
+  std::vector<wire::Watch> watches;
+  for (const auto& [peer, session] : sessions_) {
+    if (!session.watch || session.watch->topology != topology) continue;
+    if (watches.size() < kMaxWatches) watches.push_back(*session.watch);
+  }
+  return watches;
+}
+
 void BrokerMachine::list_workers(const Topology& topology,
                                  std::vector<registry::Directory::Worker>& workers) {
   for (const auto& [key, peer] : topology.nodes) {
@@ -341,6 +376,7 @@ void BrokerMachine::refresh(const std::string& name, Topology& topology, TimePoi
     directory.topology_version = newest->registration.topology_version;
     directory.topology_text = newest->registration.topology_text;
   }
+  directory.watches = watches_of(name);
   ++topology.revision;
   topology.directory = wire::data_frame(registry::view_of(directory, topology.revision));
 }

@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "tempest/base/result.hpp"
 #include "tempest/link/node.hpp"
 #include "tempest/link/server.hpp"
 #include "tempest/registry/directory.hpp"
@@ -23,6 +25,7 @@ namespace tempest::broker {
 ///     SlotSettlement     ->      (coordinators)
 ///     Query{"nodes"}     ->      (operators)
 ///                        <-      Snapshot
+///     Watch              ->      (operators; it holds as long as the session)
 ///
 /// Soft state only: all of it comes from sessions and goes with them. After a restart nodes come
 /// back one by one; registrations that say a worker list was known before make the broker withhold
@@ -32,6 +35,8 @@ class BrokerMachine {
  public:
   /// The most that all registrations together may hold, so that a directory always fits a frame.
   static constexpr std::size_t kMaxRegisteredBytes = kMaxFrameBytes / 2;
+  /// The most that operators may watch at once in one topology. The rest waits for its turn.
+  static constexpr std::size_t kMaxWatches = 16;
 
   BrokerMachine(link::Identity self, const link::Settings& settings);
 
@@ -63,7 +68,8 @@ class BrokerMachine {
     TimePoint definition_since{};
     std::uint64_t settled = 0;  ///< Coordinators.
     bool starts_settled = false;
-    std::uint64_t sent_revision = 0;  ///< Of the last directory sent.
+    std::uint64_t sent_revision = 0;   ///< Of the last directory sent.
+    std::optional<wire::Watch> watch;  ///< Operators: what they want to be shown.
   };
 
   struct Topology {
@@ -91,6 +97,9 @@ class BrokerMachine {
   void leave(const Session& session, PeerId peer);
   void settle(PeerId peer, const wire::SlotSettlement& settlement);
   void answer(PeerId peer, const wire::Query& query, TimePoint now);
+  Result<void> watch(PeerId peer, wire::Watch wanted);
+  void watches_changed(const wire::Watch& watch);
+  std::vector<wire::Watch> watches_of(const std::string& topology) const;
   void refresh(const std::string& name, Topology& topology, TimePoint now);
   void list_workers(const Topology& topology, std::vector<registry::Directory::Worker>& workers);
   void settle_newcomers(const Topology& topology);

@@ -32,6 +32,7 @@ PipelineMachine::PipelineMachine(link::Identity self, PipelineSettings settings,
       tracker_(topology_.graph, table_, scheduler_, tracking::failure_rules_of(topology_), seed),
       member_(self_, settings_.brokers, settings_.link, seed + 1),
       server_(self_, settings_.link),
+      sightings_(self_),
       stall_watch_(settings_.stall_after) {}
 
 void PipelineMachine::start(TimePoint now, link::Effects& effects) {
@@ -45,6 +46,7 @@ void PipelineMachine::start(TimePoint now, link::Effects& effects) {
 
 void PipelineMachine::receive(const link::FrameReceived& received, TimePoint now,
                               link::Effects& effects) {
+  tracker_.traces().set_time(now);
   if (member_.owns(received.channel)) {
     if (member_.receive(received.channel, received.frame.view(), now, effects)) {
       directory_changed(now, effects);
@@ -56,6 +58,7 @@ void PipelineMachine::receive(const link::FrameReceived& received, TimePoint now
 }
 
 void PipelineMachine::turn(TimePoint now, link::Effects& effects) {
+  tracker_.traces().set_time(now);
   if (member_.turn(now, effects)) directory_changed(now, effects);
   if (closed_) return;
   server_.turn(now, output_);
@@ -71,6 +74,7 @@ void PipelineMachine::turn(TimePoint now, link::Effects& effects) {
   for (Peer& peer : peers_) send_outcomes(peer, now);
   settle_slots(now, effects);
   carry_out({}, now, effects);
+  if (!tracker_.traces().sightings().empty()) publish_traces(now, effects);
   watch_for_stall(now, effects);
   if (draining_) finish_if_drained(now, effects);
 }
@@ -284,13 +288,19 @@ void PipelineMachine::receive_messages(Peer& peer, std::string_view body, const 
   if (peer.role != Role::source) {
     return malformed(peer, {ErrorCode::protocol, "messages from a node that is no source"});
   }
+  auto traced = messages_.traced.begin();
   for (const wire::Messages::Item& item : messages_.items) {
+    std::uint64_t trace = 0;
+    if (traced != messages_.traced.end() && &messages_.items[traced->item] == &item) {
+      trace = (traced++)->message;
+    }
     if (draining_) {
       peer.returned.push_back(item.id);
       ++messages_returned_;
       continue;
     }
-    tracker_.begin(peer.id, item.id, tracking::Payload::take(item.key, item.payload, frame), now);
+    tracker_.begin(peer.id, item.id, tracking::Payload::take(item.key, item.payload, frame), now,
+                   trace);
   }
 }
 
@@ -313,6 +323,7 @@ void PipelineMachine::receive_results(Peer& peer, std::string_view body, const S
     fused_failures_.push_back(failure_of(failure));
   }
   for (const wire::Results::Item& item : results_.items) {
+    if (item.handled_us > 0) tracker_.note_handled(item.id, worker, item.handled_us);
     switch (item.status) {
       case wire::Results::Status::done:
         acknowledge(item, worker, frame, now);
@@ -454,6 +465,10 @@ void PipelineMachine::add_to_batch(Batch& batch, std::uint32_t slot) {
   item.task = leader.task;
   item.attempt = leader.attempt;
   item.alone = tracking::is_suspect(leader);
+  if (leader.traced) {
+    item.traced = true;
+    tracker_.note_handed_out(slot);
+  }
   item.first_part = static_cast<std::uint32_t>(deliveries.parts.size());
   item.part_count = 0;
   for (std::uint32_t at = slot; at != kNowhere; at = table_.at(at).members) {
@@ -525,6 +540,12 @@ void PipelineMachine::send_outcomes(Peer& peer, TimePoint now) {
     outcomes_.returned.clear();
     peer.returned.clear();
   }
+}
+
+void PipelineMachine::publish_traces(TimePoint now, link::Effects& effects) {
+  sightings_.add(tracker_.traces().sightings());
+  sightings_.keep(member_.directory().watches);
+  sightings_.publish(now, effects);
 }
 
 // --- Statistics ----------------------------------------------------------------------------------

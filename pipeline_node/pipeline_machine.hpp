@@ -14,6 +14,7 @@
 #include "tempest/topology.hpp"
 #include "tempest/tracking/scheduler.hpp"
 #include "tempest/tracking/tracker.hpp"
+#include "tempest/watch/sighting_log.hpp"
 #include "tempest/wire/frames.hpp"
 
 namespace tempest::pipeline_node {
@@ -109,6 +110,7 @@ class PipelineMachine {
   void add_to_batch(Batch& batch, std::uint32_t delivery);
   void sort_outcomes();
   void send_outcomes(Peer& peer, TimePoint now);
+  void publish_traces(TimePoint now, link::Effects& effects);
   void finish_if_drained(TimePoint now, link::Effects& effects);
   void watch_for_stall(TimePoint now, link::Effects& effects);
   /// Why nothing moves, as far as can be seen from here.
@@ -127,6 +129,7 @@ class PipelineMachine {
   registry::Member member_;
   link::Server server_;
   link::Output output_;
+  watch::SightingLog sightings_;
   std::vector<link::Notice> notices_;  ///< Of this step; moved into its effects.
 
   std::vector<Peer> peers_;

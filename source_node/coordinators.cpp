@@ -192,8 +192,8 @@ Coordinator* Coordinators::most_free(TimePoint now, link::ChannelId& channel,
   return best;
 }
 
-std::uint64_t Coordinators::send(MessageStore& store, MessageList& queue, TimePoint now,
-                                 link::Effects& effects) {
+std::uint64_t Coordinators::send(MessageStore& store, MessageList& queue, MessageTraces& traces,
+                                 TimePoint now, link::Effects& effects) {
   std::uint64_t resent = 0;
   while (!queue.empty()) {
     link::ChannelId channel{};
@@ -201,18 +201,20 @@ std::uint64_t Coordinators::send(MessageStore& store, MessageList& queue, TimePo
     Coordinator* best = most_free(now, channel, ready_count);
     if (best == nullptr) break;
     const std::uint64_t fair = std::max(queue.count / ready_count, kMinChunkMessages);
-    resent +=
-        send_chunk(channel, *best, std::min(fair, kMaxChunkMessages), store, queue, now, effects);
+    resent += send_chunk(channel, *best, std::min(fair, kMaxChunkMessages), store, queue, traces,
+                         now, effects);
   }
   return resent;
 }
 
 std::uint64_t Coordinators::send_chunk(link::ChannelId channel, Coordinator& coordinator,
                                        std::uint64_t max_messages, MessageStore& store,
-                                       MessageList& queue, TimePoint now, link::Effects& effects) {
+                                       MessageList& queue, MessageTraces& traces, TimePoint now,
+                                       link::Effects& effects) {
   std::uint64_t resent = 0;
   std::size_t bytes = 0;
   messages_.items.clear();
+  messages_.traced.clear();
   while (!queue.empty() && messages_.items.size() < max_messages && bytes < kFrameTargetBytes &&
          free_messages(coordinator) > 0) {
     const std::uint32_t slot = queue.head;
@@ -224,6 +226,12 @@ std::uint64_t Coordinators::send_chunk(link::ChannelId channel, Coordinator& coo
     if (message.sent_before) ++resent;
     message.sent_before = true;
     bytes += message.bytes.size();
+    if (message.traced) {
+      messages_.traced.push_back(
+          {static_cast<std::uint32_t>(messages_.items.size()), traces.number_of(slot)});
+      traces.say(slot, message, {.kind = wire::Sighting::Kind::sent, .peer = coordinator.name},
+                 now);
+    }
     messages_.items.push_back({store.id_of(slot), message.key(), message.payload()});
   }
   constexpr std::size_t kItemHeadBytes = 24;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "source_node/message_store.hpp"
+#include "source_node/message_traces.hpp"
 #include "tempest/base/random.hpp"
 #include "tempest/link/client.hpp"
 #include "tempest/link/node.hpp"
@@ -51,7 +52,7 @@ class Coordinators {
 
   /// Sends from the front of `queue` until it is empty or nobody has room: each time to the one
   /// with the largest free share of its window. Returns how many were sent before.
-  std::uint64_t send(MessageStore& store, MessageList& queue, TimePoint now,
+  std::uint64_t send(MessageStore& store, MessageList& queue, MessageTraces& traces, TimePoint now,
                      link::Effects& effects);
 
   /// What came over it cannot be read: its session is given up, and its messages go elsewhere.
@@ -83,7 +84,7 @@ class Coordinators {
   void send_frames(link::ChannelId channel, link::Effects& effects);
   std::uint64_t send_chunk(link::ChannelId channel, Coordinator& coordinator,
                            std::uint64_t max_messages, MessageStore& store, MessageList& queue,
-                           TimePoint now, link::Effects& effects);
+                           MessageTraces& traces, TimePoint now, link::Effects& effects);
   Coordinator* most_free(TimePoint now, link::ChannelId& channel, std::uint64_t& ready_count);
   void drop(link::ChannelId channel, link::Effects& effects);
 

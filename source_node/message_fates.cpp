@@ -14,6 +14,8 @@ namespace tempest::source_node {
 namespace {
 
 using Level = link::Notice::Level;
+using Kind = wire::Sighting::Kind;
+using Next = wire::Sighting::Next;
 
 // A coordinator that gave messages back gets no new ones for this long, lest they go to and fro.
 constexpr Duration kReturnPause = std::chrono::milliseconds(50);
@@ -53,7 +55,7 @@ void SourceMachine::take_events(TimePoint now, link::Effects& effects) {
   for (std::size_t i = 0; i < events_.size(); ++i) {
     const CoordinatorEvent event = events_[i];
     if (event.kind == CoordinatorEvent::Kind::lost) {
-      take_lost(event.channel, effects);
+      take_lost(event.channel, now, effects);
     } else {
       take_outcomes(event, now, effects);
     }
@@ -61,17 +63,20 @@ void SourceMachine::take_events(TimePoint now, link::Effects& effects) {
   events_.clear();
 }
 
-void SourceMachine::take_lost(link::ChannelId channel, link::Effects& effects) {
+void SourceMachine::take_lost(link::ChannelId channel, TimePoint now, link::Effects& effects) {
   Coordinator* coordinator = coordinators_.find(channel);
   if (coordinator == nullptr) return;
   for (std::uint32_t slot = coordinator->sent.head; slot != kNoSlot; slot = store_.at(slot).next) {
     store_.at(slot).state = MessageState::queued;
     store_.renew(slot);
+    if (store_.at(slot).traced) {
+      trace_taken_back(slot, coordinator->name, "the coordinator is lost", now);
+    }
   }
   store_.prepend(queue_, coordinator->sent);
   coordinators_.forget_if_gone(channel, effects);
   // While stopping nothing is sent any more, so nobody will do them.
-  if (stopping_) let_go_of_unsent();
+  if (stopping_) let_go_of_unsent(now);
 }
 
 void SourceMachine::take_outcomes(const CoordinatorEvent& event, TimePoint now,
@@ -93,7 +98,7 @@ void SourceMachine::take_outcomes(const CoordinatorEvent& event, TimePoint now,
     take_failed(*coordinator, event.channel, failed, now, effects);
   }
   if (!outcomes_.returned.empty()) take_returned(*coordinator, event.channel, now);
-  if (stopping_) let_go_of_unsent();
+  if (stopping_) let_go_of_unsent(now);
 }
 
 HeldMessage* SourceMachine::take_sent(Coordinator& coordinator, link::ChannelId channel,
@@ -118,6 +123,9 @@ void SourceMachine::take_returned(Coordinator& coordinator, link::ChannelId chan
     message->state = MessageState::queued;
     message->sent_before = false;
     store_.renew(id->slot);
+    if (message->traced) {
+      trace_taken_back(id->slot, coordinator.name, "the coordinator gave it back", now);
+    }
     store_.push_front(queue_, id->slot);
   }
 }
@@ -138,8 +146,10 @@ void SourceMachine::take_failed(Coordinator& coordinator, link::ChannelId channe
   if (rule.policy == FailurePolicy::retry && counts_per_message(failed.kind)) {
     if (message->attempts < 0xffff) ++message->attempts;
     if (message->attempts < rule.max_attempts) {
+      const Duration wait = retry_wait(rule.backoff, message->attempts, random_);
+      if (message->traced) trace_failure(slot, attempt, Next::again, wait, now);
       attempts_.add(slot, std::move(attempt));
-      try_later(slot, retry_wait(rule.backoff, message->attempts, random_), now);
+      try_later(slot, wait, now);
       return;
     }
   } else if (message->attempts < 0xffff) {
@@ -196,6 +206,11 @@ void SourceMachine::end(std::uint32_t slot, DeadLetter letter, FailureChoice::Ac
              : policy == FailurePolicy::none      ? Action::leave
                                                   : Action::dead_letter;
   }
+  if (store_.at(slot).traced) {
+    const bool is_kept = action == Action::dead_letter && plan_->failure.dead_letter;
+    const Next next = action == Action::ack ? Next::ack : is_kept ? Next::dead_letter : Next::leave;
+    trace_failure(slot, last, next, {}, now);
+  }
   if (action == Action::ack) {
     queue_ack(slot);
   } else if (action == Action::dead_letter && plan_->failure.dead_letter) {
@@ -221,7 +236,7 @@ void SourceMachine::settle(const ChooseDone& done, TimePoint now, link::Effects&
     choose(std::move(failed[i]), i < done.choices.size() ? done.choices[i] : FailureChoice{}, now,
            effects);
   }
-  if (stopping_) let_go_of_unsent();
+  if (stopping_) let_go_of_unsent(now);
 }
 
 void SourceMachine::choose(FailureBox::Failed failed, const FailureChoice& choice, TimePoint now,
@@ -238,12 +253,13 @@ void SourceMachine::choose(FailureBox::Failed failed, const FailureChoice& choic
     return;
   }
   const FailureRule rule = plan_->failure.rule(is_timeout(failed.letter.attempts.back().kind));
+  const Duration wait =
+      choice.after > Duration::zero()
+          ? choice.after
+          : retry_wait(rule.backoff, std::max<unsigned>(message.attempts, 1), random_);
+  if (message.traced) trace_failure(slot, failed.letter.attempts.back(), Next::again, wait, now);
   for (FailedAttempt& attempt : failed.letter.attempts) attempts_.add(slot, std::move(attempt));
-  try_later(slot,
-            choice.after > Duration::zero()
-                ? choice.after
-                : retry_wait(rule.backoff, std::max<unsigned>(message.attempts, 1), random_),
-            now);
+  try_later(slot, wait, now);
 }
 
 void SourceMachine::refuse(std::uint32_t slot, TimePoint now, link::Effects& effects) {
@@ -277,6 +293,7 @@ void SourceMachine::leave(std::uint32_t slot, FailurePolicy policy, TimePoint no
                           link::Effects& effects) {
   ++numbers_.left;
   leaving_.push_back(store_.at(slot).token);
+  if (store_.at(slot).traced) trace_end(slot, Kind::left, now);
   store_.release(slot);
   if (store_.empty()) pace_.became_idle(now);
   if (policy != FailurePolicy::retry) return;
@@ -304,18 +321,52 @@ void SourceMachine::queue_due(TimePoint now) {
   }
 }
 
-void SourceMachine::let_go_of_unsent() {
+void SourceMachine::let_go_of_unsent(TimePoint now) {
   while (!queue_.empty()) {
     const std::uint32_t slot = queue_.head;
     store_.remove(queue_, slot);
+    if (store_.at(slot).traced) trace_end(slot, Kind::left, now);
     attempts_.take(slot);
     store_.release(slot);
   }
   for (const Wait& wait : waiting_) {
     attempts_.take(wait.slot);
+    if (store_.at(wait.slot).traced) trace_end(wait.slot, Kind::left, now);
     store_.release(wait.slot);
   }
   waiting_.clear();
+}
+
+// --- For those who trace messages --------------------------------------------------------------
+
+void SourceMachine::trace_failure(std::uint32_t slot, const FailedAttempt& attempt, Next next,
+                                  Duration again, TimePoint now) {
+  traces_.say(slot, store_.at(slot),
+              {.kind = Kind::failed,
+               .peer = attempt.worker,
+               .next = next,
+               .again = again,
+               .failure = attempt.kind,
+               .task = attempt.task,
+               .attempts = attempt.delivery_attempts,
+               .text = attempt.reason},
+              now);
+}
+
+void SourceMachine::trace_taken_back(std::uint32_t slot, std::string_view coordinator,
+                                     std::string_view why, TimePoint now) {
+  traces_.say(slot, store_.at(slot), {.kind = Kind::taken_back, .peer = coordinator, .text = why},
+              now);
+}
+
+void SourceMachine::trace_acked(TimePoint now) {
+  for (std::uint32_t slot = acking_.head; slot != kNoSlot; slot = store_.at(slot).next) {
+    if (store_.at(slot).traced) trace_end(slot, Kind::acked, now);
+  }
+}
+
+void SourceMachine::trace_end(std::uint32_t slot, Kind kind, TimePoint now) {
+  traces_.end(slot, store_.at(slot), {.kind = kind}, now);
 }
 
 }  // namespace tempest::source_node

@@ -37,6 +37,7 @@ struct HeldMessage {
   std::uint16_t attempts = 0;  ///< Trees that failed for a cause which another tree may not have.
   MessageState state = MessageState::queued;
   bool sent_before = false;  ///< Sending it again is a resend.
+  bool traced = false;       ///< See MessageTraces.
 
   std::string_view payload() const {
     return std::string_view(bytes).substr(0, bytes.size() - key_bytes);

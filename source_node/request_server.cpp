@@ -10,6 +10,9 @@ namespace tempest::source_node {
 
 namespace {
 
+// Few enough that to name them costs nothing beside the poll itself.
+constexpr std::size_t kNamedInAnyCase = 8;
+
 bool means_away(const Error& error) {
   return error.code == ErrorCode::unavailable || error.code == ErrorCode::timeout;
 }
@@ -110,8 +113,14 @@ Result<void> RequestServer::make_parts(const Plan& plan) {
 
 PollDone RequestServer::poll(const PollRequest& request) {
   PollDone done;
-  done.result = source_.use(
-      [&](Source& source) { return source.poll(request.max_messages, request.wait, done.batch); });
+  done.result = source_.use([&](Source& source) {
+    Result<void> polled = source.poll(request.max_messages, request.wait, done.batch);
+    if (!request.with_names && done.batch.messages.size() > kNamedInAnyCase) return polled;
+    for (const SourceMessage& message : done.batch.messages) {
+      done.names.push_back(source.describe(message.token));
+    }
+    return polled;
+  });
   done.warnings = warnings();
   return done;
 }

@@ -55,6 +55,9 @@ struct OpenRequest {
 struct PollRequest {
   std::size_t max_messages = 0;
   Duration wait{0};
+  /// What the source calls each is wanted as well. (Of a small batch it is given in any case, so
+  /// that a trace that begins while a poll waits for a message has the name of that one.)
+  bool with_names = false;
 };
 struct AckRequest {
   std::vector<SourceToken> tokens;
@@ -84,6 +87,7 @@ struct PollDone {
   Result<void> result;
   SourceBatch batch;
   std::vector<std::string> warnings;
+  std::vector<std::string> names = {};  ///< Source::describe() of each, or none.
 };
 struct AckDone {
   Result<void> result;

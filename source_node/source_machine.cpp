@@ -25,7 +25,8 @@ SourceMachine::SourceMachine(Options options, ReadPlan read_plan)
       read_plan_(std::move(read_plan)),
       random_(options_.seed),
       member_(options_.self, options_.brokers, options_.link, random_.next()),
-      coordinators_(options_.self, options_.link, random_.next()) {}
+      coordinators_(options_.self, options_.link, random_.next()),
+      traces_(options_.self) {}
 
 void SourceMachine::start(TimePoint now, link::Effects& effects) {
   registry::Registration registration;
@@ -52,6 +53,12 @@ void SourceMachine::receive(const link::FrameReceived& received, TimePoint now,
 void SourceMachine::take_directory(TimePoint now, link::Effects& effects) {
   const registry::Directory& directory = member_.directory();
   coordinators_.set_directory(directory, effects);
+  const bool was_traced = traces_.wanted();
+  traces_.set(directory.watches);
+  if (traces_.wanted() != was_traced) {
+    effects.notify(Level::info, was_traced ? "no operator traces messages any more"
+                                           : "an operator traces messages");
+  }
   if (stopping_ || directory.topology_text.empty() || directory.topology_text == plan_text_) return;
   plan_text_ = directory.topology_text;
   auto plan = read_plan_(plan_text_);
@@ -116,13 +123,16 @@ void SourceMachine::settle(PollDone done, TimePoint now, link::Effects& effects)
   source_worked(effects);
   // Not counted as read, and left to the source: nobody would wait for it.
   if (stopping_) return;
-  read(std::move(done.batch), now, effects);
+  read(std::move(done.batch), done.names, now, effects);
 }
 
-void SourceMachine::read(SourceBatch batch, TimePoint now, link::Effects& effects) {
+void SourceMachine::read(SourceBatch batch, std::span<const std::string> names, TimePoint now,
+                         link::Effects& effects) {
   const std::uint64_t bytes_before = store_.bytes();
   if (!batch.redelivered) held_tokens_known_ = false;
   std::uint64_t taken = 0;
+  const bool may_trace = traces_.wanted() && names.size() == batch.messages.size();
+  if (may_trace) traces_.begin(batch.messages.size(), now);
   for (SourceMessage& message : batch.messages) {
     if (batch.redelivered && is_held(message.token)) {
       ++numbers_.given_again;
@@ -131,6 +141,10 @@ void SourceMachine::read(SourceBatch batch, TimePoint now, link::Effects& effect
     const std::uint32_t given_before = message.given_before;
     const std::uint32_t slot = store_.add(std::move(message), now);
     ++taken;
+    if (may_trace) {
+      const auto place = static_cast<std::size_t>(&message - batch.messages.data());
+      traces_.consider(slot, store_.at(slot), names[place], now);
+    }
     if (store_.at(slot).bytes.size() > kMaxPayloadBytes) {
       refuse(slot, now, effects);
     } else if (given_before == 0 || !refuse_worn_out(slot, given_before, now, effects)) {
@@ -184,6 +198,7 @@ void SourceMachine::settle(AckDone done, TimePoint now, link::Effects& effects) 
     ++run;
   }
   if (run > 0) latency_.record(now - run_read_at, run);
+  if (traces_.active()) trace_acked(now);
   store_.release_all(acking_);
   if (store_.empty()) pace_.became_idle(now);
 }
@@ -202,6 +217,9 @@ void SourceMachine::settle(DeadLettersDone done, TimePoint now, link::Effects& e
   }
   for (const std::uint32_t slot : dead_letters_.written()) {
     ++numbers_.dead_lettered;
+    if (store_.at(slot).traced) {
+      traces_.say(slot, store_.at(slot), {.kind = wire::Sighting::Kind::dead_letter}, now);
+    }
     queue_ack(slot);
   }
 }
@@ -237,11 +255,12 @@ void SourceMachine::turn(TimePoint now, link::Effects& effects, std::vector<Requ
   take_events(now, effects);
   if (!stopping_) {
     queue_due(now);
-    numbers_.resent += coordinators_.send(store_, queue_, now, effects);
+    numbers_.resent += coordinators_.send(store_, queue_, traces_, now, effects);
   }
   ask(now, requests);
   check_end(now, effects);
   if (!finished_) show_state(now, effects);
+  if (traces_.active()) traces_.publish(now, effects);
 }
 
 void SourceMachine::ask(TimePoint now, std::vector<Request>& requests) {
@@ -286,6 +305,7 @@ void SourceMachine::ask_source(TimePoint now, std::vector<Request>& requests) {
   if (options_.exit_when_drained && drained()) return;
   if (auto poll = pace_.next({store_.count(), store_.bytes()}, now)) {
     poll_out_ = true;
+    poll->with_names = traces_.wanted();
     requests.push_back(*poll);
   }
 }
@@ -326,7 +346,7 @@ void SourceMachine::stop(bool at_once, TimePoint now, link::Effects& effects) {
   if (stopping_) return;
   stopping_ = true;
   stop_at_ = now + options_.drain_timeout;
-  let_go_of_unsent();
+  let_go_of_unsent(now);
   effects.notify(Level::info, "draining", {{"pending", std::to_string(store_.count())}});
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "source_node/coordinators.hpp"
 #include "source_node/dead_letter_box.hpp"
 #include "source_node/message_store.hpp"
+#include "source_node/message_traces.hpp"
 #include "source_node/plan.hpp"
 #include "source_node/read_pace.hpp"
 #include "source_node/requests.hpp"
@@ -97,7 +99,8 @@ class SourceMachine {
   void settle(PollDone done, TimePoint now, link::Effects& effects);
   void settle(AckDone done, TimePoint now, link::Effects& effects);
   void settle(DeadLettersDone done, TimePoint now, link::Effects& effects);
-  void read(SourceBatch batch, TimePoint now, link::Effects& effects);
+  void read(SourceBatch batch, std::span<const std::string> names, TimePoint now,
+            link::Effects& effects);
   bool is_held(const SourceToken& token);
   void source_worked(link::Effects& effects);
   /// Away: tried again. Anything else is the end of the node.
@@ -126,7 +129,7 @@ class SourceMachine {
   // What became of messages (message_fates.cpp).
   void take_events(TimePoint now, link::Effects& effects);
   void take_outcomes(const CoordinatorEvent& event, TimePoint now, link::Effects& effects);
-  void take_lost(link::ChannelId channel, link::Effects& effects);
+  void take_lost(link::ChannelId channel, TimePoint now, link::Effects& effects);
   void take_returned(Coordinator& coordinator, link::ChannelId channel, TimePoint now);
   /// The message, taken out of the coordinator's list; null (and counted) if this coordinator has
   /// no such message.
@@ -153,7 +156,14 @@ class SourceMachine {
   void try_later(std::uint32_t slot, Duration wait, TimePoint now);
   void queue_due(TimePoint now);
   /// What is not out there or on its way to an ack is left to the source.
-  void let_go_of_unsent();
+  void let_go_of_unsent(TimePoint now);
+  /// What is known of a message that has failed, for those who trace it.
+  void trace_failure(std::uint32_t slot, const FailedAttempt& attempt, wire::Sighting::Next next,
+                     Duration again, TimePoint now);
+  void trace_end(std::uint32_t slot, wire::Sighting::Kind kind, TimePoint now);
+  void trace_taken_back(std::uint32_t slot, std::string_view coordinator, std::string_view why,
+                        TimePoint now);
+  void trace_acked(TimePoint now);
 
   Options options_;
   ReadPlan read_plan_;
@@ -195,6 +205,7 @@ class SourceMachine {
   DeadLetterBox dead_letters_;
   FailureBox failures_;
   AttemptLedger attempts_;
+  MessageTraces traces_;
   /// Tokens held, while the source gives its earlier reads again; only ever asked, never walked.
   struct TokenHash {
     std::size_t operator()(const SourceToken& token) const {

@@ -97,7 +97,8 @@ void CoordinatorLink::add_result(const Execution& execution, std::size_t deliver
   }
   results_bytes_ += outcome.reason.size();
   results_.items.push_back({execution.deliveries[delivery].item->id, outcome.status, outcome.reason,
-                            outcome.retry_after_ms, first_output, outcome.output_count});
+                            outcome.retry_after_ms, first_output, outcome.output_count,
+                            outcome.handled_us});
   if (results_bytes_ >= kFrameTargetBytes || results_.items.size() >= kMaxFrameItems) flush(now);
 }
 

@@ -255,6 +255,7 @@ std::unique_ptr<Execution> DeliveryQueue::take(std::size_t number, TaskQueue& qu
     lane.pop_front();
     const wire::Deliveries& deliveries = lots_[ref.lot].deliveries;
     const wire::Deliveries::Item& item = deliveries.items[ref.item];
+    execution->traced |= item.traced;
     execution->deliveries.push_back({&item, &deliveries.parts[item.first_part], ref.lot});
   }
   queued_ -= execution->deliveries.size();

@@ -38,6 +38,7 @@ struct Assigned {
 /// What became of one delivery.
 struct Outcome {
   wire::Results::Status status = wire::Results::Status::done;
+  std::uint32_t handled_us = 0;  ///< How long it took, of a traced delivery.
   std::uint64_t retry_after_ms = 0;
   std::string_view reason;
   /// Its outputs' places in `outputs`.
@@ -87,6 +88,10 @@ struct Extension {
 struct Execution {
   std::size_t thread = 0;
   TaskId task{};
+  /// One of the deliveries is traced: each is timed.
+  bool traced = false;
+  /// Nothing is fused in it: somebody wants to see what goes from task to task.
+  bool unfused = false;
   std::vector<Assigned> deliveries;
 
   std::vector<Outcome> outcomes;  ///< One for each delivery.
@@ -107,6 +112,8 @@ struct Execution {
 
   /// Empties it, keeping what its buffers hold unless that is uncommonly much.
   void clear() {
+    traced = false;
+    unfused = false;
     deliveries.clear();
     outcomes.clear();
     outputs.clear();

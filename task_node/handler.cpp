@@ -18,6 +18,12 @@ using Status = wire::Results::Status;
 constexpr std::size_t kTimedOneByOne = 32;
 constexpr std::size_t kTimedTogether = 8;
 
+/// As it goes to the coordinator, to which 0 would say that it was not measured.
+std::uint32_t handled_us(Duration took) {
+  const auto whole = std::chrono::ceil<std::chrono::microseconds>(took).count();
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(whole, 1, UINT32_MAX));
+}
+
 Outcome failed(const Error& error, Execution& execution) {
   const wire::Results::Failure failure = failure_of(error, execution.arena);
   Outcome outcome;
@@ -25,6 +31,12 @@ Outcome failed(const Error& error, Execution& execution) {
   outcome.retry_after_ms = failure.retry_after_ms;
   outcome.reason = failure.reason;
   return outcome;
+}
+
+void note_times(Execution& execution, std::size_t first, std::size_t count, Duration took) {
+  for (std::size_t i = first; i < first + count; ++i) {
+    if (execution.deliveries[i].item->traced) execution.outcomes[i].handled_us = handled_us(took);
+  }
 }
 
 }  // namespace
@@ -110,7 +122,8 @@ void Handler::run(Execution& execution) {
 
 void Handler::run_singly(Instance& instance, Execution& execution) {
   const std::size_t count = execution.deliveries.size();
-  const std::size_t group = count <= kTimedOneByOne ? 1 : kTimedTogether;
+  const bool traced = execution.traced;
+  const std::size_t group = count <= kTimedOneByOne || traced ? 1 : kTimedTogether;
   TimePoint timed_to = execution.started_at;
   std::size_t untimed = 0;
   begin(context(0), instance, execution);
@@ -122,6 +135,9 @@ void Handler::run_singly(Instance& instance, Execution& execution) {
       const Duration mean = own / static_cast<std::int64_t>(untimed);
       execution.handle_times.record(mean, untimed);
       instance.learn(mean);
+      if (traced && execution.deliveries[i].item->traced) {
+        execution.outcomes.back().handled_us = handled_us(mean);
+      }
       timed_to = now;
       untimed = 0;
     }
@@ -148,7 +164,8 @@ void Handler::run_one(Instance& instance, Execution& execution, std::size_t deli
     return;
   }
   const bool has_outputs = execution.outputs.size() > first_output;
-  if (has_outputs && fusion_.starts_at(instance.id) && !assigned.item->alone) {
+  const bool is_watched = execution.unfused || assigned.item->traced;
+  if (has_outputs && fusion_.starts_at(instance.id) && !assigned.item->alone && !is_watched) {
     fusion_.run(execution, first_output, before, timed);
   }
   Outcome outcome;
@@ -178,13 +195,16 @@ Result<void> Handler::gather(Instance& instance, const Assigned& assigned,
 void Handler::run_in_batches(Instance& instance, Execution& execution) {
   execution.outcomes.resize(execution.deliveries.size());
   for (std::size_t first = 0; first < execution.deliveries.size(); first += instance.max_batch) {
-    run_batch(instance, execution, first,
-              std::min(instance.max_batch, execution.deliveries.size() - first));
+    const std::size_t count = std::min(instance.max_batch, execution.deliveries.size() - first);
+    const TimePoint began = execution.traced ? runtime::monotonic_now() : TimePoint{};
+    run_batch(instance, execution, first, count);
+    // What each of a batch has taken is all of its call.
+    if (execution.traced) note_times(execution, first, count, runtime::monotonic_now() - began);
   }
   execution.handle_time = runtime::monotonic_now() - execution.started_at;
-  const auto count = static_cast<std::int64_t>(execution.deliveries.size());
-  execution.handle_times.record(execution.handle_time / std::max<std::int64_t>(count, 1),
-                                static_cast<std::uint64_t>(count));
+  const auto all = static_cast<std::int64_t>(execution.deliveries.size());
+  execution.handle_times.record(execution.handle_time / std::max<std::int64_t>(all, 1),
+                                static_cast<std::uint64_t>(all));
 }
 
 void Handler::run_batch(Instance& instance, Execution& execution, std::size_t first,

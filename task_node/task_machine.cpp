@@ -26,7 +26,8 @@ TaskMachine::TaskMachine(link::Identity self, std::vector<std::string> brokers,
       random_(seed),
       member_(std::move(self), std::move(brokers), settings, random_.next()),
       queue_(options.threads),
-      estimate_(options.threads) {}
+      estimate_(options.threads),
+      taps_(self_) {}
 
 void TaskMachine::start(TimePoint now, link::Effects& effects) {
   member_.start(now, effects);
@@ -64,6 +65,7 @@ void TaskMachine::register_node(TimePoint now, link::Effects& effects) {
 
 void TaskMachine::heed_directory(TimePoint now, link::Effects& effects) {
   const registry::Directory& directory = member_.directory();
+  set_taps(effects);
   if (directory.topology_version.empty() || directory.topology_text.empty()) return;
   switch (phase_) {
     case Phase::waiting:
@@ -178,6 +180,7 @@ void TaskMachine::built(BuildAnswer answer, TimePoint now, link::Effects& effect
     names += (names.empty() ? "" : ", ") + task.name;
   }
   queue_.serve(served_);
+  set_taps(effects);
   phase_ = Phase::serving;
   effects.notify(
       Level::info, "serving",
@@ -293,6 +296,7 @@ void TaskMachine::extend(const Extension& extension, TimePoint now) {
 void TaskMachine::completed(std::unique_ptr<Execution> execution, TimePoint now,
                             link::Effects& effects) {
   TaskStats::Task& stats = *stats_of_[static_cast<std::size_t>(execution->task)];
+  if (taps_.active()) taps_.show_outputs(*execution, now);
   SessionRef session;
   CoordinatorLink* link = nullptr;
   for (std::size_t i = 0; i < execution->deliveries.size(); ++i) {
@@ -349,6 +353,7 @@ void TaskMachine::turn(TimePoint now, link::Effects& effects, Work& work) {
     advance_trial(now, effects, work);
     close_unlisted(now, effects);
   }
+  if (taps_.active()) show_taps(now, effects, work);
   flush(now, effects);
   watch_for_stall(now, effects);
   go_on(now, effects, work);
@@ -380,6 +385,22 @@ void TaskMachine::advance_trial(TimePoint now, link::Effects& effects, Work& wor
   if (announced && find(announced->session.channel)->all_confirmed()) {
     work.executions.push_back(queue_.start_trial(now));
   }
+}
+
+void TaskMachine::set_taps(link::Effects& effects) {
+  const bool was_active = taps_.active();
+  taps_.set(member_.directory().watches, served_);
+  if (taps_.active() == was_active) return;
+  effects.notify(Level::info, was_active ? "no operator taps a task here any more"
+                                         : "an operator taps a task here");
+}
+
+void TaskMachine::show_taps(TimePoint now, link::Effects& effects, const Work& work) {
+  for (const auto& execution : work.executions) {
+    execution->unfused = taps_.unfuses(now);
+    taps_.show_inputs(*execution, now);
+  }
+  taps_.publish(now, effects);
 }
 
 void TaskMachine::watch_for_stall(TimePoint now, link::Effects& effects) {

@@ -11,6 +11,7 @@
 #include "task_node/coordinator_link.hpp"
 #include "task_node/delivery_queue.hpp"
 #include "task_node/execution.hpp"
+#include "task_node/taps.hpp"
 #include "task_node/task_stats.hpp"
 #include "task_node/window_estimate.hpp"
 #include "tempest/base/random.hpp"
@@ -119,6 +120,8 @@ class TaskMachine {
 
   void settle_trial(TimePoint now, link::Effects& effects);
   void advance_trial(TimePoint now, link::Effects& effects, Work& work);
+  void set_taps(link::Effects& effects);
+  void show_taps(TimePoint now, link::Effects& effects, const Work& work);
   void watch_for_stall(TimePoint now, link::Effects& effects);
   void flush(TimePoint now, link::Effects& effects);
   wire::Window window() const;
@@ -146,6 +149,7 @@ class TaskMachine {
   bool is_overdue_ = false;      ///< It has passed, and something runs that must be waited for.
 
   TaskStats stats_;
+  Taps taps_;
 
   /// Finished, but results that are gathered still point into them.
   std::vector<std::unique_ptr<Execution>> unflushed_;

@@ -36,9 +36,13 @@ inline auto fields(const Directory::Coordinator& f) {
 inline auto fields(const Directory::Worker& f) {
   return std::tie(f.name, f.incarnation, f.tasks);
 }
+inline auto fields(const Watch& f) {
+  return std::tie(f.id, f.kind, f.topology, f.task, f.side, f.every, f.per_second, f.max_bytes,
+                  f.text, f.message);
+}
 inline auto fields(const Directory& f) {
   return std::tie(f.revision, f.topology, f.topology_version, f.topology_text, f.coordinators,
-                  f.workers, f.slots_revision, f.slots_settled);
+                  f.workers, f.slots_revision, f.slots_settled, f.watches);
 }
 inline auto fields(const SlotSettlement& f) {
   return std::tie(f.slots_revision);
@@ -62,8 +66,11 @@ inline auto fields(const Window& f) {
 inline auto fields(const Messages::Item& f) {
   return std::tie(f.id, f.key, f.payload);
 }
+inline auto fields(const Messages::Traced& f) {
+  return std::tie(f.item, f.message);
+}
 inline auto fields(const Messages& f) {
-  return std::tie(f.items);
+  return std::tie(f.items, f.traced);
 }
 inline auto fields(const Outcomes::Failed& f) {
   return std::tie(f.id, f.kind, f.task, f.attempts, f.worker, f.reason, f.payload, f.retries);
@@ -75,7 +82,7 @@ inline auto fields(const Deliveries::Part& f) {
   return std::tie(f.edge, f.key, f.payload);
 }
 inline auto fields(const Deliveries::Item& f) {
-  return std::tie(f.alone, f.id, f.task, f.attempt, f.first_part, f.part_count);
+  return std::tie(f.alone, f.traced, f.id, f.task, f.attempt, f.first_part, f.part_count);
 }
 inline auto fields(const Deliveries& f) {
   return std::tie(f.items, f.parts);
@@ -84,7 +91,8 @@ inline auto fields(const Results::Output& f) {
   return std::tie(f.output, f.key, f.payload);
 }
 inline auto fields(const Results::Item& f) {
-  return std::tie(f.id, f.status, f.reason, f.retry_after_ms, f.first_output, f.output_count);
+  return std::tie(f.id, f.status, f.reason, f.retry_after_ms, f.first_output, f.output_count,
+                  f.handled_us);
 }
 inline auto fields(const Results& f) {
   return std::tie(f.items, f.outputs);
@@ -101,6 +109,16 @@ inline auto fields(const StatsReport::Distribution& f) {
 inline auto fields(const StatsReport& f) {
   return std::tie(f.node, f.role, f.topology, f.incarnation, f.uptime_ms, f.numbers,
                   f.distributions);
+}
+
+inline auto fields(const Sighting& f) {
+  return std::tie(f.message, f.kind, f.next, f.failure, f.task, f.peer, f.delivery, f.attempt,
+                  f.count, f.at_us, f.waited_us, f.out_us, f.handled_us, f.again_us, f.text, f.key,
+                  f.payload, f.payload_bytes);
+}
+inline auto fields(const Sightings& f) {
+  return std::tie(f.node, f.role, f.topology, f.incarnation, f.sequence, f.seen, f.left_out,
+                  f.sightings);
 }
 
 template <typename Frame>

@@ -48,11 +48,11 @@ void check_data(std::string_view bytes) {
 
 /// The order is that of the seeds in corpus/frame: keep it.
 constexpr std::array kChecks = {
-    check<Hello>,   check<Welcome>,    check<Heartbeat>,      check<Reset>,
-    check<Bye>,     check_data,        check<Registration>,   check<Directory>,
-    check<Query>,   check<Snapshot>,   check<SlotSettlement>, check<Attach>,
-    check<Window>,  check<Messages>,   check<Outcomes>,       check<Deliveries>,
-    check<Results>, check<StatsReport>};
+    check<Hello>,   check<Welcome>,     check<Heartbeat>,      check<Reset>,
+    check<Bye>,     check_data,         check<Registration>,   check<Directory>,
+    check<Query>,   check<Snapshot>,    check<SlotSettlement>, check<Attach>,
+    check<Window>,  check<Messages>,    check<Outcomes>,       check<Deliveries>,
+    check<Results>, check<StatsReport>, check<Watch>,          check<Sightings>};
 
 }  // namespace
 

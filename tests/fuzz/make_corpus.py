@@ -11,7 +11,7 @@ ROOT = HERE.parent.parent
 # In the order of kChecks in frame_fuzzer.cpp.
 FRAMES = ["hello", "welcome", "heartbeat", "reset", "bye", "data", "registration", "directory",
           "query", "snapshot", "slot_settlement", "attach", "window", "messages", "outcomes",
-          "deliveries", "results", "stats"]
+          "deliveries", "results", "stats", "watch", "sightings"]
 
 
 def golden_frames():

@@ -19,6 +19,7 @@ LIBRARY = {
     "wire": {"base"},
     "link": {"base", "wire"},
     "registry": {"base", "wire", "link"},
+    "watch": {"base", "wire", "link"},
     # The headers right in tempest/: what a user includes.
     "public": {"base", "dag"},
     "tracking": {"base", "dag", "wire", "link", "public"},

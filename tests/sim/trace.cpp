@@ -23,6 +23,8 @@ const char* name_of(wire::BodyKind kind) {
       return "query";
     case wire::BodyKind::snapshot:
       return "snapshot";
+    case wire::BodyKind::watch:
+      return "watch";
     case wire::BodyKind::attach:
       return "attach";
     case wire::BodyKind::window:

@@ -57,6 +57,7 @@ void Client::receive(std::string_view frame, TimePoint now, Output& output) {
       return receive_bye(frame, now, output);
     case wire::FrameType::hello:  // For an accepter.
     case wire::FrameType::stats:
+    case wire::FrameType::sightings:
       break;
   }
   ++counters_.malformed;

@@ -50,6 +50,11 @@ struct Effects {
     std::string routing_id;
     SharedBytes frame;
   };
+  /// What goes out on the stats bus. Dropped where nobody keeps up, or there is no bus.
+  struct Publication {
+    std::string topic;
+    std::string body;
+  };
   /// Connect a DEALER.
   std::vector<Open> opens;
   /// Never blocks and may silently fail: the link sees to it.
@@ -57,6 +62,7 @@ struct Effects {
   /// Close that DEALER; what was sent just before may still get out.
   std::vector<ChannelId> closes;
   std::vector<Notice> notices;
+  std::vector<Publication> publications;
   /// The machine has come to its end: leave the loop with this exit code.
   bool finished = false;
   int exit_code = 0;

@@ -84,6 +84,7 @@ void Server::receive(std::string_view routing_id, std::string_view frame, TimePo
       return receive_bye(routing_id, frame, output);
     case wire::FrameType::welcome:  // For an opener.
     case wire::FrameType::stats:
+    case wire::FrameType::sightings:
       break;
   }
   ++counters_.malformed;

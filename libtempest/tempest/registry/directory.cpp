@@ -40,6 +40,7 @@ wire::Directory view_of(const Directory& directory, std::uint64_t revision) {
   }
   view.slots_revision = directory.slots_revision;
   view.slots_settled = directory.slots_settled;
+  view.watches = directory.watches;
   return view;
 }
 
@@ -65,6 +66,7 @@ Directory own(const wire::Directory& directory) {
             [](const auto& left, const auto& right) { return left.name < right.name; });
   owned.slots_revision = directory.slots_revision;
   owned.slots_settled = directory.slots_settled;
+  owned.watches = directory.watches;
   return owned;
 }
 

@@ -47,6 +47,7 @@ struct Directory {
   std::vector<Worker> workers;
   std::uint64_t slots_revision = 0;
   std::uint64_t slots_settled = 0;
+  std::vector<wire::Watch> watches;
 
   bool operator==(const Directory&) const = default;
 };

@@ -163,6 +163,7 @@ void Member::carry_out(Broker& broker, link::Output& output, TimePoint now,
         break;
       case link::Event::Kind::lost:
         went_away(broker, now);
+        if (!directory_.watches.empty()) merge(now, effects);
         break;
       case link::Event::Kind::body:
         if (event.body_kind != wire::BodyKind::directory) break;
@@ -262,6 +263,7 @@ void Member::merge(TimePoint now, link::Effects& effects) {
   merged.topology = self_.topology;
   merge_coordinators(merged);
   merge_definition(merged);
+  merge_watches(merged);
 
   merged.workers = directory_.workers;
   merged.slots_revision = directory_.slots_revision;
@@ -310,6 +312,17 @@ void Member::merge_definition(Directory& merged) const {
     merged.topology_version = broker.word.topology_version;
     merged.topology_text = broker.word.topology_text;
     return;
+  }
+}
+
+void Member::merge_watches(Directory& merged) const {
+  for (const Broker& broker : brokers_) {
+    if (!broker.has_spoken) continue;
+    for (const wire::Watch& watch : broker.word.watches) {
+      const bool known = std::any_of(merged.watches.begin(), merged.watches.end(),
+                                     [&](const wire::Watch& one) { return one.id == watch.id; });
+      if (!known) merged.watches.push_back(watch);
+    }
   }
 }
 

@@ -26,6 +26,9 @@ namespace tempest::registry {
 /// Several brokers: coordinators are united by name (of two incarnations under one name, the one
 /// that was news last wins); the definition and the workers are taken from the first broker in the
 /// order of the options that can state them, so that all nodes that see the same brokers agree.
+///
+/// What operators watch is the one thing that goes with the broker that said so: nobody may be left
+/// to end it.
 class Member {
  public:
   /// `brokers`: their endpoints; broker i gets channel kFirstBroker + i.
@@ -95,6 +98,7 @@ class Member {
   void merge(TimePoint now, link::Effects& effects);
   void merge_coordinators(Directory& merged) const;
   void merge_definition(Directory& merged) const;
+  void merge_watches(Directory& merged) const;
   /// The broker whose word of the workers counts now; null: none, what is known stays.
   Broker* chosen_for_workers();
   /// Whether that word continues what is known, so that a revision means the same to all.

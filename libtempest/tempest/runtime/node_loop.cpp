@@ -222,10 +222,18 @@ class NodeLoop::Impl {
       items_stale_ = true;
     }
     for (const auto& notice : effects_.notices) log_.write(notice);
+    for (const auto& publication : effects_.publications) publish(publication);
     effects_.opens.clear();
     effects_.sends.clear();
     effects_.closes.clear();
     effects_.notices.clear();
+    effects_.publications.clear();
+  }
+
+  void publish(const link::Effects::Publication& publication) {
+    if (stats_ && send_part(*stats_, std::string_view(publication.topic), ZMQ_SNDMORE)) {
+      send_part(*stats_, std::string_view(publication.body), 0);
+    }
   }
 
   /// A frame that cannot be sent (no connection, no such peer, a full pipe) is dropped: the link
@@ -245,12 +253,9 @@ class NodeLoop::Impl {
     stats_at_ = now + options_.stats_interval;
     wire::StatsReport report;
     node.report(now, report);
-    stats_frame_.clear();
-    wire::encode(report, stats_frame_);
-    const std::string topic = "report/" + report.topology + "/" + options_.node_name;
-    if (send_part(*stats_, topic, ZMQ_SNDMORE)) {
-      send_part(*stats_, std::string_view(stats_frame_), 0);
-    }
+    std::string frame;
+    wire::encode(report, frame);
+    publish({"report/" + report.topology + "/" + options_.node_name, std::move(frame)});
   }
 
   void close_all() {
@@ -278,7 +283,6 @@ class NodeLoop::Impl {
 
   std::optional<zmq::socket_t> stats_;
   TimePoint stats_at_{};
-  std::string stats_frame_;
 
   link::Effects effects_;
 };

@@ -47,6 +47,8 @@ struct Delivery {
   std::uint8_t losses = 0;
   /// In flight, and its worker has said that it runs it now and nothing else.
   bool started = false;
+  /// Of a traced tree, and noted in the TraceBook.
+  bool traced = false;
   /// In flight: when it was sent. Delayed: when it is due.
   TimePoint since{};
   Payload payload;

@@ -15,6 +15,7 @@ Tracker::Tracker(const dag::Graph& graph, DeliveryTable& table, Scheduler& sched
       rules_(std::move(rules)),
       random_(seed),
       aggregate_(graph),
+      traces_(graph),
       counters_(graph.task_count()) {
   for (const Duration timeout : rules_.task_timeouts) {
     if (timeout == Duration::zero()) continue;
@@ -26,7 +27,8 @@ Tracker::Tracker(const dag::Graph& graph, DeliveryTable& table, Scheduler& sched
 
 // --- Trees -------------------------------------------------------------------------------------
 
-void Tracker::begin(PeerId owner, MessageId message, const Payload& payload, TimePoint now) {
+void Tracker::begin(PeerId owner, MessageId message, const Payload& payload, TimePoint now,
+                    std::uint64_t trace) {
   Tree tree;
   tree.owner = owner;
   tree.message = message;
@@ -36,6 +38,7 @@ void Tracker::begin(PeerId owner, MessageId message, const Payload& payload, Tim
   (newest_ == kNowhere ? oldest_ : trees_.at(newest_).newer) = slot;
   newest_ = slot;
   aggregate_.open(slot);
+  if (trace != 0) trees_.at(slot).traced = traces_.open(slot, trace);
   ++trees_started_;
   for (const TaskId root : graph_.roots()) add_delivery(slot, root, kNoEdge, payload);
 }
@@ -44,6 +47,7 @@ void Tracker::forget_owner(PeerId owner) {
   trees_.for_each([&](TreeId id, const Tree& tree) {
     if (tree.owner != owner) return;
     ++trees_forgotten_;
+    if (tree.traced) traces_.close(id.slot);
     end_tree(id.slot);
   });
 }
@@ -57,6 +61,7 @@ void Tracker::complete_tree(std::uint32_t slot, TimePoint now) {
     return;
   }
   acked_.push_back({tree.owner, tree.message});
+  if (tree.traced) traces_.tree_done(slot);
   tree_durations_.record(now - tree.started);
   ++trees_completed_;
   end_tree(slot);
@@ -67,6 +72,10 @@ void Tracker::fail_tree(std::uint32_t slot, FailedMessage failed) {
   failed.owner = tree.owner;
   failed.message = tree.message;
   failed.retries = tree.retries;
+  if (tree.traced) {
+    traces_.tree_failed(slot, failed.kind, failed.task, failed.attempts, failed.worker,
+                        failed.reason);
+  }
   failed_.push_back(std::move(failed));
   ++trees_failed_;
   end_tree(slot);
@@ -75,6 +84,7 @@ void Tracker::fail_tree(std::uint32_t slot, FailedMessage failed) {
 void Tracker::end_tree(std::uint32_t slot) {
   while (trees_.at(slot).deliveries != kNowhere) {
     const std::uint32_t delivery = trees_.at(slot).deliveries;
+    table_.at(delivery).traced = false;
     unlink_from_tree(delivery);
     switch (table_.at(delivery).state) {
       case DeliveryState::ready:
@@ -122,6 +132,7 @@ std::uint32_t Tracker::create_delivery(std::uint32_t tree, TaskId task, EdgeId e
   const std::uint32_t slot = table_.create(std::move(delivery)).slot;
   link_to_tree(tree, slot);
   ++trees_.at(tree).unfinished;
+  if (trees_.at(tree).traced) traces_.ready(slot, table_.at(slot));
   if (aggregate_.active()) aggregate_.add(tree, task);
   return slot;
 }
@@ -194,6 +205,7 @@ void Tracker::join_members(std::uint32_t tree, const std::vector<std::uint32_t>&
   const std::uint32_t leader = deliveries.front();
   std::uint32_t last = leader;
   for (std::size_t i = 1; i < deliveries.size(); ++i) {
+    if (table_.at(deliveries[i]).traced) traces_.forget(deliveries[i], table_.at(deliveries[i]));
     unlink_from_tree(deliveries[i]);
     table_.at(deliveries[i]).state = DeliveryState::member;
     table_.at(last).members = deliveries[i];
@@ -236,6 +248,7 @@ bool Tracker::acknowledge(DeliveryId id, std::uint32_t worker, std::span<const O
   if (delivery == nullptr) return false;
   const std::uint32_t tree = delivery->tree;
   const TaskId task = delivery->task;
+  if (delivery->traced) traces_.done(id.slot, *delivery, outputs.size());
   scheduler_.settle(id.slot);
   ++count(task).acknowledged;
   fused_failures_.clear();
@@ -312,10 +325,22 @@ bool Tracker::give_back(DeliveryId id, std::uint32_t worker) {
   const Delivery* delivery = find_in_flight(id, worker);
   if (delivery == nullptr) return false;
   ++count(delivery->task).returned;
+  if (delivery->traced) traces_.returned(id.slot, *delivery, "its worker had not begun with it");
   scheduler_.settle(id.slot);
   table_.renew(id.slot);
   scheduler_.enqueue_returned(id.slot);
   return true;
+}
+
+void Tracker::note_handed_out(std::uint32_t slot) {
+  const Delivery& delivery = table_.at(slot);
+  traces_.handed_out(table_.id_of(slot), delivery, scheduler_.worker_name(delivery.worker));
+}
+
+void Tracker::note_handled(DeliveryId id, std::uint32_t worker, std::uint32_t handled_us) {
+  const Delivery* delivery = table_.find(id);
+  if (delivery == nullptr || !delivery->traced || delivery->worker != worker) return;
+  traces_.handled(id, *delivery, handled_us);
 }
 
 bool Tracker::start(DeliveryId id, std::uint32_t worker) {
@@ -360,6 +385,7 @@ void Tracker::worker_lost(std::span<const std::uint32_t> deliveries) {
       continue;
     }
     ++count(delivery.task).returned;
+    if (delivery.traced) traces_.returned(slot, delivery, "its worker is lost");
     table_.renew(slot);
     scheduler_.enqueue_returned(slot);
   }

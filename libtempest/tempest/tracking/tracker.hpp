@@ -18,6 +18,7 @@
 #include "tempest/tracking/aggregate.hpp"
 #include "tempest/tracking/delivery_table.hpp"
 #include "tempest/tracking/scheduler.hpp"
+#include "tempest/tracking/trace_book.hpp"
 #include "tempest/wire/frames.hpp"
 
 namespace tempest::tracking {
@@ -90,8 +91,10 @@ class Tracker {
 
   // --- Trees ---
 
-  /// A message has come from this owner. Its deliveries to the graph's roots become ready.
-  void begin(PeerId owner, MessageId message, const Payload& payload, TimePoint now);
+  /// A message has come from this owner. Its deliveries to the graph's roots become ready. `trace`:
+  /// as what it is traced (wire::Sighting::message); 0: it is not.
+  void begin(PeerId owner, MessageId message, const Payload& payload, TimePoint now,
+             std::uint64_t trace = 0);
   /// A source is lost: its trees end without a word, it or its successor will send them again.
   void forget_owner(PeerId owner);
 
@@ -133,6 +136,12 @@ class Tracker {
   void worker_died(std::span<const std::uint32_t> deliveries, const std::string& worker,
                    TimePoint now);
 
+  // --- Of traced deliveries ---
+
+  void note_handed_out(std::uint32_t delivery);
+  /// How long the worker says that it took; before the result itself.
+  void note_handled(DeliveryId id, std::uint32_t worker, std::uint32_t handled_us);
+
   // --- Time ---
 
   /// Timeouts, and attempts that are due.
@@ -144,6 +153,7 @@ class Tracker {
   std::vector<AckedMessage>& acked() { return acked_; }
   std::vector<FailedMessage>& failed() { return failed_; }
   std::vector<TimedOutDelivery>& timed_out() { return timed_out_; }
+  TraceBook& traces() { return traces_; }
 
   // --- Numbers ---
 
@@ -187,6 +197,7 @@ class Tracker {
     std::uint32_t older = kNowhere;
     std::uint32_t newer = kNowhere;
     std::uint32_t retries = 0;
+    bool traced = false;
   };
 
   TaskCounters& count(TaskId task) { return counters_[static_cast<std::size_t>(task)]; }
@@ -215,6 +226,7 @@ class Tracker {
                std::string_view reason, TimePoint now);
   /// Detached becomes delayed, for this long.
   void delay(std::uint32_t delivery, Duration wait, TimePoint now);
+  void trace_failure(std::uint32_t delivery, const TraceBook::Failure& failure);
   /// Delayed becomes detached.
   void take_from_delayed(std::uint32_t delivery);
   void time_out_trees(TimePoint now);
@@ -254,6 +266,7 @@ class Tracker {
   std::vector<AckedMessage> acked_;
   std::vector<FailedMessage> failed_;
   std::vector<TimedOutDelivery> timed_out_;
+  TraceBook traces_;
 
   std::vector<TaskCounters> counters_;
   std::uint64_t trees_started_ = 0;

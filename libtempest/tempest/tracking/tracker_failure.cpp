@@ -12,6 +12,8 @@ namespace tempest::tracking {
 namespace {
 // Deliveries' timeouts are looked at this often: they may end this much late.
 constexpr Duration kDeliveryTimeoutStep = std::chrono::milliseconds(20);
+
+using Next = wire::Sighting::Next;
 }  // namespace
 
 FailureRules failure_rules_of(const Topology& topology) {
@@ -52,15 +54,24 @@ void Tracker::retry_or_give_up(std::uint32_t slot, wire::FailureKind kind, std::
   const bool may_retry = rule.policy == FailurePolicy::retry && !failure.permanent;
   if (may_retry && failure.retry_after > Duration::zero()) {
     // The task asked for a pause: not an attempt.
+    trace_failure(slot, {kind, failure.reason, Next::again, failure.retry_after});
     delay(slot, failure.retry_after, now);
     return;
   }
   if (may_retry && delivery.attempt < rule.max_attempts) {
     ++delivery.attempt;
-    delay(slot, backoff_wait(rule.backoff, delivery.attempt, random_), now);
+    const Duration wait = backoff_wait(rule.backoff, delivery.attempt, random_);
+    trace_failure(slot, {kind, failure.reason, Next::again, wait});
+    delay(slot, wait, now);
     return;
   }
+  const bool goes_on = rule.policy == FailurePolicy::best_effort;
+  trace_failure(slot, {kind, failure.reason, goes_on ? Next::go_on : Next::give_up, {}});
   give_up(slot, kind, std::move(worker), failure.reason, now);
+}
+
+void Tracker::trace_failure(std::uint32_t slot, const TraceBook::Failure& failure) {
+  if (table_.at(slot).traced) traces_.failed(slot, table_.at(slot), failure);
 }
 
 void Tracker::delay(std::uint32_t slot, Duration wait, TimePoint now) {
@@ -108,6 +119,7 @@ void Tracker::turn(TimePoint now) {
   while (!delayed_.empty() && delayed_.begin()->first <= now) {
     const std::uint32_t slot = delayed_.begin()->second.head;
     take_from_delayed(slot);
+    if (table_.at(slot).traced) traces_.ready(slot, table_.at(slot));
     scheduler_.enqueue(slot);
   }
 }
@@ -229,12 +241,15 @@ std::uint32_t Tracker::replace_in_flight(std::uint32_t slot) {
     copy.attempt = original.attempt;
     copy.losses = original.losses;
     copy.key_slot = original.key_slot;
+    copy.traced = original.traced;
     copy.payload = original.payload;
     copy.state = last == kNowhere ? DeliveryState::detached : DeliveryState::member;
     const std::uint32_t made = table_.create(std::move(copy)).slot;
     (last == kNowhere ? successor : table_.at(last).members) = made;
     last = made;
   }
+  if (table_.at(slot).traced) traces_.moved(slot, successor, table_.at(slot));
+  table_.at(slot).traced = false;
   unlink_from_tree(slot);
   scheduler_.orphan(slot);
   link_to_tree(tree, successor);

@@ -50,6 +50,7 @@ void encode(const Directory& directory, std::string& frame);
 void encode(const SlotSettlement& settlement, std::string& frame);
 void encode(const Query& query, std::string& frame);
 void encode(const Snapshot& snapshot, std::string& frame);
+void encode(const Watch& watch, std::string& frame);
 void encode(const Attach& attach, std::string& frame);
 void encode(const Window& window, std::string& frame);
 void encode(const Messages& messages, std::string& frame);
@@ -62,6 +63,7 @@ Result<void> decode(std::string_view body, Directory& directory);
 Result<void> decode(std::string_view body, SlotSettlement& settlement);
 Result<void> decode(std::string_view body, Query& query);
 Result<void> decode(std::string_view body, Snapshot& snapshot);
+Result<void> decode(std::string_view body, Watch& watch);
 Result<void> decode(std::string_view body, Attach& attach);
 Result<void> decode(std::string_view body, Window& window);
 Result<void> decode(std::string_view body, Messages& messages);
@@ -69,10 +71,12 @@ Result<void> decode(std::string_view body, Outcomes& outcomes);
 Result<void> decode(std::string_view body, Deliveries& deliveries);
 Result<void> decode(std::string_view body, Results& results);
 
-// --- Statistics. ---
+// --- On the stats bus. Encoders replace `frame`. ---
 
 void encode(const StatsReport& report, std::string& frame);
 Result<void> decode(std::string_view frame, StatsReport& report);
+void encode(const Sightings& sightings, std::string& frame);
+Result<void> decode(std::string_view frame, Sightings& sightings);
 
 /// The kind of each body, for code that is generic over bodies.
 template <typename Body>
@@ -87,6 +91,8 @@ template <>
 inline constexpr BodyKind kKindOf<Query> = BodyKind::query;
 template <>
 inline constexpr BodyKind kKindOf<Snapshot> = BodyKind::snapshot;
+template <>
+inline constexpr BodyKind kKindOf<Watch> = BodyKind::watch;
 template <>
 inline constexpr BodyKind kKindOf<Attach> = BodyKind::attach;
 template <>

@@ -83,7 +83,8 @@ void read(Reader& reader, Results& results) {
 
 /// Nothing but that it is done (or returned): what most are, and what goes into runs.
 bool is_plain(const Results::Item& item) {
-  return item.output_count == 0 && item.reason.empty() && item.retry_after_ms == 0;
+  return item.output_count == 0 && item.reason.empty() && item.retry_after_ms == 0 &&
+         item.handled_us == 0;
 }
 
 /// How many results from this one on go into one entry.
@@ -100,8 +101,9 @@ std::size_t run_length(const std::vector<Results::Item>& items, std::size_t firs
 void put_entry(const Results& results, std::size_t first, std::size_t length, IdWriter& ids,
                Writer& writer) {
   const Results::Item& item = results.items[first];
-  const bool has_reason = !item.reason.empty() || item.retry_after_ms != 0;
-  writer.array(has_reason ? 6 : item.output_count > 0 ? 4 : length > 1 ? 3 : 2);
+  const bool has_time = item.handled_us != 0;
+  const bool has_reason = !item.reason.empty() || item.retry_after_ms != 0 || has_time;
+  writer.array(has_time ? 7 : has_reason ? 6 : item.output_count > 0 ? 4 : length > 1 ? 3 : 2);
   ids.put(item.id.packed());
   ids.advance(length);
   writer.integer(static_cast<std::uint64_t>(item.status));
@@ -116,6 +118,7 @@ void put_entry(const Results& results, std::size_t first, std::size_t length, Id
   if (!has_reason) return;
   writer.text_cut(item.reason, kMaxReasonBytes);
   writer.integer(item.retry_after_ms);
+  if (has_time) writer.integer(item.handled_us);
 }
 
 void read_outputs(Reader& reader, Results::Item& item, Results& results) {
@@ -156,10 +159,12 @@ void read_entry(Reader& reader, IdReader& ids, Results& results) {
   if (fields > 3) read_outputs(reader, item, results);
   if (fields > 4) item.reason = reader.bytes(kMaxReasonBytes);
   if (fields > 5) item.retry_after_ms = reader.integer();
-  if (fields > 6) reader.skip(fields - 6);
+  if (fields > 6) item.handled_us = static_cast<std::uint32_t>(reader.integer(UINT32_MAX));
+  if (fields > 7) reader.skip(fields - 7);
   if (length > kMaxFrameItems - results.items.size()) reader.fail("more results than allowed");
-  // Outputs belong to one delivery.
-  if (length == 0 || (length > 1 && item.output_count > 0)) reader.fail("a run that cannot be");
+  // Outputs, and a time, belong to one delivery.
+  if (length == 0 || (length > 1 && (item.output_count > 0 || item.handled_us > 0)))
+    reader.fail("a run that cannot be");
   if (!reader.ok()) return;
   ids.advance(length);
   for (std::uint64_t k = 0; k < length; ++k) {
@@ -183,7 +188,8 @@ void encode(const Deliveries& deliveries, std::string& frame) {
   writer.array(deliveries.items.size());
   for (const Deliveries::Item& item : deliveries.items) {
     assert(item.first_part + item.part_count <= deliveries.parts.size());
-    writer.array(item.alone ? 5 : 4);
+    const bool is_marked = item.alone || item.traced;
+    writer.array(!is_marked ? 4 : item.traced ? 6 : 5);
     ids.put(item.id.packed());
     writer.integer(static_cast<std::uint64_t>(item.task));
     writer.integer(item.attempt);
@@ -191,7 +197,9 @@ void encode(const Deliveries& deliveries, std::string& frame) {
     for (std::uint32_t i = 0; i < item.part_count; ++i) {
       put(deliveries.parts[item.first_part + i], writer);
     }
-    if (item.alone) writer.boolean(true);
+    if (!is_marked) continue;
+    writer.boolean(item.alone);
+    if (item.traced) writer.boolean(true);
   }
 }
 
@@ -217,7 +225,8 @@ Result<void> decode(std::string_view body, Deliveries& deliveries) {
       read(reader, deliveries.parts.emplace_back());
     }
     if (item_fields > 4) item.alone = reader.boolean();
-    if (item_fields > 5) reader.skip(item_fields - 5);
+    if (item_fields > 5) item.traced = reader.boolean();
+    if (item_fields > 6) reader.skip(item_fields - 6);
   }
   reader.skip(fields - 1);
   return reader.finish();

@@ -37,6 +37,7 @@ bool is_body_kind(std::uint64_t value) {
     case BodyKind::slot_settlement:
     case BodyKind::query:
     case BodyKind::snapshot:
+    case BodyKind::watch:
     case BodyKind::attach:
     case BodyKind::window:
     case BodyKind::messages:
@@ -158,7 +159,7 @@ Result<void> decode(std::string_view frame, Bye& bye) {
 Result<FrameType> peek_type(std::string_view frame) {
   Reader reader(frame);
   reader.record(1);
-  const std::uint64_t type = reader.integer(static_cast<std::uint64_t>(FrameType::stats));
+  const std::uint64_t type = reader.integer(static_cast<std::uint64_t>(FrameType::sightings));
   if (type == 0) reader.fail("a frame of no known type");
   if (!reader.ok()) return reader.result().error();
   return static_cast<FrameType>(type);

@@ -37,6 +37,18 @@ void read(Reader& reader, Outcomes::Failed& failed) {
   reader.skip(fields - 8);
 }
 
+void read_traced(Reader& reader, Messages& messages) {
+  const std::size_t numbers = reader.array(2 * messages.items.size());
+  if (numbers % 2 != 0) reader.fail("a traced message without its number");
+  for (std::size_t i = 0; i < numbers && reader.ok(); i += 2) {
+    const std::uint64_t item = reader.integer(messages.items.size() - 1);
+    if (!messages.traced.empty() && item <= messages.traced.back().item) {
+      reader.fail("traced messages out of order");
+    }
+    messages.traced.push_back({static_cast<std::uint32_t>(item), reader.integer()});
+  }
+}
+
 }  // namespace
 
 void encode(const Attach& attach, std::string& frame) {
@@ -90,13 +102,19 @@ void encode(const Messages& messages, std::string& frame) {
   Writer writer(frame);
   writer.reserve(room);
   IdWriter ids(writer);
-  writer.array(1);
+  writer.array(messages.traced.empty() ? 1 : 2);
   writer.array(messages.items.size());
   for (const Messages::Item& item : messages.items) {
     writer.array(item.key.empty() ? 2 : 3);
     ids.put(item.id.packed());
     writer.bytes(item.payload);
     if (!item.key.empty()) writer.bytes(item.key);
+  }
+  if (messages.traced.empty()) return;
+  writer.array(2 * messages.traced.size());
+  for (const Messages::Traced& traced : messages.traced) {
+    writer.integer(traced.item);
+    writer.integer(traced.message);
   }
 }
 
@@ -116,7 +134,9 @@ Result<void> decode(std::string_view body, Messages& messages) {
     item.key = reader.bytes(kMaxPayloadBytes);
     reader.skip(item_fields - 3);
   }
-  reader.skip(fields - 1);
+  messages.traced.clear();
+  if (fields > 1) read_traced(reader, messages);
+  if (fields > 2) reader.skip(fields - 2);
   return reader.finish();
 }
 

@@ -10,6 +10,8 @@ namespace {
 
 /// "tcp://" and a host name, or the path of a socket.
 constexpr std::size_t kMaxEndpointBytes = 1024;
+/// The most that operators may watch at once in one topology.
+constexpr std::size_t kMaxWatches = 64;
 /// The most tasks of a topology: ids are of 16 bits, and the last means none.
 constexpr std::size_t kMaxTasks = 65'535;
 
@@ -86,6 +88,36 @@ void read(Reader& reader, Snapshot::Node& node) {
   reader.skip(fields - 9);
 }
 
+void put(const Watch& watch, Writer& writer) {
+  writer.array(10);
+  writer.integer(watch.id);
+  writer.integer(static_cast<std::uint64_t>(watch.kind));
+  writer.text(watch.topology);
+  writer.text(watch.task);
+  writer.integer(watch.side);
+  writer.integer(watch.every);
+  writer.integer(watch.per_second);
+  writer.integer(watch.max_bytes);
+  writer.bytes(watch.text);
+  writer.text(watch.message);
+}
+
+void read(Reader& reader, Watch& watch) {
+  const std::size_t fields = reader.record(10);
+  watch.id = static_cast<std::uint32_t>(reader.integer(UINT32_MAX));
+  watch.kind =
+      static_cast<Watch::Kind>(reader.integer(static_cast<std::uint64_t>(Watch::Kind::tap)));
+  watch.topology = reader.bytes(kMaxNameBytes);
+  watch.task = reader.bytes(kMaxNameBytes);
+  watch.side = static_cast<Watch::Side>(reader.integer(Watch::both));
+  watch.every = static_cast<std::uint32_t>(reader.integer(UINT32_MAX));
+  watch.per_second = static_cast<std::uint32_t>(reader.integer(UINT32_MAX));
+  watch.max_bytes = static_cast<std::uint32_t>(reader.integer(UINT32_MAX));
+  watch.text = reader.bytes(kMaxReasonBytes);
+  watch.message = reader.bytes(kMaxNameBytes);
+  reader.skip(fields - 10);
+}
+
 template <typename Entry>
 void put_list(const std::vector<Entry>& entries, Writer& writer) {
   writer.array(entries.size());
@@ -93,8 +125,8 @@ void put_list(const std::vector<Entry>& entries, Writer& writer) {
 }
 
 template <typename Entry>
-void read_list(Reader& reader, std::vector<Entry>& entries) {
-  const std::size_t count = reader.array(kMaxNodes);
+void read_list(Reader& reader, std::vector<Entry>& entries, std::size_t most = kMaxNodes) {
+  const std::size_t count = reader.array(most);
   // Not cleared: what the entries hold is used again.
   entries.resize(count);
   for (Entry& entry : entries) {
@@ -133,7 +165,7 @@ Result<void> decode(std::string_view body, Registration& registration) {
 
 void encode(const Directory& directory, std::string& frame) {
   Writer writer(frame);
-  writer.array(8);
+  writer.array(directory.watches.empty() ? 8 : 9);
   writer.integer(directory.revision);
   writer.text(directory.topology);
   writer.text(directory.topology_version);
@@ -142,6 +174,7 @@ void encode(const Directory& directory, std::string& frame) {
   put_list(directory.workers, writer);
   writer.integer(directory.slots_revision);
   writer.integer(directory.slots_settled);
+  if (!directory.watches.empty()) put_list(directory.watches, writer);
 }
 
 Result<void> decode(std::string_view body, Directory& directory) {
@@ -155,7 +188,9 @@ Result<void> decode(std::string_view body, Directory& directory) {
   read_list(reader, directory.workers);
   directory.slots_revision = reader.integer();
   directory.slots_settled = reader.integer();
-  reader.skip(fields - 8);
+  directory.watches.clear();
+  if (fields > 8) read_list(reader, directory.watches, kMaxWatches);
+  if (fields > 9) reader.skip(fields - 9);
   return reader.finish();
 }
 
@@ -204,6 +239,17 @@ Result<void> decode(std::string_view body, Snapshot& snapshot) {
   snapshot.id = reader.integer();
   read_list(reader, snapshot.nodes);
   reader.skip(fields - 2);
+  return reader.finish();
+}
+
+void encode(const Watch& watch, std::string& frame) {
+  Writer writer(frame);
+  put(watch, writer);
+}
+
+Result<void> decode(std::string_view body, Watch& watch) {
+  Reader reader(body);
+  read(reader, watch);
   return reader.finish();
 }
 

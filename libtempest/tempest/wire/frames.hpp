@@ -30,6 +30,7 @@ enum class FrameType : std::uint8_t {
   reset = 5,      ///< "I know of no such session": the other side gives the session up.
   bye = 6,        ///< An orderly end, or a HELLO turned down.
   stats = 7,      ///< On the stats bus, never on a link.
+  sightings = 8,  ///< The same.
 };
 
 struct Hello {
@@ -77,6 +78,7 @@ enum class BodyKind : std::uint8_t {
   slot_settlement = 3,
   query = 4,
   snapshot = 5,
+  watch = 6,
   // Between a source or a worker and a coordinator.
   attach = 16,
   window = 17,
@@ -111,6 +113,29 @@ struct Registration {
   std::uint64_t age_ms = 0;
 };
 
+/// What an operator wants to be shown of a topology's messages. It holds as long as the session in
+/// which he says so; the broker tells the nodes by their directory.
+struct Watch {
+  enum class Kind : std::uint8_t {
+    trace = 0,  ///< Sources choose messages, and every node says what becomes of those.
+    tap = 1,    ///< Workers show messages at one task.
+  };
+  enum Side : std::uint8_t { input = 1, output = 2, both = 3 };
+
+  std::uint32_t id = 0;  ///< Drawn at random by the operator; not 0.
+  Kind kind = Kind::trace;
+  std::string topology;
+  std::string task;               ///< Of a tap.
+  Side side = input;              ///< Of a tap.
+  std::uint32_t every = 1;        ///< One of so many messages ...
+  std::uint32_t per_second = 10;  ///< ... and at most so many a second, at each node.
+  std::uint32_t max_bytes = 256;  ///< Of a payload, and of a key.
+  std::string text;               ///< Only messages that hold this in payload or key; empty: all.
+  std::string message;  ///< Of a trace: only the one that its source calls so; empty: all.
+
+  bool operator==(const Watch&) const = default;
+};
+
 /// What a node needs to know of the others. Sent whole whenever it changes.
 struct Directory {
   std::uint64_t revision = 0;  ///< Grows; of this broker's incarnation.
@@ -139,6 +164,8 @@ struct Directory {
   std::uint64_t slots_revision = 0;
   /// Every coordinator has let go of the slots that moved, up to this slots_revision.
   std::uint64_t slots_settled = 0;
+  /// What operators want to be shown now.
+  std::vector<Watch> watches;
 };
 
 /// A coordinator to the broker: "what moved up to this revision has nothing in flight here".
@@ -196,6 +223,13 @@ struct Messages {
     std::string_view payload;
   };
   std::vector<Item> items;
+
+  /// A message that is traced, and as what: see Sighting::message.
+  struct Traced {
+    std::uint32_t item = 0;  ///< Its place in `items`.
+    std::uint64_t message = 0;
+  };
+  std::vector<Traced> traced;  ///< In the order of `items`.
 };
 
 /// Why a message or a delivery failed.
@@ -249,6 +283,8 @@ struct Deliveries {
     /// Workers have died that had it: to be run with nothing beside it, after the worker has said
     /// that it starts (Results::Status::started) and that has been confirmed.
     bool alone = false;
+    /// Of a message that is traced: the worker says how long it took (Results::Item::handled_us).
+    bool traced = false;
   };
   std::vector<Item> items;
   std::vector<Part> parts;
@@ -290,6 +326,8 @@ struct Results {
     /// Where its outputs stand in `outputs`.
     std::uint32_t first_output = 0;
     std::uint32_t output_count = 0;
+    /// How long the task took, of a delivery that is traced; 0: not said.
+    std::uint32_t handled_us = 0;
   };
   std::vector<Item> items;
   std::vector<Output> outputs;
@@ -313,7 +351,67 @@ struct Results {
   }
 };
 
-// --- Statistics, on the stats bus ----------------------------------------------------------------
+// --- On the stats bus: never on a link, each a PUB frame of its own ------------------------------
+
+/// Something that a node saw of a watched message.
+struct Sighting {
+  enum class Kind : std::uint8_t {
+    // At its source.
+    read = 0,
+    sent = 1,         ///< To the coordinator `peer`.
+    taken_back = 2,   ///< The coordinator is lost, or gave it back: it will be sent again.
+    failed = 3,       ///< `next` says what follows.
+    dead_letter = 4,  ///< Its dead letter is written.
+    left = 5,         ///< The end: not acked.
+    acked = 6,        ///< The end: its source has confirmed the ack.
+    // At a coordinator.
+    handed_out = 7,  ///< An attempt of `task`, to the worker `peer`. One of those below is its end.
+    done = 8,        ///< With `count` outputs.
+    error = 9,
+    task_timeout = 10,
+    worker_lost = 11,  ///< Its worker died of it.
+    returned = 12,     ///< Not begun, or of a lost worker: no attempt.
+    tree_done = 13,
+    tree_failed = 14,  ///< By `failure`, at `task`.
+    // At a worker: messages at a tapped task.
+    input = 15,
+    output = 16,
+  };
+  /// What follows of a failure.
+  enum class Next : std::uint8_t { none = 0, again, give_up, go_on, dead_letter, ack, leave };
+
+  /// Which message: its watch's id in the high half, and a number in the low one.
+  std::uint64_t message = 0;
+  Kind kind = Kind::read;
+  Next next = Next::none;
+  FailureKind failure{};
+  std::string task;
+  std::string peer;            ///< The worker or coordinator.
+  std::uint64_t delivery = 0;  ///< Which attempt, at the coordinator that says so.
+  std::uint32_t attempt = 0;
+  std::uint64_t count = 0;       ///< Outputs, or messages in one delivery.
+  std::uint64_t at_us = 0;       ///< Since the node had the message.
+  std::uint64_t waited_us = 0;   ///< Until it was handed out, or sent.
+  std::uint64_t out_us = 0;      ///< From then until the answer.
+  std::uint64_t handled_us = 0;  ///< Of that, in the task, as its worker says; 0: not said.
+  std::uint64_t again_us = 0;    ///< Until the next attempt.
+  std::string text;              ///< The reason; of `read` what the source calls the message.
+  std::string key;
+  std::string payload;              ///< The first of it.
+  std::uint64_t payload_bytes = 0;  ///< All of it.
+};
+
+/// What a node saw for one watch since it last said so.
+struct Sightings {
+  std::string node;
+  Role role{};
+  std::string topology;
+  Incarnation incarnation;
+  std::uint64_t sequence = 0;  ///< From 1, for each watch: a gap is a frame that was lost.
+  std::uint64_t seen = 0;      ///< Of a tap, or of a source: messages it chose from, so far.
+  std::uint64_t left_out = 0;  ///< What there was no room to say, so far.
+  std::vector<Sighting> sightings;
+};
 
 /// A node's own numbers since its start, once a second. Not on a link: a PUB frame of its own.
 struct StatsReport {

@@ -35,6 +35,9 @@ void FakeCoordinator::receive(std::string_view frame, TimePoint now) {
       for (const auto& item : messages.items) {
         received.push_back({item.id, std::string(item.key), std::string(item.payload)});
       }
+      for (const auto& traced : messages.traced) {
+        received[received.size() - messages.items.size() + traced.item].trace = traced.message;
+      }
     }
   }
 }
@@ -138,6 +141,7 @@ void SourceHarness::publish_directory() {
     directory.coordinators.push_back(
         {name, Incarnation{7, coordinator->lives}, coordinator->endpoint, topology_text});
   }
+  directory.watches = watches;
   broker_.send(broker_peer_, wire::BodyKind::directory, wire::data_frame(directory), now,
                broker_output_);
 }
@@ -191,6 +195,10 @@ void SourceHarness::exchange() {
   effects_.closes.clear();
   for (const auto& notice : effects_.notices) notices.push_back(notice.text);
   effects_.notices.clear();
+  for (const auto& publication : effects_.publications) {
+    if (!wire::decode(publication.body, sightings.emplace_back())) sightings.pop_back();
+  }
+  effects_.publications.clear();
   finished = finished || effects_.finished;
 
   broker_.turn(now, broker_output_);
@@ -242,6 +250,9 @@ bool SourceHarness::serve_one() {
     } else {
       while (!source.backlog.empty() && done.batch.messages.size() < poll->max_messages) {
         done.batch.messages.push_back(std::move(source.backlog.front()));
+        if (poll->with_names) {
+          done.names.push_back("no. " + std::to_string(done.batch.messages.back().token.low));
+        }
         source.backlog.pop_front();
       }
       if (source.blocks && done.batch.messages.empty()) now += poll->wait;

@@ -19,6 +19,7 @@ class FakeCoordinator {
     MessageId id;
     std::string key;
     std::string payload;
+    std::uint64_t trace = 0;
   };
 
   FakeCoordinator(std::string name, std::string endpoint);
@@ -120,6 +121,8 @@ class SourceHarness {
   std::string topology_text = "first";
   std::deque<Request> requests;
   std::vector<std::string> notices;
+  std::vector<wire::Watch> watches;  ///< What publish_directory() lists.
+  std::vector<wire::Sightings> sightings;
   bool finished = false;
   SourceMachine machine;
 

@@ -354,3 +354,27 @@ TEST_CASE("a task that cannot be made is named in the error") {
   REQUIRE_FALSE(built);
   CHECK(built.error().message == "task \"first\": no luck");
 }
+
+TEST_CASE_METHOD(HandlerFixture, "a traced delivery is timed by itself, in a batch with its call") {
+  const bool batched = GENERATE(false, true);
+  if (batched) {
+    script.on_batch = [](std::span<const Message> messages, std::span<Context* const>) {
+      return std::vector<Result<void>>(messages.size());
+    };
+  }
+  build();
+  // So many that they would otherwise be timed in groups.
+  std::vector<wire::Deliveries::Part> parts(100, {kNoEdge, {}, "x"});
+  std::vector<wire::Deliveries::Item> items(100, {DeliveryId{}, TaskId{0}, 1, 0, 1});
+  items[70].traced = true;
+  execution.task = TaskId{0};
+  execution.traced = true;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    execution.deliveries.push_back({&items[i], &parts[i], 0});
+  }
+  handler.run(execution);
+  REQUIRE(execution.outcomes.size() == 100);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    CHECK((execution.outcomes[i].handled_us > 0) == (i == 70));
+  }
+}

@@ -112,6 +112,7 @@ struct Sent {
   std::string payload;
   std::string key;
   bool alone = false;
+  bool traced = false;
 };
 
 struct Answer {
@@ -119,6 +120,7 @@ struct Answer {
   std::string reason;
   std::vector<std::string> outputs;
   std::uint64_t time_ms = 0;
+  std::uint32_t handled_us = 0;
 };
 
 class FakeCoordinator : public Accepter {
@@ -139,8 +141,8 @@ class FakeCoordinator : public Accepter {
     for (const Sent& message : messages) {
       const auto first = static_cast<std::uint32_t>(deliveries.parts.size());
       deliveries.parts.push_back({kNoEdge, message.key, message.payload});
-      deliveries.items.push_back(
-          {DeliveryId{message.slot, 1}, TaskId{message.task}, 1, first, 1, message.alone});
+      deliveries.items.push_back({DeliveryId{message.slot, 1}, TaskId{message.task}, 1, first, 1,
+                                  message.alone, message.traced});
     }
     send(deliveries, now);
   }
@@ -177,7 +179,8 @@ class FakeCoordinator : public Accepter {
     ++result_frames;
     fused.insert(fused.end(), decoded.fused.begin(), decoded.fused.end());
     for (const auto& item : decoded.items) {
-      Answer result{item.status, std::string(item.reason), {}, item.retry_after_ms};
+      Answer result{
+          item.status, std::string(item.reason), {}, item.retry_after_ms, item.handled_us};
       for (std::uint32_t i = 0; i < item.output_count; ++i) {
         result.outputs.emplace_back(decoded.outputs[item.first_output + i].payload);
       }
@@ -207,6 +210,7 @@ class World {
   std::set<link::ChannelId> open_channels;
   std::vector<std::string> errors;
   std::vector<std::string> warnings;
+  std::vector<wire::Sightings> sightings;
   bool finished = false;
   int exit_code = -1;
 
@@ -265,11 +269,15 @@ class World {
     execution->handle_time = each * static_cast<std::int64_t>(count);
     for (std::size_t i = 0; i < count; ++i) {
       Outcome outcome;
+      if (execution->deliveries[i].item->traced) {
+        outcome.handled_us = static_cast<std::uint32_t>(each / std::chrono::microseconds(1));
+      }
       if (!output.empty()) {
         outcome.first_output = static_cast<std::uint32_t>(execution->outputs.size());
         outcome.output_count = 1;
         Emitted& emitted = execution->outputs.emplace_back();
         emitted.delivery = static_cast<std::uint32_t>(i);
+        emitted.from = execution->task;
         emitted.payload_bytes = static_cast<std::uint32_t>(output.size());
         emitted.at = execution->arena.keep(output).data();
       }
@@ -348,6 +356,9 @@ class World {
       }
     }
     for (const auto channel : std::exchange(effects.closes, {})) open_channels.erase(channel);
+    for (const auto& publication : std::exchange(effects.publications, {})) {
+      if (!wire::decode(publication.body, sightings.emplace_back())) sightings.pop_back();
+    }
     for (const auto& notice : std::exchange(effects.notices, {})) {
       if (notice.level == link::Notice::Level::error) errors.push_back(notice.text);
       if (notice.level == link::Notice::Level::warning) warnings.push_back(notice.text);
@@ -365,7 +376,7 @@ inline std::vector<Sent> messages(std::uint32_t count, std::uint16_t task = 0,
                                   std::uint32_t first_slot = 0) {
   std::vector<Sent> sent;
   for (std::uint32_t i = 0; i < count; ++i) {
-    sent.push_back({first_slot + i, task, "payload " + std::to_string(first_slot + i), {}, false});
+    sent.push_back({first_slot + i, task, "payload " + std::to_string(first_slot + i), {}});
   }
   return sent;
 }

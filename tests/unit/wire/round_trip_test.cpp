@@ -255,12 +255,75 @@ TEST_CASE("Statistics come out as they went in") {
         sample_stats().distributions[0].histogram.buckets());
 }
 
+TEST_CASE("What is watched, marked and seen comes out as it went in") {
+  std::string frame;
+  CHECK(pass(sample_watch(), frame) == sample_watch());
+  const Directory directory = pass(sample_directory(), frame);
+  REQUIRE(directory.watches.size() == 1);
+  CHECK(directory.watches[0] == sample_watch());
+
+  const Messages messages = pass(sample_messages(), frame);
+  REQUIRE(messages.traced.size() == 1);
+  CHECK(messages.traced[0].item == 1);
+  CHECK(messages.traced[0].message == 0x1122334400000007);
+  const Deliveries deliveries = pass(sample_deliveries(), frame);
+  CHECK_FALSE(deliveries.items[1].traced);
+  CHECK(deliveries.items[2].traced);
+  CHECK_FALSE(deliveries.items[2].alone);
+  const Results results = pass(sample_results(), frame);
+  CHECK(results.items.front().handled_us == 0);
+  CHECK(results.items.back().handled_us == 120);
+
+  const Sightings sightings = pass(sample_sightings(), frame);
+  CHECK(sightings.node == "pipeline-1");
+  CHECK(sightings.role == Role::pipeline);
+  CHECK(sightings.topology == "wordcount");
+  CHECK(sightings.incarnation == sample_incarnation(2));
+  CHECK(sightings.sequence == 3);
+  CHECK(sightings.seen == 1000);
+  CHECK(sightings.left_out == 2);
+  REQUIRE(sightings.sightings.size() == 1);
+  const Sighting& sighting = sightings.sightings[0];
+  CHECK(sighting.message == 0x1122334400000007);
+  CHECK(sighting.kind == Sighting::Kind::error);
+  CHECK(sighting.next == Sighting::Next::again);
+  CHECK(sighting.failure == FailureKind::error);
+  CHECK(sighting.task == "count");
+  CHECK(sighting.peer == "worker-1");
+  CHECK(sighting.delivery == 0x100000002);
+  CHECK(sighting.attempt == 1);
+  CHECK(sighting.count == 4);
+  CHECK(sighting.at_us == 900);
+  CHECK(sighting.waited_us == 200);
+  CHECK(sighting.out_us == 700);
+  CHECK(sighting.handled_us == 120);
+  CHECK(sighting.again_us == 100'000);
+  CHECK(sighting.text == "no");
+  CHECK(sighting.key == "k");
+  CHECK(sighting.payload == "word");
+  CHECK(sighting.payload_bytes == 4);
+}
+
+TEST_CASE("Traced messages must be in a frame, and in its order") {
+  std::string frame;
+  Messages messages = sample_messages();
+  messages.traced = {{2, 1}, {1, 2}};
+  encode(messages, frame);
+  CHECK_FALSE(decode(frame, messages).ok());
+  frame.clear();
+  messages = sample_messages();
+  messages.traced = {{3, 1}};
+  encode(messages, frame);
+  CHECK_FALSE(decode(frame, messages).ok());
+}
+
 TEST_CASE("Empty bodies come out empty, whatever the struct held before") {
   std::string frame;
   encode(Messages{}, frame);
   Messages messages = sample_messages();
   REQUIRE(decode(frame, messages).ok());
   CHECK(messages.items.empty());
+  CHECK(messages.traced.empty());
 
   frame.clear();
   encode(Outcomes{}, frame);
@@ -290,6 +353,7 @@ TEST_CASE("Empty bodies come out empty, whatever the struct held before") {
   REQUIRE(decode(frame, directory).ok());
   CHECK(directory.workers.empty());
   CHECK(directory.topology_text.empty());
+  CHECK(directory.watches.empty());
 
   encode(StatsReport{}, frame);
   StatsReport report = sample_stats();
@@ -315,7 +379,7 @@ TEST_CASE("A payload beyond 64 KiB comes out whole") {
     std::string payload(size, 'x');
     payload.back() = 'y';
     std::string frame;
-    CHECK(pass(Messages{{{MessageId{1, 1}, {}, payload}}}, frame).items[0].payload == payload);
+    CHECK(pass(Messages{{{MessageId{1, 1}, {}, payload}}, {}}, frame).items[0].payload == payload);
     CHECK(pass(Deliveries{{{DeliveryId{1, 1}, TaskId{}, 1, 0, 1}}, {{kNoEdge, {}, payload}}}, frame)
               .parts[0]
               .payload == payload);
@@ -366,6 +430,6 @@ TEST_CASE("A reason that is too long is cut at the end of a character") {
 TEST_CASE("Ids in a row may pass from one generation to the next") {
   // Packed, they are neighbours all the same.
   std::string frame;
-  const Messages messages{{{MessageId{0xffffffff, 1}, {}, "a"}, {MessageId{0, 2}, {}, "b"}}};
+  const Messages messages{{{MessageId{0xffffffff, 1}, {}, "a"}, {MessageId{0, 2}, {}, "b"}}, {}};
   CHECK(pass(messages, frame).items[1].id == MessageId{0, 2});
 }

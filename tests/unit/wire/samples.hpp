@@ -41,6 +41,21 @@ inline Registration sample_registration() {
   return {"tcp://10.0.0.5:40123", "v1", "name = \"x\"\n", {"split", "count"}, "running", 7, 1500};
 }
 
+inline Watch sample_watch() {
+  Watch watch;
+  watch.id = 0x11223344;
+  watch.kind = Watch::Kind::tap;
+  watch.topology = "wordcount";
+  watch.task = "count";
+  watch.side = Watch::both;
+  watch.every = 1000;
+  watch.per_second = 20;
+  watch.max_bytes = 256;
+  watch.text = "storm";
+  watch.message = "17-0";
+  return watch;
+}
+
 inline Directory sample_directory() {
   Directory directory;
   directory.revision = 12;
@@ -52,6 +67,7 @@ inline Directory sample_directory() {
                        {"worker-2", sample_incarnation(3), {"count"}}};
   directory.slots_revision = 7;
   directory.slots_settled = 6;
+  directory.watches = {sample_watch()};
   return directory;
 }
 
@@ -71,7 +87,8 @@ inline Snapshot sample_snapshot() {
 inline Messages sample_messages() {
   return {{{MessageId{5, 1}, {}, "hello"},
            {MessageId{6, 1}, {}, "world"},
-           {MessageId{9, 2}, "k", "with a key"}}};
+           {MessageId{9, 2}, "k", "with a key"}},
+          {{1, 0x1122334400000007}}};
 }
 
 inline Outcomes sample_outcomes() {
@@ -86,9 +103,13 @@ inline Outcomes sample_outcomes() {
 inline Deliveries sample_deliveries() {
   Deliveries deliveries;
   deliveries.items = {{DeliveryId{0, 1}, TaskId{0}, 1, 0, 1},
-                      {DeliveryId{1, 1}, TaskId{2}, 3, 1, 3, true}};
-  deliveries.parts = {
-      {kNoEdge, {}, "hello"}, {EdgeId{1}, {}, "a"}, {EdgeId{2}, "k", "b"}, {kNoEdge, "k", "c"}};
+                      {DeliveryId{1, 1}, TaskId{2}, 3, 1, 3, true},
+                      {DeliveryId{2, 1}, TaskId{0}, 1, 4, 1, false, true}};
+  deliveries.parts = {{kNoEdge, {}, "hello"},
+                      {EdgeId{1}, {}, "a"},
+                      {EdgeId{2}, "k", "b"},
+                      {kNoEdge, "k", "c"},
+                      {kNoEdge, {}, "d"}};
   return deliveries;
 }
 
@@ -101,7 +122,8 @@ inline Results sample_results() {
                    {DeliveryId{7, 3}, Status::retry, "try later", 250, 5, 0},
                    {DeliveryId{8, 3}, Status::fail, "no good", 0, 5, 0},
                    {DeliveryId{9, 3}, Status::returned, {}, 0, 5, 0},
-                   {DeliveryId{10, 3}, Status::extended, {}, 30'000, 5, 0}};
+                   {DeliveryId{10, 3}, Status::extended, {}, 30'000, 5, 0},
+                   {DeliveryId{11, 3}, Status::done, {}, 0, 5, 0, 120}};
   results.outputs = {{{}, {}, "hello"},
                      {{}, "k", "world"},
                      {"late", {}, "!"},
@@ -124,6 +146,38 @@ inline StatsReport sample_stats() {
   report.distributions = {{"tempest_handle_seconds", {{"task", "count"}}, {}}};
   report.distributions[0].histogram.record(std::chrono::microseconds(3), 2);
   return report;
+}
+
+inline Sightings sample_sightings() {
+  Sightings sightings;
+  sightings.node = "pipeline-1";
+  sightings.role = Role::pipeline;
+  sightings.topology = "wordcount";
+  sightings.incarnation = sample_incarnation(2);
+  sightings.sequence = 3;
+  sightings.seen = 1000;
+  sightings.left_out = 2;
+  Sighting sighting;
+  sighting.message = 0x1122334400000007;
+  sighting.kind = Sighting::Kind::error;
+  sighting.next = Sighting::Next::again;
+  sighting.failure = FailureKind::error;
+  sighting.task = "count";
+  sighting.peer = "worker-1";
+  sighting.delivery = 0x100000002;
+  sighting.attempt = 1;
+  sighting.count = 4;
+  sighting.at_us = 900;
+  sighting.waited_us = 200;
+  sighting.out_us = 700;
+  sighting.handled_us = 120;
+  sighting.again_us = 100'000;
+  sighting.text = "no";
+  sighting.key = "k";
+  sighting.payload = "word";
+  sighting.payload_bytes = 4;
+  sightings.sightings = {sighting};
+  return sightings;
 }
 
 template <typename Frame>
@@ -161,13 +215,15 @@ inline std::vector<Sample> samples() {
           sample_of("slot_settlement", SlotSettlement{7}),
           sample_of("query", Query{3, "nodes", "wordcount"}),
           sample_of("snapshot", sample_snapshot()),
+          sample_of("watch", sample_watch()),
           sample_of("attach", Attach{"v1", {TaskId{0}, TaskId{2}}, 1024, 1 << 20}),
           sample_of("window", Window{1024, 1 << 20}),
           sample_of("messages", sample_messages()),
           sample_of("outcomes", sample_outcomes()),
           sample_of("deliveries", sample_deliveries()),
           sample_of("results", sample_results()),
-          sample_of("stats", sample_stats())};
+          sample_of("stats", sample_stats()),
+          sample_of("sightings", sample_sightings())};
 }
 
 }  // namespace tempest::wire
