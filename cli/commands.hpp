@@ -14,6 +14,8 @@ int ls_command(int argc, const char* const* argv);
 int test_command(int argc, const char* const* argv);
 int dlq_command(int argc, const char* const* argv);
 int stats_command(int argc, const char* const* argv);
+int tap_command(int argc, const char* const* argv);
+int trace_command(int argc, const char* const* argv);
 int bench_command(int argc, const char* const* argv);
 int healthcheck_command(int argc, const char* const* argv);
 

@@ -25,6 +25,8 @@ constexpr cli::Verb kVerbs[] = {
     {"new", "Begin a project of your own", cli::new_command},
     {"ls", "List topologies and nodes", cli::ls_command},
     {"stats", "Watch what all nodes do", cli::stats_command},
+    {"trace", "Follow messages through every hop", cli::trace_command},
+    {"tap", "Show live messages at a task", cli::tap_command},
     {"dlq", "List, replay and remove dead letters", cli::dlq_command},
     {"bench", "Measure how fast this is, beside what the wires allow", cli::bench_command},
     {"healthcheck", "Check one node, for containers", cli::healthcheck_command},

@@ -89,6 +89,9 @@ int run_command(int argc, const char* const* argv) {
   line.positional("FILE", "The topology's file");
   line.option("workers", "N", "How many workers", "1");
   line.option("threads", "N", "Handler threads of each worker (default: one for each core)");
+  line.option("bind", "URL",
+              "Where this run can be looked at, with tempest ls, trace and tap (such as "
+              "tcp://127.0.0.1:5550; default: nowhere)");
   line.flag("exit-when-drained", "End also when an endless source has nothing more to give");
   line.option("consumer", "NAME",
               "The name under which a stream is read: the same at each start, and no other "
@@ -111,6 +114,7 @@ int run_command(int argc, const char* const* argv) {
   options.workers = static_cast<std::size_t>(line.integer("workers", 1, 64));
   if (!line.text("consumer").empty()) options.consumer = line.text("consumer");
   options.record = line.text("record");
+  options.bind = line.text("bind");
   runtime::start_log(line);
   if (line.failed()) return runtime::kExitUsage;
 

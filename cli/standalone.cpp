@@ -15,7 +15,7 @@ namespace tempest::cli {
 
 namespace {
 
-constexpr const char* kBrokerEndpoint = "inproc://broker";
+constexpr const char* kBrokerWithin = "inproc://broker";
 constexpr const char* kCoordinatorEndpoint = "inproc://pipeline";
 
 /// Threads of one process do not die one by one, so nobody needs to be given up quickly, and a
@@ -44,9 +44,11 @@ Result<void> Standalone::start() {
   runtime::NodeOptions broker_options;
   broker_options.name = "broker";
   broker_options.link = link_;
-  auto broker = broker::Broker::open(transport_, broker_options, kBrokerEndpoint);
+  auto broker = broker::Broker::open(transport_, broker_options,
+                                     options_.bind.empty() ? kBrokerWithin : options_.bind);
   if (!broker) return broker.error();
   broker_ = std::move(*broker);
+  broker_endpoint_ = options_.bind.empty() ? kBrokerWithin : broker_->loop().bound_endpoint();
   if (auto added = add_coordinator(); !added) return added;
   for (std::size_t i = 1; i <= options_.workers; ++i) add_worker(i);
   add_source();
@@ -62,7 +64,7 @@ runtime::NodeLoop& Standalone::add_loop(Part& part, const link::Identity& self,
                                         const std::string& bind) {
   runtime::NodeOptions options;
   options.name = self.name;
-  options.brokers = {kBrokerEndpoint};
+  options.brokers = {broker_endpoint_};
   part.loop =
       std::make_unique<runtime::NodeLoop>(transport_, runtime::loop_options(options, self, bind));
   return *part.loop;
@@ -73,7 +75,7 @@ Result<void> Standalone::add_coordinator() {
   const auto self = runtime::make_identity(Role::pipeline, "pipeline", topology_.name);
   if (auto bound = add_loop(*part, self, kCoordinatorEndpoint).bind(); !bound) return bound;
   pipeline_node::PipelineSettings settings;
-  settings.brokers = {kBrokerEndpoint};
+  settings.brokers = {broker_endpoint_};
   settings.endpoint = kCoordinatorEndpoint;
   settings.link = link_;
   settings.drain_timeout = options_.drain_timeout;
@@ -90,7 +92,7 @@ void Standalone::add_worker(std::size_t number) {
       runtime::make_identity(Role::task, "task-" + std::to_string(number), topology_.name);
   runtime::NodeLoop& loop = add_loop(*part, self, {});
   task_node::TaskNodeOptions options;
-  options.brokers = {kBrokerEndpoint};
+  options.brokers = {broker_endpoint_};
   options.link = link_;
   options.threads = options_.threads;
   options.drain_timeout = options_.drain_timeout;
@@ -107,7 +109,7 @@ void Standalone::add_source() {
   runtime::NodeLoop& loop = add_loop(*part, self, {});
   source_node::SourceNodeOptions options;
   options.machine.self = self;
-  options.machine.brokers = {kBrokerEndpoint};
+  options.machine.brokers = {broker_endpoint_};
   options.machine.link = link_;
   options.machine.drain_timeout = options_.drain_timeout;
   options.machine.exit_when_drained = options_.exit_when_drained;

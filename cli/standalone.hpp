@@ -26,6 +26,8 @@ struct StandaloneOptions {
   std::size_t workers = 1;
   std::size_t threads = 1;         ///< Of each worker.
   bool exit_when_drained = false;  ///< And in any case when a finite source has ended.
+  /// Where the broker listens, for `tempest ls`, `trace` and `tap`; empty: within this process.
+  std::string bind;
   std::string consumer;
   std::string record;                                                 ///< As in SourceNodeOptions.
   std::function<Result<std::unique_ptr<Source>>()> make_source = {};  ///< Likewise.
@@ -78,6 +80,7 @@ class Standalone {
   Topology topology_;
   StandaloneOptions options_;
   link::Settings link_;
+  std::string broker_endpoint_;
   runtime::Transport transport_;
   std::unique_ptr<broker::Broker> broker_;
   std::thread broker_thread_;

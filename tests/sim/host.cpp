@@ -5,6 +5,7 @@
 
 #include "simulated_redis.hpp"
 #include "simulated_tasks.hpp"
+#include "tempest/wire/codec.hpp"
 #include "trace.hpp"
 #include "world.hpp"
 
@@ -224,12 +225,21 @@ void Host::carry_out(std::size_t most_sends) {
     for (const auto& [key, value] : notice.fields) text += " " + key + "=" + value;
     world_.trace_line(name_, text);
   }
+  for (const auto& publication : effects_.publications) {
+    wire::Sightings sightings;
+    if (!wire::decode(publication.body, sightings) || !publication.topic.starts_with("watch/")) {
+      world_.violate("what is published can be read", name_ + " at " + publication.topic);
+    }
+    world_.trace().mix(publication.body.size());
+    world_.counts().sightings += sightings.sightings.size();
+  }
   const bool is_finished = effects_.finished;
   const int exit_code = effects_.exit_code;
   effects_.opens.clear();
   effects_.sends.clear();
   effects_.closes.clear();
   effects_.notices.clear();
+  effects_.publications.clear();
   if (!is_finished) return;
   world_.trace_line(name_, "ends");
   if (exit_code != 0 || !stop_asked_) {

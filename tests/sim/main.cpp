@@ -151,7 +151,8 @@ class Run {
               << counts.stops << " stops, " << counts.scalings << " scalings, " << counts.partitions
               << " partitions, " << counts.reconnects << " reconnects, " << counts.redis_faults
               << " of Redis; " << counts.frames << " frames, " << counts.frames_lost << " lost, "
-              << counts.frames_doubled << " doubled, " << counts.frames_replayed << " replayed\n";
+              << counts.frames_doubled << " doubled, " << counts.frames_replayed << " replayed, "
+              << counts.sightings << " sightings\n";
   }
 
   Options options_;

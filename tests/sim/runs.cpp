@@ -29,6 +29,7 @@ void add(const Outcome& from, Outcome& to) {
   to.counts.frames_lost += counts.frames_lost;
   to.counts.frames_doubled += counts.frames_doubled;
   to.counts.frames_replayed += counts.frames_replayed;
+  to.counts.sightings += counts.sightings;
   to.counts.simulated_ms += counts.simulated_ms;
   to.ledger.messages += from.ledger.messages;
   to.ledger.executions += from.ledger.executions;

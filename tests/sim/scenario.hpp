@@ -109,6 +109,9 @@ struct Scenario {
   Duration jitter{};
   double drift = 0;  ///< The most by which a node's clock runs fast or slow.
 
+  /// Operators trace messages and tap a task all the while: nothing else is to be different.
+  bool is_watched = false;
+
   bool checks_effects = true;  ///< An ack means that all effects have happened.
   /// Whether the worker serves the task.
   bool serves(unsigned worker, const std::string& task) const;

@@ -59,6 +59,9 @@ void World::make_hosts() {
       return make_worker_shell(*this, host, i);
     })->is_wanted = i < scenario_.workers;
   }
+  for (unsigned i = 0; scenario_.is_watched && i < 2; ++i) {
+    add(Role::operator_, i, [this, i](Host& host) { return make_operator_shell(*this, host, i); });
+  }
 }
 
 void World::produce(unsigned count, Duration span) {
@@ -204,7 +207,7 @@ void World::check_leftovers() {
 
 void World::end_nodes() {
   is_over_ = true;
-  const Role order[] = {Role::source, Role::task, Role::pipeline, Role::broker};
+  const Role order[] = {Role::operator_, Role::source, Role::task, Role::pipeline, Role::broker};
   for (const Role role : order) {
     for (const auto& host : hosts_) {
       if (host->role() == role) host->stop(false);

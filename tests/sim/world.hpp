@@ -37,6 +37,7 @@ struct Outcome {
     std::uint64_t frames_lost = 0;
     std::uint64_t frames_doubled = 0;
     std::uint64_t frames_replayed = 0;
+    std::uint64_t sightings = 0;
     std::uint64_t simulated_ms = 0;
   };
   Counts counts;
