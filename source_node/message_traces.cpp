@@ -36,11 +36,19 @@ void MessageTraces::set(const std::vector<wire::Watch>& watches) {
   log_.keep(watches);
 }
 
-void MessageTraces::begin(std::size_t count, TimePoint now) {
+bool MessageTraces::wants_names(TimePoint now) const {
+  return std::any_of(watches_.begin(), watches_.end(),
+                     [now](const Watched& watched) { return watched.sampler.has_room(now); });
+}
+
+bool MessageTraces::begin(std::size_t count, TimePoint now) {
+  bool any_open = false;
   for (Watched& watched : watches_) {
     watched.open = watched.sampler.begin(count, now);
+    any_open = any_open || watched.open;
     log_.set_seen(watched.watch.id, watched.sampler.seen(), watched.sampler.passed_over());
   }
+  return any_open;
 }
 
 void MessageTraces::consider(std::uint32_t slot, HeldMessage& message, std::string_view name,

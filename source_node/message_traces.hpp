@@ -28,11 +28,14 @@ class MessageTraces {
   void set(const std::vector<wire::Watch>& watches);
   /// New messages are to be shown to consider().
   bool wanted() const { return !watches_.empty(); }
+  /// ... and one of those that are read now may be chosen: what they are called is needed. (At full
+  /// flow most reads have none that is, and naming them all would cost as much as reading them.)
+  bool wants_names(TimePoint now) const;
   /// There may be something to publish.
   bool active() const { return wanted() || !traced_.empty(); }
 
-  /// So many messages have been read.
-  void begin(std::size_t count, TimePoint now);
+  /// So many messages have been read. True: they are to be shown to consider().
+  bool begin(std::size_t count, TimePoint now);
   /// A new message, which its source calls so: marks it, if a watch wants it.
   void consider(std::uint32_t slot, HeldMessage& message, std::string_view name, TimePoint now);
 

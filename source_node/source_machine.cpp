@@ -131,8 +131,8 @@ void SourceMachine::read(SourceBatch batch, std::span<const std::string> names, 
   const std::uint64_t bytes_before = store_.bytes();
   if (!batch.redelivered) held_tokens_known_ = false;
   std::uint64_t taken = 0;
-  const bool may_trace = traces_.wanted() && names.size() == batch.messages.size();
-  if (may_trace) traces_.begin(batch.messages.size(), now);
+  const bool may_trace = traces_.wanted() && traces_.begin(batch.messages.size(), now) &&
+                         names.size() == batch.messages.size();
   for (SourceMessage& message : batch.messages) {
     if (batch.redelivered && is_held(message.token)) {
       ++numbers_.given_again;
@@ -305,7 +305,7 @@ void SourceMachine::ask_source(TimePoint now, std::vector<Request>& requests) {
   if (options_.exit_when_drained && drained()) return;
   if (auto poll = pace_.next({store_.count(), store_.bytes()}, now)) {
     poll_out_ = true;
-    poll->with_names = traces_.wanted();
+    poll->with_names = traces_.wants_names(now);
     requests.push_back(*poll);
   }
 }
