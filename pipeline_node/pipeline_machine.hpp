@@ -15,6 +15,7 @@
 #include "tempest/tracking/scheduler.hpp"
 #include "tempest/tracking/tracker.hpp"
 #include "tempest/watch/sighting_log.hpp"
+#include "tempest/wire/codec.hpp"
 #include "tempest/wire/frames.hpp"
 
 namespace tempest::pipeline_node {
@@ -154,5 +155,10 @@ class PipelineMachine {
   std::vector<tracking::Tracker::Output> outputs_;
   std::vector<tracking::Tracker::Failure> fused_failures_;
 };
+
+template <typename Body>
+void PipelineMachine::send(PeerId peer, const Body& body, TimePoint now) {
+  server_.send(peer, wire::kKindOf<Body>, wire::data_frame(body), now, output_);
+}
 
 }  // namespace tempest::pipeline_node
