@@ -21,7 +21,7 @@ namespace {
 
 constexpr Duration kPatience = std::chrono::seconds(3);
 constexpr std::int64_t kMaxPerSecond = 10'000;
-constexpr std::int64_t kMaxShownBytes = 64 * 1024;
+constexpr std::int64_t kMaxShownBytes = 65'536;
 
 std::string joined(const std::set<std::string>& names) {
   std::string text;
