@@ -2,11 +2,12 @@
 """Garbage at every listening socket of a topology that runs.
 
 Usage: garbage_test.py FOLDER_OF_PROGRAMS [--connections N] [--rounds N] [--per-second N] [--share X]
-                       [--rate N] [--sockets NAME...]
+                       [--rate N] [--longest-pause-seconds N] [--sockets NAME...]
 
-Makes N connections (default: 1,000) to each socket, in rounds with a pause as long before each: what
-the topology does meanwhile, at --rate messages/s (default: as many as it can), is compared. Fails if a process ends, if a file descriptor stays open, if
-a message is not acked in the end, or if less than that share of the throughput is left.
+Makes N connections (default: 1,000) to each socket, in rounds with a pause as long (at most 30 s)
+before each: what the topology does meanwhile, at --rate messages/s (default: as many as it can), is
+compared. Fails if a process ends, if a file descriptor stays open, if a message is not acked in the
+end, or if less than that share of the throughput is left.
 """
 
 import argparse
@@ -222,7 +223,8 @@ def run(arguments):
             quiet, attacked = [], []
             part = arguments.connections // arguments.rounds
             for round_number in range(arguments.rounds):
-                quiet.append(topology.measured(lambda: pause(part / arguments.per_second)))
+                quiet.append(topology.measured(lambda: pause(min(
+                    part / arguments.per_second, arguments.longest_pause_seconds))))
                 attacked.append(topology.measured(lambda: attackers.attack(part)))
                 topology.check_alive()
                 print(f"round {round_number + 1}: {quiet[-1].per_second():,.0f} messages/s without, "
@@ -276,6 +278,7 @@ def main():
     parser.add_argument("--connections", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--per-second", type=int, default=150)
+    parser.add_argument("--longest-pause-seconds", type=float, default=30)
     parser.add_argument("--share", type=float, default=0.0)
     parser.add_argument("--rate", type=int, default=0)
     parser.add_argument("--sockets", nargs="+", choices=SOCKETS, default=SOCKETS)
