@@ -1,5 +1,6 @@
 #include "tempest/runtime/node_loop.hpp"
 
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -66,7 +67,7 @@ class NodeLoop::Impl {
   Result<void> bind() {
     if (options_.bind.empty()) return {};
     router_.emplace(make_router(transport_));
-    auto bound = bind_socket(*router_, options_.bind);
+    auto bound = bind_socket(router_->socket, options_.bind);
     if (!bound) return bound.error();
     bound_endpoint_ = *bound;
     return {};
@@ -104,6 +105,28 @@ class NodeLoop::Impl {
   }
 
  private:
+  /// A socket, and what is known of what has come for it. libzmq's descriptor tells only that there
+  /// is news: of what it has, the socket must be asked, once after each use in which it may have
+  /// taken in the news by itself. zmq_poll asks every socket twice a round, with a system call
+  /// each.
+  struct Line {
+    explicit Line(zmq::socket_t made)
+        : socket(std::move(made)), descriptor(socket.get(zmq::sockopt::fd)) {}
+
+    bool has_something() {
+      if (is_unsure && !is_readable) {
+        is_readable = (socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0;
+      }
+      is_unsure = false;
+      return is_readable;
+    }
+
+    zmq::socket_t socket;
+    int descriptor;
+    bool is_unsure = true;
+    bool is_readable = false;  ///< Until a read finds nothing more.
+  };
+
   /// Async-signal-safe.
   void signal() {
     const std::uint64_t one = 1;
@@ -121,31 +144,41 @@ class NodeLoop::Impl {
   }
 
   void wait(TimePoint until) {
-    if (items_stale_) list_items();
+    if (polled_stale_) list_polled();
+    bool anything = false;
+    for_each_line([&](Line& line) { anything = line.has_something() || anything; });
     const TimePoint now = monotonic_now();
     TimePoint deadline = std::min(until, now + kLongestWait);
     if (stats_) deadline = std::min(deadline, stats_at_);
-    const auto left = std::max(deadline - now, Duration::zero());
+    const auto left = anything ? Duration::zero() : std::max(deadline - now, Duration::zero());
     const auto timeout_ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
     // EINTR is no error here: the signal's handler has written to wake_fd_.
-    if (zmq_poll(items_.data(), static_cast<int>(items_.size()), static_cast<long>(timeout_ms)) < 0)
-      for (zmq_pollitem_t& item : items_) item.revents = 0;
+    if (::poll(polled_.data(), polled_.size(), static_cast<int>(timeout_ms)) < 0) {
+      for (pollfd& polled : polled_) polled.revents = 0;
+    }
+    std::size_t at = 1;
+    for_each_line([&](Line& line) {
+      if ((polled_[at++].revents & POLLIN) != 0) line.is_unsure = true;
+    });
   }
 
-  bool is_readable(std::size_t item) const { return (items_[item].revents & ZMQ_POLLIN) != 0; }
+  template <typename Visit>
+  void for_each_line(Visit visit) {
+    if (router_) visit(*router_);
+    for (auto& [channel, line] : dealers_) visit(line);
+  }
 
-  /// The order of items_: the wake-up, the ROUTER if there is one, the DEALERs.
-  void list_items() {
-    items_.clear();
-    items_.push_back({nullptr, wake_fd_, ZMQ_POLLIN, 0});
-    if (router_) items_.push_back({router_->handle(), 0, ZMQ_POLLIN, 0});
-    for (auto& [channel, socket] : dealers_) items_.push_back({socket.handle(), 0, ZMQ_POLLIN, 0});
-    items_stale_ = false;
+  /// The order of polled_: the wake-up, then the lines.
+  void list_polled() {
+    polled_.clear();
+    polled_.push_back({wake_fd_, POLLIN, 0});
+    for_each_line([&](Line& line) { polled_.push_back({line.descriptor, POLLIN, 0}); });
+    polled_stale_ = false;
   }
 
   void take_signals(Node& node) {
     std::uint64_t count = 0;
-    if (!is_readable(0)) return;
+    if ((polled_.front().revents & POLLIN) == 0) return;
     if (::read(wake_fd_, &count, sizeof count) != sizeof count) return;
     const TimePoint now = monotonic_now();
     if (wake_pending_.exchange(false)) node.woken(now, effects_);
@@ -158,12 +191,11 @@ class NodeLoop::Impl {
 
   /// Only from sockets that have something: to find that there is nothing costs system calls.
   void read_all(Node& node, TimePoint now) {
-    std::size_t item = 1;
-    if (router_ && is_readable(item++)) read_router(node, now);
-    for (auto& [channel, socket] : dealers_) {
-      if (!is_readable(item++)) continue;
+    if (router_ && router_->has_something()) read_router(node, now);
+    for (auto& [channel, line] : dealers_) {
+      if (!line.has_something()) continue;
       for (std::size_t i = 0; i < kMaxFramesPerTurn; ++i) {
-        std::optional<SharedBytes> frame = read_single_part(socket);
+        std::optional<SharedBytes> frame = read_single_part(line);
         if (!frame) break;
         if (frame->size() == 0) continue;
         node.receive({channel, {}, std::move(*frame)}, now, effects_);
@@ -174,7 +206,10 @@ class NodeLoop::Impl {
   void read_router(Node& node, TimePoint now) {
     for (std::size_t i = 0; i < kMaxFramesPerTurn; ++i) {
       zmq::message_t routing_id;
-      if (zmq_msg_recv(routing_id.handle(), router_->handle(), ZMQ_DONTWAIT) < 0) return;
+      if (zmq_msg_recv(routing_id.handle(), router_->socket.handle(), ZMQ_DONTWAIT) < 0) {
+        router_->is_readable = false;
+        return;
+      }
       if (!routing_id.more()) continue;
       std::optional<SharedBytes> frame = read_single_part(*router_);
       if (!frame) return;
@@ -186,13 +221,16 @@ class NodeLoop::Impl {
 
   /// Nothing if nothing is there. Our protocol has one part: of a message with more, an empty
   /// frame is returned, which is no frame of ours.
-  std::optional<SharedBytes> read_single_part(zmq::socket_t& socket) {
+  std::optional<SharedBytes> read_single_part(Line& line) {
     auto message = std::make_shared<zmq::message_t>();
-    if (zmq_msg_recv(message->handle(), socket.handle(), ZMQ_DONTWAIT) < 0) return std::nullopt;
+    if (zmq_msg_recv(message->handle(), line.socket.handle(), ZMQ_DONTWAIT) < 0) {
+      line.is_readable = false;
+      return std::nullopt;
+    }
     if (message->more()) {
       zmq::message_t rest;
       do {
-        if (zmq_msg_recv(rest.handle(), socket.handle(), ZMQ_DONTWAIT) < 0) break;
+        if (zmq_msg_recv(rest.handle(), line.socket.handle(), ZMQ_DONTWAIT) < 0) break;
       } while (rest.more());
       return SharedBytes{};
     }
@@ -210,16 +248,16 @@ class NodeLoop::Impl {
         log_.error(connected.error().message);
         continue;
       }
-      dealers_.insert_or_assign(open.channel, std::move(socket));
-      items_stale_ = true;
+      dealers_.insert_or_assign(open.channel, Line(std::move(socket)));
+      polled_stale_ = true;
     }
     for (const auto& send : effects_.sends) carry_out(send);
     for (const auto channel : effects_.closes) {
       const auto found = dealers_.find(channel);
       if (found == dealers_.end()) continue;
-      found->second.set(zmq::sockopt::linger, kCloseLinger_ms);
+      found->second.socket.set(zmq::sockopt::linger, kCloseLinger_ms);
       dealers_.erase(found);
-      items_stale_ = true;
+      polled_stale_ = true;
     }
     for (const auto& notice : effects_.notices) log_.write(notice);
     for (const auto& publication : effects_.publications) publish(publication);
@@ -241,11 +279,16 @@ class NodeLoop::Impl {
   void carry_out(const link::Effects::Send& send) {
     if (send.channel == link::kListener) {
       if (!router_) return;
-      if (send_part(*router_, send.routing_id, ZMQ_SNDMORE)) send_part(*router_, send.frame, 0);
+      router_->is_unsure = true;
+      if (send_part(router_->socket, send.routing_id, ZMQ_SNDMORE)) {
+        send_part(router_->socket, send.frame, 0);
+      }
       return;
     }
     const auto found = dealers_.find(send.channel);
-    if (found != dealers_.end()) send_part(found->second, send.frame, 0);
+    if (found == dealers_.end()) return;
+    found->second.is_unsure = true;
+    send_part(found->second.socket, send.frame, 0);
   }
 
   void publish_stats(Node& node, TimePoint now) {
@@ -259,8 +302,7 @@ class NodeLoop::Impl {
   }
 
   void close_all() {
-    for (auto& [channel, socket] : dealers_) socket.set(zmq::sockopt::linger, kCloseLinger_ms);
-    if (router_) router_->set(zmq::sockopt::linger, kCloseLinger_ms);
+    for_each_line([](Line& line) { line.socket.set(zmq::sockopt::linger, kCloseLinger_ms); });
     if (stats_) stats_->set(zmq::sockopt::linger, kCloseLinger_ms);
     dealers_.clear();
     router_.reset();
@@ -275,11 +317,11 @@ class NodeLoop::Impl {
   std::atomic<int> stop_requests_{0};
   int stops_taken_ = 0;
 
-  std::optional<zmq::socket_t> router_;
+  std::optional<Line> router_;
   std::string bound_endpoint_;
-  std::map<link::ChannelId, zmq::socket_t> dealers_;
-  std::vector<zmq_pollitem_t> items_;
-  bool items_stale_ = true;
+  std::map<link::ChannelId, Line> dealers_;
+  std::vector<pollfd> polled_;
+  bool polled_stale_ = true;
 
   std::optional<zmq::socket_t> stats_;
   TimePoint stats_at_{};
