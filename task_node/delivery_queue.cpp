@@ -19,6 +19,8 @@ constexpr double kBatchNs = 1e6;
 constexpr double kLeastBatchNs = 5e4;
 /// A thread that has been at one batch for longer than this is not waited for: it may hang.
 constexpr Duration kLongRun = std::chrono::seconds(1);
+/// Nothing goes back that has waited for less.
+constexpr Duration kShortestWait = std::chrono::milliseconds(50);
 /// Lots with room for more than this give it back.
 constexpr std::size_t kKeptItems = 8'192;
 
@@ -291,6 +293,32 @@ void DeliveryQueue::finish(const Execution& execution, TimePoint now) {
 void DeliveryQueue::recycle(std::unique_ptr<Execution> execution) {
   execution->clear();
   spare_.push_back(std::move(execution));
+}
+
+TimePoint DeliveryQueue::late_at(const TaskQueue& queue) const {
+  if (queue.task.timeout == Duration::zero() || queue.task.by_key) return kNever;
+  const std::deque<Ref>& lane = queue.lanes.front();
+  if (lane.empty() || is_alone(lane.front())) return kNever;
+  return lots_[lane.front().lot].received_at + std::max(queue.task.timeout / 2, kShortestWait);
+}
+
+void DeliveryQueue::take_late(TimePoint now, std::vector<Waiting>& waiting) {
+  for (TaskQueue& queue : tasks_) {
+    while (late_at(queue) <= now) {
+      const Ref ref = queue.lanes.front().front();
+      const Lot& lot = lots_[ref.lot];
+      waiting.push_back({lot.session, lot.deliveries.items[ref.item].id, queue.task.id});
+      queue.lanes.front().pop_front();
+      --queued_;
+      close_one(ref.lot);
+    }
+  }
+}
+
+TimePoint DeliveryQueue::next_late() const {
+  TimePoint next = kNever;
+  for (const TaskQueue& queue : tasks_) next = std::min(next, late_at(queue));
+  return next;
 }
 
 void DeliveryQueue::take_all(std::vector<Waiting>& waiting) {

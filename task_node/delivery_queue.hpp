@@ -96,6 +96,13 @@ class DeliveryQueue {
   /// For use by assign() again. Nothing may point into it any more.
   void recycle(std::unique_ptr<Execution> execution);
 
+  /// Appends what has waited for half of its task's timeout, and forgets it: begun later it might
+  /// time out here, through no fault of its own. Not of tasks grouped by key, whose order it would
+  /// upset, nor what is to run alone.
+  void take_late(TimePoint now, std::vector<Waiting>& waiting);
+  /// When take_late() may have something; kNever if nothing waits that has a timeout.
+  TimePoint next_late() const;
+
   /// Appends everything that waits, and forgets it.
   void take_all(std::vector<Waiting>& waiting);
   /// Forgets what waits of this session. Returns how many.
@@ -155,6 +162,8 @@ class DeliveryQueue {
   bool is_alone(const Ref& ref) const { return lots_[ref.lot].deliveries.items[ref.item].alone; }
   std::optional<Trial> find_trial(TimePoint now) const;
   Waiting waiting_at(const Trial& trial) const;
+  /// When the first that waits for this task is late; kNever if it never is.
+  TimePoint late_at(const TaskQueue& queue) const;
   static bool runs_long(const Thread& thread, TimePoint now);
   std::unique_ptr<Execution> next(std::size_t thread, TimePoint now);
   std::unique_ptr<Execution> take(std::size_t thread, TaskQueue& queue, std::deque<Ref>& lane,

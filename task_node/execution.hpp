@@ -25,6 +25,8 @@ struct ServedTask {
   bool by_key = false;
   /// The most deliveries in one call; 0: the task takes them one by one.
   std::size_t max_batch = 0;
+  /// Of a delivery, from when it was sent here. Zero: none.
+  Duration timeout{0};
 };
 
 /// A delivery given to a thread. What it points to belongs to the machine, which keeps it until

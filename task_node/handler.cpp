@@ -78,7 +78,8 @@ std::vector<ServedTask> Handler::served() const {
   for (const Instance& instance : instances_) {
     if (!instance.task) continue;
     tasks.push_back({instance.id, instance.definition->name,
-                     instance.definition->grouping == dag::Grouping::key, instance.max_batch});
+                     instance.definition->grouping == dag::Grouping::key, instance.max_batch,
+                     instance.definition->timeout});
   }
   return tasks;
 }

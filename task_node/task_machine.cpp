@@ -194,6 +194,7 @@ void TaskMachine::turn(TimePoint now, link::Effects& effects, Work& work) {
     // First, so that threads are busy while results are put into frames.
     settle_trial(now, effects);
     queue_.assign(now, work.executions);
+    return_late(now);
     advance_trial(now, effects, work);
     close_unlisted(now, effects);
   }
@@ -285,6 +286,7 @@ TimePoint TaskMachine::next_turn() const {
   for (const auto& [channel, link] : links_) next = std::min(next, link->next_turn());
   if (winding_down()) next = std::min(next, deadline_);
   next = std::min(next, queue_.next_trial());
+  if (phase_ == Phase::serving) next = std::min(next, queue_.next_late());
   const TimePoint since = queue_.longest_run().since;
   if (stall_.empty() && since != kNever) next = std::min(next, since + options_.stall_after);
   return next;
@@ -302,6 +304,16 @@ void TaskMachine::wind_down(Phase phase, TimePoint now) {
 void TaskMachine::return_queued(TimePoint now) {
   waiting_.clear();
   queue_.take_all(waiting_);
+  give_back(now);
+}
+
+void TaskMachine::return_late(TimePoint now) {
+  waiting_.clear();
+  queue_.take_late(now, waiting_);
+  give_back(now);
+}
+
+void TaskMachine::give_back(TimePoint now) {
   for (const DeliveryQueue::Waiting& waiting : waiting_) {
     CoordinatorLink* link = find(waiting.session.channel);
     if (link == nullptr || !link->is_current(waiting.session)) continue;

@@ -114,6 +114,10 @@ class TaskMachine {
   // The way down.
   void wind_down(Phase phase, TimePoint now);
   void return_queued(TimePoint now);
+  /// What would time out here before it is begun.
+  void return_late(TimePoint now);
+  /// Gives back what is in waiting_.
+  void give_back(TimePoint now);
   void go_on(TimePoint now, link::Effects& effects, Work& work);
   void finish(std::string_view reason, int exit_code, TimePoint now, link::Effects& effects);
   bool all_confirmed() const;

@@ -38,7 +38,7 @@ def lines_of(path):
 class Cell:
     """One message on its way through nodes of its own; only the broker and Redis are shared."""
 
-    def __init__(self, cluster, policy, source, task, failure=""):
+    def __init__(self, cluster, policy, source, task, failure="", threads=2):
         self.cluster, self.policy, self.source = cluster, policy, source
         self.name = f"cell-{len(cluster.nodes)}"
         self.folder = cluster.path(self.name)
@@ -56,7 +56,7 @@ class Cell:
         self.pipeline = self.start("pipeline", "--topology", self.path("Topology.toml"), "--bind",
                                    "tcp://127.0.0.1:0")
         # A second thread for the next attempt, while the first one hangs.
-        self.worker = self.start("task", "--topology", self.name, "--threads", "2",
+        self.worker = self.start("task", "--topology", self.name, "--threads", str(threads),
                                  "--library-path", LIBRARIES)
         self.feeder = self.start("source", "--topology", self.name, "--exit-when-drained")
 
@@ -260,16 +260,20 @@ class Hangs(unittest.TestCase):
 
     def test_a_task_that_asks_for_more_time_is_left_alone_and_one_that_does_not_is_not(self):
         slow = Cell(self.cluster, "retry", "list",
-                    self.TASK + ', extend = "20s" }}\ntimeout = "200ms"')
+                    self.TASK + ', extend = "20s" }}\ntimeout = "200ms"', threads=1)
+        for _ in range(3):
+            slow.put_message()
         hung = Cell(self.cluster, "retry", "list", self.TASK + ' }}\ntimeout = "200ms"')
         processes.wait_until(slow.at_work, "the slow one at work")
         self.assertEqual(hung.feeder.wait(30), 0)
         self.assertEqual(hung.outcome(), (1, 1))
-        # The other has been at it for as long, and has not been given up.
+        # The other has been at it for as long, and has not been given up; nor what waits behind it.
         self.assertEqual(slow.at_work(), [1])
-        slow.open_gate()
-        self.assertEqual(slow.feeder.wait(30), 0)
-        self.assertEqual(slow.outcome(), (1, 0))
+        # An open gate lets through whoever comes.
+        with open(slow.path("gate"), "w", encoding="utf-8"):
+            self.assertEqual(slow.feeder.wait(30), 0)
+        self.assertEqual(slow.outcome(), (4, 0))
+        self.assertEqual(slow.at_work(), [1, 1, 1, 1])
         hung.open_gate()
 
 

@@ -97,6 +97,33 @@ TEST_CASE("a task's wish for more time goes to its coordinator while it runs") {
   CHECK(first.results[0][1].status == Status::done);
 }
 
+TEST_CASE("what waits behind a task that is long at work goes back before it times out") {
+  World world(1);
+  world.served[0].timeout = seconds(2);
+  FakeCoordinator& coordinator = world.serve();
+  coordinator.deliver(messages(1), world.now);
+  world.settle();
+  REQUIRE(world.running.size() == 1);
+  coordinator.deliver(messages(2, 0, 10), world.now);
+  // Without a timeout, or grouped by key, it waits as long as it must.
+  coordinator.deliver(messages(1, 1, 20), world.now);
+  world.advance(milliseconds(990));
+  CHECK(coordinator.results.empty());
+  world.advance(milliseconds(20));
+  REQUIRE(coordinator.results.size() == 2);
+  CHECK(coordinator.results[10][0].status == Status::returned);
+  CHECK(coordinator.results[11][0].status == Status::returned);
+  CHECK(world.number("tempest_task_queued", "split") == 0);
+  world.advance(seconds(10));
+  CHECK(coordinator.results.size() == 2);
+  // What is at work is nobody's to give back.
+  world.finish(0);
+  world.settle();
+  CHECK(coordinator.results[0][0].status == Status::done);
+  REQUIRE(world.running.size() == 1);
+  CHECK(world.running[0]->task == TaskId{1});
+}
+
 TEST_CASE("a wish for a coordinator that is gone goes nowhere") {
   World world;
   FakeCoordinator& first = world.serve();
