@@ -139,10 +139,10 @@ void SourceMachine::read(SourceBatch batch, std::span<const std::string> names, 
       continue;
     }
     const std::uint32_t given_before = message.given_before;
+    const auto place = static_cast<std::size_t>(&message - batch.messages.data());
     const std::uint32_t slot = store_.add(std::move(message), now);
     ++taken;
     if (may_trace) {
-      const auto place = static_cast<std::size_t>(&message - batch.messages.data());
       traces_.consider(slot, store_.at(slot), names[place], now);
     }
     if (store_.at(slot).bytes.size() > kMaxPayloadBytes) {
