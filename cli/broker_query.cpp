@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "cli/operator_node.hpp"
-#include "tempest/runtime/logging.hpp"
 #include "tempest/runtime/node_program.hpp"
 #include "tempest/wire/codec.hpp"
 
@@ -38,7 +37,6 @@ std::string joined(const std::vector<std::string>& brokers) {
 Result<std::vector<ListedNode>> ask_for_nodes(const std::vector<std::string>& brokers,
                                               Duration patience) {
   if (auto checked = check_brokers(brokers); !checked) return checked.error();
-  if (auto started = runtime::start_logging("warning", "text"); !started) return started.error();
   wire::Query query;
   query.id = 1;
   query.what = "nodes";

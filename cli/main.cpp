@@ -5,6 +5,7 @@
 #include "cli/commands.hpp"
 #include "cli/verbs.hpp"
 #include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/logging.hpp"
 #include "tempest/runtime/version.hpp"
 
 namespace {
@@ -58,6 +59,8 @@ int run(int argc, const char* const* argv) {
     return runtime::kExitOk;
   }
   if (word == "--version") return version_command(0, nullptr);
+  // For what verbs say by the way. One that runs nodes has options for it, and starts it anew.
+  static_cast<void>(runtime::start_logging("warning", "text"));
   const cli::Verb* verb = cli::find_verb(kVerbs, word);
   return verb == nullptr ? cli::refuse_verb("tempest", kVerbs, word)
                          : verb->command(argc - 1, argv + 1);

@@ -13,7 +13,6 @@
 #include "cli/commands.hpp"
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/exit_code.hpp"
-#include "tempest/runtime/logging.hpp"
 
 namespace tempest::cli {
 namespace {
@@ -126,7 +125,6 @@ int test_command(int argc, const char* const* argv) {
       .example("tempest test", "all test files of this folder")
       .example("tempest test Topology.toml --filter words --junit report.xml", "some, for a CI");
   if (const auto exit = line.parse(argc, argv)) return *exit;
-  static_cast<void>(runtime::start_logging("warning", "text"));
   Options options{line.text("filter"),
                   {line.texts("library"), line.texts("library-path")},
                   line.has_flag("quiet")};

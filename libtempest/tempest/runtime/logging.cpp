@@ -5,10 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <memory>
-#include <mutex>
 #include <nlohmann/json.hpp>
-#include <vector>
 
 #include "tempest/runtime/clock.hpp"
 
@@ -90,11 +87,6 @@ Result<void> start_logging(std::string_view level, std::string_view format) {
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l: %v", utc);
   }
   logger->set_level(parsed);
-  // Those before stay: another thread may be writing to one.
-  static std::mutex mutex;
-  static std::vector<std::shared_ptr<spdlog::logger>> former;
-  const std::lock_guard lock(mutex);
-  former.push_back(spdlog::default_logger());
   spdlog::set_default_logger(std::move(logger));
   return {};
 }

@@ -14,7 +14,8 @@ namespace tempest::runtime {
 
 enum class LogFormat { text, json };
 
-/// Sets up the process's log, on stderr. `level`: debug, info, warning, error or off.
+/// Sets up the process's log, on stderr; before any other thread writes to it. `level`: debug,
+/// info, warning, error or off.
 Result<void> start_logging(std::string_view level, std::string_view format);
 
 /// One node's log: its name stands in every line. Used by one thread.
