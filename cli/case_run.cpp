@@ -130,14 +130,8 @@ class Passage {
   void route(TaskId task, const Execution& done, const task_node::Outcome& outcome) {
     for (std::uint32_t i = 0; i < outcome.output_count; ++i) {
       const auto output = done.output(done.outputs[outcome.first_output + i]);
-      std::vector<EdgeId> edges;
-      if (output.output.empty()) {
-        const auto plain = topology_.graph.plain_edges(task);
-        edges.assign(plain.begin(), plain.end());
-      } else {
-        topology_.graph.named_edges(task, output.output, edges);
-      }
-      for (const EdgeId edge : edges) {
+      std::vector<EdgeId> room;
+      for (const EdgeId edge : topology_.graph.edges_for(task, output.output, room)) {
         inbox(topology_.graph.edge(edge).to)
             .push_back({edge, std::string(output.key), std::string(output.payload)});
       }

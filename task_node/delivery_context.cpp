@@ -19,11 +19,13 @@ char* append(char* at, std::string_view bytes) {
 
 }  // namespace
 
+std::string_view origin_of(const wire::Deliveries::Part& part, const dag::Graph& graph) {
+  if (static_cast<std::size_t>(part.edge) >= graph.edge_count()) return "source";
+  return graph.node(graph.edge(part.edge).from).name;
+}
+
 std::string_view DeliveryContext::origin() const {
-  if (!call_.fused_from.empty()) return call_.fused_from;
-  const auto edge = static_cast<std::size_t>(assigned().parts->edge);
-  if (edge >= call_.graph->edge_count()) return "source";
-  return call_.graph->node(call_.graph->edge(EdgeId{static_cast<std::uint16_t>(edge)}).from).name;
+  return call_.fused_from.empty() ? origin_of(*assigned().parts, *call_.graph) : call_.fused_from;
 }
 
 void DeliveryContext::emit(const Message& message, std::string_view output) {

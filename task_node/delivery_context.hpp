@@ -18,6 +18,9 @@ inline constexpr std::size_t kMaxOutputBytes = 48ULL << 20;
 /// Told of a task's wish for more time, in the thread that runs it, before its call returns.
 using Extend = std::function<void(const Extension&)>;
 
+/// The name of the task that a message comes from, or "source".
+std::string_view origin_of(const wire::Deliveries::Part& part, const dag::Graph& graph);
+
 /// What a task sees of the delivery that it is called with: what it emits goes into the execution's
 /// outputs, and is held to the protocol's limits.
 class DeliveryContext final : public Context {

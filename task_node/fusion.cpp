@@ -68,14 +68,6 @@ void Fusion::run(Execution& execution, std::size_t first_output, const Arena::Ma
   if (left_.empty()) execution.arena.release_to(before);
 }
 
-std::span<const EdgeId> Fusion::edges_of(const Emitted& output) {
-  const dag::Graph& graph = plan_->topology.graph;
-  if (output.name_bytes == 0) return graph.plain_edges(output.from);
-  edges_.clear();
-  graph.named_edges(output.from, output.name(), edges_);
-  return edges_;
-}
-
 bool Fusion::can_run(EdgeId edge) const {
   const auto at = static_cast<std::size_t>(edge);
   if (!fused_[at] || outputs_seen_ > kMostOutputs || bytes_seen_ > kMostBytes) return false;
@@ -84,7 +76,8 @@ bool Fusion::can_run(EdgeId edge) const {
 }
 
 void Fusion::go_on(Execution& execution, const Emitted& output, TaskId root) {
-  const std::span<const EdgeId> edges = edges_of(output);
+  const std::span<const EdgeId> edges =
+      plan_->topology.graph.edges_for(output.from, output.name(), edges_);
   const bool goes_on =
       std::any_of(edges.begin(), edges.end(), [this](EdgeId edge) { return can_run(edge); });
   if (output.from == root && !goes_on) {
@@ -146,10 +139,7 @@ Result<void> Fusion::call(Instance& instance, const Emitted& input) {
   const bool timed = timed_ || instance.mean_ns == 0;
   const TimePoint began = timed ? runtime::monotonic_now() : TimePoint{};
   const Message message(input.payload(), input.key());
-  Result<void> result = guarded([&]() -> Result<void> {
-    if (!instance.task->filter(message)) return {};
-    return instance.task->handle(message, context_);
-  });
+  Result<void> result = guarded([&] { return instance.handle(message, context_); });
   if (timed) {
     // At least 1 ns: zero would say that it is not known.
     const Duration taken = std::max(runtime::monotonic_now() - began, Duration(1));

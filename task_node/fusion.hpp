@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "task_node/delivery_context.hpp"
@@ -61,7 +60,6 @@ class Fusion {
     std::uint64_t untimed = 0;  ///< Calls since the last that was timed.
   };
 
-  std::span<const EdgeId> edges_of(const Emitted& output);
   bool can_run(EdgeId edge) const;
   void go_on(Execution& execution, const Emitted& output, TaskId root);
   void run_at(EdgeId edge, Execution& execution, const Emitted& input);

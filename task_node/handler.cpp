@@ -84,12 +84,6 @@ std::vector<ServedTask> Handler::served() const {
   return tasks;
 }
 
-std::string_view Handler::origin(const wire::Deliveries::Part& part) const {
-  const dag::Graph& graph = plan_->topology.graph;
-  if (static_cast<std::size_t>(part.edge) >= graph.edge_count()) return "source";
-  return graph.node(graph.edge(part.edge).from).name;
-}
-
 DeliveryContext& Handler::context(std::size_t index) {
   while (contexts_.size() <= index) contexts_.push_back(std::make_unique<DeliveryContext>());
   return *contexts_[index];
@@ -154,8 +148,9 @@ void Handler::run_one(Instance& instance, Execution& execution, std::size_t deli
   DeliveryContext& seen = *contexts_.front();
   seen.next(delivery);
   Result<void> result = guarded([&] {
-    return instance.definition->gather == dag::Gather::all ? gather(instance, assigned, seen)
-                                                           : handle(instance, assigned, seen);
+    return instance.definition->gather == dag::Gather::all
+               ? gather(instance, assigned, seen)
+               : instance.handle({assigned.parts->payload, assigned.parts->key}, seen);
   });
   if (!seen.violation().empty()) result = Error{ErrorCode::fail, seen.violation()};
   if (!result) {
@@ -175,20 +170,13 @@ void Handler::run_one(Instance& instance, Execution& execution, std::size_t deli
   execution.outcomes.push_back(outcome);
 }
 
-Result<void> Handler::handle(Instance& instance, const Assigned& assigned,
-                             DeliveryContext& context) {
-  const Message message(assigned.parts->payload, assigned.parts->key);
-  if (!instance.task->filter(message)) return {};
-  return instance.task->handle(message, context);
-}
-
 Result<void> Handler::gather(Instance& instance, const Assigned& assigned,
                              DeliveryContext& context) {
   messages_.clear();
   origins_.clear();
   for (std::uint32_t i = 0; i < assigned.item->part_count; ++i) {
     messages_.emplace_back(assigned.parts[i].payload, assigned.parts[i].key);
-    origins_.push_back(origin(assigned.parts[i]));
+    origins_.push_back(origin_of(assigned.parts[i], plan_->topology.graph));
   }
   return instance.task->gather(messages_, origins_, context);
 }

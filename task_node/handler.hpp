@@ -39,13 +39,11 @@ class Handler {
 
  private:
   Result<void> make(TaskId id, Instance& instance);
-  std::string_view origin(const wire::Deliveries::Part& part) const;
   DeliveryContext& context(std::size_t index);
   void begin(DeliveryContext& context, const Instance& instance, Execution& execution);
 
   void run_singly(Instance& instance, Execution& execution);
   void run_one(Instance& instance, Execution& execution, std::size_t delivery, bool timed);
-  Result<void> handle(Instance& instance, const Assigned& assigned, DeliveryContext& context);
   Result<void> gather(Instance& instance, const Assigned& assigned, DeliveryContext& context);
   void run_in_batches(Instance& instance, Execution& execution);
   void run_batch(Instance& instance, Execution& execution, std::size_t first, std::size_t count);

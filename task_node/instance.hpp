@@ -21,6 +21,11 @@ struct Instance {
   /// What handling one message takes, as far as it is known; zero before the first.
   double mean_ns = 0;
 
+  Result<void> handle(const Message& message, Context& context) const {
+    if (!task->filter(message)) return {};
+    return task->handle(message, context);
+  }
+
   /// A message has taken this long. One that took very long for once moves the mean by a bounded
   /// step: it was most likely the kernel's doing.
   void learn(Duration taken) {

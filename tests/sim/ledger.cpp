@@ -107,14 +107,8 @@ void Ledger::expand_task(unsigned number, TaskId task,
   const auto hand_on = [&](Step& step, std::string_view key) {
     if (fate(task, step.payload) != Fate::good) return;
     for (const Emission& emission : outputs(task, step.payload, key)) {
-      std::vector<EdgeId> edges;
-      if (emission.output.empty()) {
-        const auto plain = graph.plain_edges(task);
-        edges.assign(plain.begin(), plain.end());
-      } else {
-        graph.named_edges(task, emission.output, edges);
-      }
-      for (const EdgeId edge : edges) {
+      std::vector<EdgeId> room;
+      for (const EdgeId edge : graph.edges_for(task, emission.output, room)) {
         inputs[static_cast<std::size_t>(graph.edge(edge).to)].push_back({&step, emission});
       }
     }

@@ -231,4 +231,12 @@ void Graph::named_edges(TaskId task, std::string_view output, std::vector<EdgeId
   }
 }
 
+std::span<const EdgeId> Graph::edges_for(TaskId task, std::string_view output,
+                                         std::vector<EdgeId>& room) const {
+  if (output.empty()) return plain_edges(task);
+  room.clear();
+  named_edges(task, output, room);
+  return room;
+}
+
 }  // namespace tempest::dag

@@ -97,6 +97,9 @@ class Graph {
   std::span<const EdgeId> plain_edges(TaskId task) const { return plain_[index(task)]; }
   /// Appends the edges that an output emitted with this name takes; none if there is no such edge.
   void named_edges(TaskId task, std::string_view output, std::vector<EdgeId>& edges) const;
+  /// The edges that an output takes, named or (empty) not. Good until `room` is used again.
+  std::span<const EdgeId> edges_for(TaskId task, std::string_view output,
+                                    std::vector<EdgeId>& room) const;
 
   bool is_terminal(TaskId task) const { return outgoing_[index(task)].empty(); }
   bool is_ancestor(TaskId ancestor, TaskId of) const {

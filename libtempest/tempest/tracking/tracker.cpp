@@ -282,15 +282,9 @@ void Tracker::add_output(std::uint32_t tree, TaskId task, const Output& output) 
     return;
   }
   ++count(task).outputs;
-  edges_.clear();
-  if (output.output.empty()) {
-    const auto plain = graph_.plain_edges(task);
-    edges_.assign(plain.begin(), plain.end());
-  } else {
-    graph_.named_edges(task, output.output, edges_);
-  }
-  if (edges_.empty()) ++count(task).outputs_dropped;
-  for (const EdgeId edge : edges_) {
+  const std::span<const EdgeId> edges = graph_.edges_for(task, output.output, edges_);
+  if (edges.empty()) ++count(task).outputs_dropped;
+  for (const EdgeId edge : edges) {
     add_delivery(tree, graph_.edge(edge).to, edge, output.payload);
   }
 }
