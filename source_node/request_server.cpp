@@ -13,10 +13,6 @@ namespace {
 // Few enough that to name them costs nothing beside the poll itself.
 constexpr std::size_t kNamedInAnyCase = 8;
 
-bool means_away(const Error& error) {
-  return error.code == ErrorCode::unavailable || error.code == ErrorCode::timeout;
-}
-
 FailureCause cause_of(wire::FailureKind kind) {
   switch (kind) {
     case wire::FailureKind::timeout:
@@ -58,7 +54,7 @@ Result<void> RequestServer::Opened<Endpoint>::use(Call call) {
       is_open = true;
     }
     auto done = call(*endpoint);
-    if (!done && means_away(done.error())) is_open = false;
+    if (!done && done.error().means_away()) is_open = false;
     return done;
   });
 }

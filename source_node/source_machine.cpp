@@ -14,10 +14,6 @@ using Level = link::Notice::Level;
 // One empty poll may have come just before a message; a source is taken to be empty after two.
 constexpr unsigned kIdlePollsToDrain = 2;
 
-bool means_away(const Error& error) {
-  return error.code == ErrorCode::unavailable || error.code == ErrorCode::timeout;
-}
-
 }  // namespace
 
 SourceMachine::SourceMachine(Options options, ReadPlan read_plan)
@@ -229,7 +225,7 @@ void SourceMachine::source_worked(link::Effects& effects) {
 }
 
 void SourceMachine::source_failed(const Error& error, TimePoint now, link::Effects& effects) {
-  if (means_away(error)) {
+  if (error.means_away()) {
     if (source_.failed(now)) {
       effects.notify(Level::warning,
                      "the source is away; trying again until it is back: " + error.message);

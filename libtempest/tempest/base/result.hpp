@@ -33,6 +33,9 @@ struct Error {
   ErrorCode code = ErrorCode::internal;
   std::string message;
   Duration retry_after{0};  ///< Zero: by the topology's backoff.
+
+  /// A peer or server is not there, or does not answer: another time it may.
+  bool means_away() const { return code == ErrorCode::unavailable || code == ErrorCode::timeout; }
 };
 
 /// A value or an Error. Tempest's functions return it in place of throwing.

@@ -1,18 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include "tempest/builtin/redis_steps.hpp"
-#include "tempest/runtime/redis.hpp"
-#include "tempest/sink.hpp"
+#include "tempest/builtin/redis_sink.hpp"
 
 namespace tempest::builtin {
 
 /// Adds payloads to the end of a Redis list, many in one exchange, each confirmed by its reply.
-class RedisListSink : public Sink, public RedisWriter {
+class RedisListSink : public RedisSink {
  public:
   struct Options {
     runtime::RedisAddress address;
@@ -22,26 +20,17 @@ class RedisListSink : public Sink, public RedisWriter {
   };
 
   explicit RedisListSink(Options options)
-      : options_(std::move(options)),
-        connection_(options_.address, options_.timeouts),
+      : RedisSink(options.address, options.timeouts, options.key),
+        options_(std::move(options)),
         kept_("-" + std::to_string(options_.max_length)) {}
 
-  Result<void> open() override;
-  Result<void> write(std::span<const Message> messages) override;
-  std::vector<std::string> take_warnings() override { return std::exchange(warnings_, {}); }
-
-  const runtime::RedisAddress& address() const override { return options_.address; }
-  const std::string& key() const override { return options_.key; }
   void add_writes(std::span<const Message> messages, RedisSteps& steps) const override;
 
  private:
-  Result<void> write_part(std::span<const Message> messages);
+  Result<void> write_part(std::span<const Message> messages) override;
 
   Options options_;
-  runtime::RedisConnection connection_;
   std::string kept_;  ///< Minus max_length: from which element on, as text.
-  bool server_known_ = false;
-  std::vector<std::string> warnings_;
 };
 
 }  // namespace tempest::builtin

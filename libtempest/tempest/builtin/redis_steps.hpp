@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "tempest/runtime/redis.hpp"
-#include "tempest/task.hpp"
 
 namespace tempest::builtin {
 
@@ -34,17 +33,6 @@ class RedisSteps {
   };
 
   std::vector<Command> commands_;
-};
-
-/// A sink in a Redis whose writes may be steps beside others in the same server.
-class RedisWriter {
- public:
-  virtual ~RedisWriter() = default;
-
-  virtual const runtime::RedisAddress& address() const = 0;
-  virtual const std::string& key() const = 0;
-  /// What writes these. The steps view the messages and this.
-  virtual void add_writes(std::span<const Message> messages, RedisSteps& steps) const = 0;
 };
 
 }  // namespace tempest::builtin
