@@ -10,13 +10,9 @@ using fuzz::require;
 
 namespace {
 
-constexpr std::size_t kMaxPolls = 4;
-
 builtin::RedisStreamSource::Options options_of(std::uint8_t choices) {
   builtin::RedisStreamSource::Options options;
-  options.address.unix_path = "/fuzz";
-  if ((choices & 1) != 0) options.address.password = "secret";
-  if ((choices & 2) != 0) options.address.database = 1;
+  options.address = fuzz::address_of(choices);
   if ((choices & 4) != 0) options.field = "value";
   if ((choices & 8) != 0) options.key_field = "key";
   options.ack_in_batches = (choices & 16) == 0;
@@ -28,7 +24,7 @@ builtin::RedisStreamSource::Options options_of(std::uint8_t choices) {
 
 void use(builtin::RedisStreamSource& source) {
   if (!source.open()) return;
-  for (std::size_t i = 0; i < kMaxPolls; ++i) {
+  for (std::size_t i = 0; i < fuzz::kMaxPolls; ++i) {
     SourceBatch batch;
     const bool polled = source.poll(100, std::chrono::milliseconds(1), batch).ok();
     std::vector<SourceToken> tokens;
@@ -36,9 +32,7 @@ void use(builtin::RedisStreamSource& source) {
       require(!source.describe(message.token).empty(), "a message without its id");
       tokens.push_back(message.token);
     }
-    for (const std::string& warning : source.take_warnings()) {
-      require(!warning.empty(), "an empty warning");
-    }
+    fuzz::look_at_warnings(source);
     if (!polled || !source.ack(tokens)) return;
   }
 }

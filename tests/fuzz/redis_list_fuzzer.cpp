@@ -11,13 +11,9 @@ using fuzz::require;
 
 namespace {
 
-constexpr std::size_t kMaxPolls = 4;
-
 builtin::RedisListSource::Options options_of(std::uint8_t choices) {
   builtin::RedisListSource::Options options;
-  options.address.unix_path = "/fuzz";
-  if ((choices & 1) != 0) options.address.password = "secret";
-  if ((choices & 2) != 0) options.address.database = 1;
+  options.address = fuzz::address_of(choices);
   options.acks = (choices & 4) == 0;
   options.ack_in_batches = (choices & 8) == 0;
   options.key = "list";
@@ -32,7 +28,7 @@ void look_at(const SourceMessage& message) {
 
 void use(builtin::RedisListSource& source, bool leaves) {
   if (!source.open()) return;
-  for (std::size_t i = 0; i < kMaxPolls; ++i) {
+  for (std::size_t i = 0; i < fuzz::kMaxPolls; ++i) {
     SourceBatch batch;
     const bool polled = source.poll(100, std::chrono::milliseconds(1), batch).ok();
     std::vector<SourceToken> tokens;
@@ -42,9 +38,7 @@ void use(builtin::RedisListSource& source, bool leaves) {
               "a message by another's name");
       tokens.push_back(message.token);
     }
-    for (const std::string& warning : source.take_warnings()) {
-      require(!warning.empty(), "an empty warning");
-    }
+    fuzz::look_at_warnings(source);
     if (!polled || !(leaves ? source.leave(tokens) : source.ack(tokens))) return;
     SourceTended tended;
     if (leaves && !source.tend(tended)) return;

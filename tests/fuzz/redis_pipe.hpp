@@ -4,10 +4,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdint>
+#include <string>
 #include <string_view>
 #include <utility>
 
 #include "input.hpp"
+#include "tempest/runtime/redis.hpp"
+#include "tempest/source.hpp"
 
 /// A Redis for a fuzzer: all its replies are in the pipe before they are asked for, and then it
 /// hangs up. So one thread does, and nothing waits. For the one .cpp of a program.
@@ -37,6 +41,23 @@ struct Pipe {
     close(server);
   }
 };
+
+inline constexpr std::size_t kMaxPolls = 4;
+
+/// The Redis in the pipe, with or without a greeting.
+inline runtime::RedisAddress address_of(std::uint8_t choices) {
+  runtime::RedisAddress address;
+  address.unix_path = "/fuzz";
+  if ((choices & 1) != 0) address.password = "secret";
+  if ((choices & 2) != 0) address.database = 1;
+  return address;
+}
+
+inline void look_at_warnings(Source& source) {
+  for (const std::string& warning : source.take_warnings()) {
+    require(!warning.empty(), "an empty warning");
+  }
+}
 
 }  // namespace tempest::fuzz
 

@@ -1,8 +1,8 @@
 #include "tempest/builtin/redis_stream_reader.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <chrono>
+#include <span>
 #include <utility>
 
 namespace tempest::builtin {
@@ -17,28 +17,9 @@ Error malformed() {
 
 }  // namespace
 
-Result<std::optional<RedisReply>> RedisStreamReader::read(std::string_view from, std::size_t count,
-                                                          Duration wait) {
-  assert(!is_out_);
-  if (auto sent = send(from, count, wait); !sent) return sent.error();
-  return next_reply();
-}
-
-Result<void> RedisStreamReader::ask_ahead(std::size_t count) {
-  assert(!is_out_);
-  if (auto sent = send(">", count, Duration::zero()); !sent) return sent;
-  auto flushed = connection_.flush();
-  is_out_ = flushed.ok();
-  return flushed;
-}
-
-Result<std::optional<RedisReply>> RedisStreamReader::take() {
-  assert(is_out_);
-  is_out_ = false;
-  return next_reply();
-}
-
-Result<void> RedisStreamReader::send(std::string_view from, std::size_t count, Duration wait) {
+template <typename Call>
+auto RedisStreamReader::with_command(std::string_view from, std::size_t count, Duration wait,
+                                     Call call) {
   // BLOCK 0 would be for ever, and a block near the reply's timeout would look like a dead server.
   const auto block_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::min(wait, options_.longest_block))
@@ -50,14 +31,30 @@ Result<void> RedisStreamReader::send(std::string_view from, std::size_t count, D
   if (block_ms > 0) arguments_.insert(arguments_.end(), {"BLOCK", block_text});
   if (!options_.acks) arguments_.emplace_back("NOACK");
   arguments_.insert(arguments_.end(), {"STREAMS", options_.key, from});
-  return connection_.append(arguments_);
+  return call(std::span<const std::string_view>(arguments_));
 }
 
-Result<std::optional<RedisReply>> RedisStreamReader::next_reply() {
-  auto reply = connection_.next_reply();
+Result<std::optional<RedisReply>> RedisStreamReader::read(std::string_view from, std::size_t count,
+                                                          Duration wait) {
+  return checked(
+      with_command(from, count, wait, [this](auto words) { return connection_.command(words); }));
+}
+
+Result<void> RedisStreamReader::ask_ahead(std::size_t count) {
+  return with_command(">", count, Duration::zero(),
+                      [this](auto words) { return connection_.defer(words); });
+}
+
+Result<std::optional<RedisReply>> RedisStreamReader::take() {
+  auto reply = connection_.take_deferred();
+  if (!reply) return reply.error();
+  if (auto right = connection_.check(reply->value()); !right) return right.error();
+  return checked(std::move(reply));
+}
+
+Result<std::optional<RedisReply>> RedisStreamReader::checked(Result<RedisReply> reply) const {
   if (!reply) return reply.error();
   const RedisValue value = reply->value();
-  if (auto checked = connection_.check(value); !checked) return checked.error();
   if (value.is_nil()) return std::optional<RedisReply>{};
   if (value.size() != 1 || value[0].size() != 2 || value[0][1].kind() != RedisValue::Kind::array) {
     return malformed();

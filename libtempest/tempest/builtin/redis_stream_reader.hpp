@@ -13,7 +13,7 @@
 namespace tempest::builtin {
 
 /// XREADGROUP: at once, or sent ahead, so that Redis looks for the next entries while the last ones
-/// are at work here. Of its connection nothing else may use while a read is out: see take().
+/// are at work here.
 class RedisStreamReader {
  public:
   struct Options {
@@ -28,25 +28,24 @@ class RedisStreamReader {
       : options_(std::move(options)), connection_(connection) {}
 
   /// A reply whose entries are value()[0][1], each of an id and fields (nil if it was deleted);
-  /// nothing if there were none. `not_found`: the stream or its group is gone. No read may be out.
+  /// nothing if there were none. `not_found`: the stream or its group is gone.
   Result<std::optional<runtime::RedisReply>> read(std::string_view from, std::size_t count,
                                                   Duration wait);
 
-  /// Sends a read of new entries, and does not wait for its reply. No read may be out.
+  /// Sends a read of new entries, and does not wait for its reply. No other may be out.
   Result<void> ask_ahead(std::size_t count);
-  bool is_out() const { return is_out_; }
-  /// The reply to ask_ahead(), as of read(). To be taken before any other reply is.
+  bool is_out() const { return connection_.has_deferred(); }
+  /// The reply to ask_ahead(), as of read().
   Result<std::optional<runtime::RedisReply>> take();
-  /// The connection is a new one.
-  void reset() { is_out_ = false; }
 
  private:
-  Result<void> send(std::string_view from, std::size_t count, Duration wait);
-  Result<std::optional<runtime::RedisReply>> next_reply();
+  /// Calls it with the words of the command.
+  template <typename Call>
+  auto with_command(std::string_view from, std::size_t count, Duration wait, Call call);
+  Result<std::optional<runtime::RedisReply>> checked(Result<runtime::RedisReply> reply) const;
 
   Options options_;
   runtime::RedisConnection& connection_;
-  bool is_out_ = false;
   std::vector<std::string_view> arguments_;  ///< Reused.
 };
 

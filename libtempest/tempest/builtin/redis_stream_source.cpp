@@ -50,7 +50,6 @@ RedisStreamSource::RedisStreamSource(Options options)
 
 Result<void> RedisStreamSource::open() {
   // All of it is pending in Redis, and is read again.
-  reader_.reset();
   entries_.reset();
   ahead_.reset();
   if (auto connected = connection_.connect(); !connected) return connected;
@@ -193,7 +192,6 @@ Result<void> RedisStreamSource::poll_pending(std::size_t count, SourceBatch& bat
 }
 
 Result<void> RedisStreamSource::poll_claims(std::size_t count, SourceBatch& batch) {
-  if (auto settled = settle(); !settled) return settled;
   auto entries = pending_worker_->claim(count, batch.lost);
   if (!entries) return entries.error();
   batch.redelivered = true;
@@ -313,7 +311,6 @@ Result<void> RedisStreamSource::ack(std::span<const SourceToken> tokens) {
 Result<bool> RedisStreamSource::write_and_ack(Sink& sink, std::span<const Message> messages,
                                               std::span<const SourceToken> tokens) {
   if (!options_.acks) return false;
-  if (auto settled = settle(); !settled) return settled.error();
   return write_and_ack_jointly(
       connection_, options_.key, sink, messages, tokens,
       [this](const SourceToken& token, std::string& id, RedisSteps& steps) {
@@ -334,7 +331,6 @@ Result<void> RedisStreamSource::ack_in_batches(std::span<const SourceToken> toke
     }
     if (auto sent = connection_.append(arguments_); !sent) return sent;
   }
-  if (auto settled = settle(); !settled) return settled;
   Result<void> outcome;
   for (; commands > 0; --commands) {
     auto reply = connection_.next_reply();
@@ -346,7 +342,6 @@ Result<void> RedisStreamSource::ack_in_batches(std::span<const SourceToken> toke
 }
 
 Result<void> RedisStreamSource::ack_one_by_one(std::span<const SourceToken> tokens) {
-  if (auto settled = settle(); !settled) return settled;
   for (const SourceToken& token : tokens) {
     auto reply = connection_.command({"XACK", options_.key, options_.group, stream_id(token)});
     if (!reply) return reply.error();

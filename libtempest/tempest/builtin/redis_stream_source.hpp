@@ -62,7 +62,7 @@ class RedisStreamSource : public Source {
                                                   Duration wait);
   /// Makes entries_ hold something to give out; nothing if there is nothing.
   Result<void> read_new(std::size_t count, Duration wait);
-  /// Takes what was read ahead into ahead_, so that the connection is free for other commands.
+  /// Takes what was read ahead into ahead_, so that the pending worker leaves it alone.
   Result<void> settle();
   Entries held(runtime::RedisReply reply);
   void hold(runtime::RedisValue list);
@@ -84,7 +84,6 @@ class RedisStreamSource : public Source {
   void learn_entry_size(std::size_t entries, std::size_t bytes);
 
   Options options_;
-  /// Before anything is sent that is not a read: settle().
   runtime::RedisConnection connection_;
   RedisStreamReader reader_;
   /// Read, pending in Redis, and not given out yet: the rest of one read, and the next one.

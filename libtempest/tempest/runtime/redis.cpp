@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <mutex>
+#include <utility>
 
 #include "tempest/base/quantity.hpp"
 
@@ -220,19 +221,42 @@ Result<void> RedisConnection::append(std::span<const std::string_view> arguments
   return {};
 }
 
-Result<void> RedisConnection::flush() {
-  if (!connected()) {
-    return Error{ErrorCode::unavailable, "not connected to " + address_.shown()};
-  }
+void RedisConnection::close() {
+  context_.reset();
+  deferred_ = Deferred::none;
+  deferred_reply_.reset();
+}
+
+Result<void> RedisConnection::defer(std::span<const std::string_view> arguments) {
+  assert(!has_deferred());
+  if (auto appended = append(arguments); !appended) return appended;
   for (int done = 0; done == 0;) {
     if (redisBufferWrite(context_of(context_.get()), &done) != REDIS_OK) {
       return lost("while a command was sent");
     }
   }
+  deferred_ = Deferred::on_its_way;
   return {};
 }
 
+Result<RedisReply> RedisConnection::take_deferred() {
+  assert(has_deferred());
+  if (std::exchange(deferred_, Deferred::none) == Deferred::on_its_way) return read_reply();
+  return *std::exchange(deferred_reply_, std::nullopt);
+}
+
 Result<RedisReply> RedisConnection::next_reply() {
+  // Replies come in the order of their commands.
+  if (deferred_ == Deferred::on_its_way) {
+    auto reply = read_reply();
+    if (!reply) return reply;
+    deferred_reply_ = std::move(*reply);
+    deferred_ = Deferred::here;
+  }
+  return read_reply();
+}
+
+Result<RedisReply> RedisConnection::read_reply() {
   if (!connected()) {
     return Error{ErrorCode::unavailable, "not connected to " + address_.shown()};
   }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -93,7 +94,7 @@ class RedisConnection {
   /// Closes what is open, connects, authenticates and selects the database.
   Result<void> connect();
   bool connected() const { return context_ != nullptr; }
-  void close() { context_.reset(); }
+  void close();
   const RedisAddress& address() const { return address_; }
 
   /// Sends one command, and returns its reply. An error reply is an Error.
@@ -110,9 +111,14 @@ class RedisConnection {
   Result<void> append(std::initializer_list<std::string_view> arguments) {
     return append(std::span(arguments.begin(), arguments.size()));
   }
-  /// Sends what append() has gathered, which otherwise next_reply() does.
-  Result<void> flush();
   Result<RedisReply> next_reply();
+
+  /// Sends a command whose reply is wanted later, so that the server is at it meanwhile. Others may
+  /// be sent and answered in between; one at a time can be deferred.
+  Result<void> defer(std::span<const std::string_view> arguments);
+  bool has_deferred() const { return deferred_ != Deferred::none; }
+  /// The reply to what was deferred, as of next_reply().
+  Result<RedisReply> take_deferred();
 
   /// Makes an error reply an Error.
   Result<void> check(RedisValue reply) const;
@@ -122,12 +128,17 @@ class RedisConnection {
     void operator()(void* context) const;
   };
 
+  enum class Deferred { none, on_its_way, here };
+
   Error lost(std::string_view during);
+  Result<RedisReply> read_reply();
   Result<void> greet();
 
   RedisAddress address_;
   RedisTimeouts timeouts_;
   std::unique_ptr<void, Close> context_;
+  Deferred deferred_ = Deferred::none;
+  std::optional<RedisReply> deferred_reply_;  ///< If it is here.
   std::vector<const char*> argument_data_;
   std::vector<std::size_t> argument_sizes_;
 };
