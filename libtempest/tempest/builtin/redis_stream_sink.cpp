@@ -23,7 +23,7 @@ void RedisStreamSink::add_writes(std::span<const Message> messages, RedisSteps& 
 
 Result<void> RedisStreamSink::write_part(std::span<const Message> messages) {
   for (const Message& message : messages) {
-    const Result<void> added =
+    Result<void> added =
         with_command(message, [this](auto words) { return connection().append(words); });
     if (!added) return added;
   }
