@@ -32,6 +32,8 @@ inline constexpr std::uint64_t kMaxSilenceMs = 10'000;
 inline constexpr std::size_t kMaxTopologyBytes = 1ULL << 20;
 /// The most deliveries of one tree that may be unfinished at once; a tree that grows beyond fails.
 inline constexpr std::size_t kMaxTreeDeliveries = 1'000'000;
+/// The most attempts of a delivery that may be asked for.
+inline constexpr std::uint32_t kMaxAttempts = 1'000'000;
 /// Into how many slots keys are hashed; slots, not keys, belong to workers.
 inline constexpr std::size_t kKeySlots = 256;
 

@@ -207,7 +207,7 @@ TableSchema make_failure_rule() {
       {{.name = "policy",
         .help = "Tried again, then dead-lettered; left unacked; or acked all the same",
         .allowed = {"retry", "none", "best_effort"}},
-       within(optional("max_attempts", Kind::integer, "The most attempts"), 1, 1'000'000),
+       within(optional("max_attempts", Kind::integer, "The most attempts"), 1, kMaxAttempts),
        holding(optional("backoff", Kind::table, "The waits between attempts"), backoff_schema())}};
 }
 
@@ -343,7 +343,7 @@ const TableSchema& failure_schema() {
                     "For one delivery to a task without a timeout of its own; \"0s\": none"),
        within(with_default("max_attempts", Kind::integer, whole(failure.max_attempts),
                            "The most attempts of one delivery"),
-              1, 1'000'000),
+              1, kMaxAttempts),
        holding(optional("backoff", Kind::table, "The waits between attempts"), backoff_schema()),
        holding(optional("dead_letter", Kind::table, "The sink for messages that failed for good"),
                sink_schema()),

@@ -3,6 +3,8 @@
 #include <cstdint>
 
 #include "tempest/base/ids.hpp"
+#include "tempest/base/limits.hpp"
+#include "tempest/base/loosely_aligned.hpp"
 #include "tempest/base/slab.hpp"
 #include "tempest/base/time.hpp"
 #include "tempest/tracking/payload.hpp"
@@ -11,6 +13,10 @@ namespace tempest::tracking {
 
 /// No place: the end of a list.
 inline constexpr std::uint32_t kNowhere = 0xffffffff;
+
+/// So that Delivery::attempt holds the most that there may be.
+inline constexpr unsigned kAttemptBits = 20;
+static_assert(kMaxAttempts < (1U << kAttemptBits));
 
 /// Where a delivery is. It is in at most one list, that of its state.
 enum class DeliveryState : std::uint8_t {
@@ -23,8 +29,17 @@ enum class DeliveryState : std::uint8_t {
   orphan,     ///< At a worker, but its tree is over: only the worker's credit is still counted.
 };
 
-/// One message on its way to one task.
+/// No worker.
+inline constexpr std::uint16_t kNoWorker = 0xffff;
+static_assert(kMaxNodes < kNoWorker, "a worker's number fits Delivery::worker");
+
+/// One message on its way to one task. There may be millions, so it is packed: no member needs more
+/// than 4-byte alignment, times lie loosely, and numbers are as long as their bounds ask for. It
+/// stays one record for all that may happen to a delivery: what is rare (more time asked for, what
+/// is traced, failures that are tolerated) stands in maps of the tracker, by slot.
 struct Delivery {
+  static constexpr bool kMovesAsBytes = true;  ///< See Slab.
+
   std::uint32_t tree = kNowhere;
   /// Neighbours in the list of its state.
   std::uint32_t previous = kNowhere;
@@ -34,25 +49,26 @@ struct Delivery {
   std::uint32_t tree_next = kNowhere;
   /// With gather = "all": the first of the deliveries that go in the same call, after this.
   std::uint32_t members = kNowhere;
-  /// In flight: at which worker.
-  std::uint32_t worker = kNowhere;
   /// In flight, and ready again after that: when it was sent, as a number that wraps around.
   std::uint32_t sent_number = 0;
-  std::uint32_t attempt = 1;
+  /// In flight: when it was sent. Delayed: when it is due.
+  LooselyAligned<TimePoint> since;
+  Payload payload;
   TaskId task{};
   EdgeId edge = kNoEdge;
+  /// In flight: at which worker.
+  std::uint16_t worker = kNoWorker;
   DeliveryState state = DeliveryState::detached;
   std::uint8_t key_slot = 0;
+  std::uint32_t attempt : kAttemptBits = 1;
   /// Workers that were lost while they had it, up to 255.
-  std::uint8_t losses = 0;
+  std::uint32_t losses : 8 = 0;
   /// In flight, and its worker has said that it runs it now and nothing else.
-  bool started = false;
+  bool started : 1 = false;
   /// Of a traced tree, and noted in the TraceBook.
-  bool traced = false;
-  /// In flight: when it was sent. Delayed: when it is due.
-  TimePoint since{};
-  Payload payload;
+  bool traced : 1 = false;
 };
+static_assert(sizeof(Delivery) == 56);
 
 /// True if `delivery` was sent after `other`.
 inline bool was_sent_after(const Delivery& delivery, const Delivery& other) {
@@ -80,6 +96,7 @@ struct DeliveryList {
 class DeliveryTable {
  public:
   DeliveryId create(Delivery&& delivery) { return slab_.create(std::move(delivery)); }
+  DeliveryId create() { return slab_.create(); }
   void release(std::uint32_t slot) { slab_.release(slot); }
 
   Delivery* find(DeliveryId id) { return slab_.find(id); }
@@ -89,6 +106,9 @@ class DeliveryTable {
   void renew(std::uint32_t slot) { slab_.renew(slot); }
   std::size_t size() const { return slab_.size(); }
   std::size_t memory_bytes() const { return slab_.memory_bytes(); }
+  static constexpr std::size_t bytes_per_delivery() {
+    return Slab<Delivery, DeliveryId>::bytes_per_record();
+  }
 
   void push_back(DeliveryList& list, std::uint32_t slot, DeliveryState state);
   void push_front(DeliveryList& list, std::uint32_t slot, DeliveryState state);

@@ -1,6 +1,7 @@
 #include "tempest/tracking/payload.hpp"
 
 #include <cstring>
+#include <memory>
 #include <new>
 
 #include "tempest/tracking/block_pool.hpp"
@@ -15,40 +16,54 @@ constexpr std::size_t kShareFromBytes = std::size_t{16} * 1024;
 }  // namespace
 
 Payload Payload::take(std::string_view key, std::string_view payload, const SharedBytes& frame) {
-  static_assert(sizeof(Block) % alignof(FrameShare) == 0);
+  static_assert(sizeof(Block) == 8 && sizeof(Block) % alignof(FrameShare) == 0);
+  static_assert(kShareFromBytes <= kSharesFrame, "sizes of what is copied fit the block's head");
   const std::size_t bytes = key.size() + payload.size();
   const bool shares = bytes >= kShareFromBytes;
   void* memory = pool.take(sizeof(Block) + (shares ? sizeof(FrameShare) : bytes));
-  Payload result;
-  result.block_ = new (memory) Block{1, static_cast<std::uint32_t>(key.size()),
-                                     static_cast<std::uint32_t>(payload.size()), shares};
+  auto* block = new (memory) Block{1, kSharesFrame, 0};
   if (shares) {
-    new (result.frame_share()) FrameShare{frame, key, payload};
+    new (block + 1) FrameShare{frame, key, payload};
   } else {
-    auto* to = reinterpret_cast<char*>(result.block_ + 1);
+    block->key_bytes = static_cast<std::uint16_t>(key.size());
+    block->payload_bytes = static_cast<std::uint16_t>(payload.size());
+    auto* to = reinterpret_cast<char*>(block + 1);
     if (!key.empty()) std::memcpy(to, key.data(), key.size());
     if (!payload.empty()) std::memcpy(to + key.size(), payload.data(), payload.size());
   }
+  Payload result;
+  result.block_ = block;
   return result;
 }
 
 std::string_view Payload::key() const {
-  if (block_ == nullptr) return {};
-  if (block_->shares_frame) return frame_share()->key;
-  return {inline_bytes(), block_->key_bytes};
+  const Block* block = block_;
+  if (block == nullptr) return {};
+  if (block->key_bytes == kSharesFrame) return frame_share(block)->key;
+  return {inline_bytes(block), block->key_bytes};
 }
 
 std::string_view Payload::bytes() const {
-  if (block_ == nullptr) return {};
-  if (block_->shares_frame) return frame_share()->payload;
-  return {inline_bytes() + block_->key_bytes, block_->payload_bytes};
+  const Block* block = block_;
+  if (block == nullptr) return {};
+  if (block->key_bytes == kSharesFrame) return frame_share(block)->payload;
+  return {inline_bytes(block) + block->key_bytes, block->payload_bytes};
 }
 
-void Payload::free_block() {
-  const bool shares = block_->shares_frame;
-  const std::size_t bytes = sizeof(Block) + (shares ? sizeof(FrameShare) : size_bytes());
-  if (shares) frame_share()->~FrameShare();
-  pool.give_back(block_, bytes);
+std::size_t Payload::shared_bytes(const Block* block) {
+  return frame_share(block)->key.size() + frame_share(block)->payload.size();
+}
+
+void Payload::free_block(Block* block) {
+  const bool shares = block->key_bytes == kSharesFrame;
+  const std::size_t bytes =
+      shares ? sizeof(FrameShare) : std::size_t{block->key_bytes} + block->payload_bytes;
+  if (shares) std::destroy_at(const_cast<FrameShare*>(frame_share(block)));
+  BlockPool::give_back(block, sizeof(Block) + bytes);
+}
+
+std::size_t Payload::pool_bytes() {
+  return pool.memory_bytes();
 }
 
 }  // namespace tempest::tracking

@@ -4,15 +4,21 @@
 #include <string_view>
 #include <utility>
 
+#include "tempest/base/loosely_aligned.hpp"
 #include "tempest/base/shared_bytes.hpp"
 
 namespace tempest::tracking {
 
 /// The key and the payload of a message at a coordinator, opaque, held once however many
-/// deliveries share it. One pointer in size. The count of shares is not atomic: all copies of one
-/// payload stay in one thread.
+/// deliveries share it. One pointer in size, at any multiple of four bytes. The count of shares is
+/// not atomic: all copies of one payload stay in one thread.
+///
+/// What a small one costs beyond its bytes: a head of eight, and up to seven more where the pool
+/// rounds up (BlockSizes).
 class Payload {
  public:
+  static constexpr bool kMovesAsBytes = true;  ///< See Slab.
+
   Payload() = default;
 
   /// Small ones are copied, so that a message that takes long does not keep the whole frame it
@@ -20,29 +26,39 @@ class Payload {
   static Payload take(std::string_view key, std::string_view payload, const SharedBytes& frame);
 
   Payload(const Payload& other) : block_(other.block_) {
-    if (block_ != nullptr) ++block_->shares;
+    if (Block* block = block_) ++block->shares;
   }
   Payload(Payload&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
   Payload& operator=(Payload other) noexcept {
     std::swap(block_, other.block_);
     return *this;
   }
-  ~Payload() { release(); }
+  ~Payload() {
+    Block* block = block_;
+    if (block != nullptr && --block->shares == 0) free_block(block);
+  }
 
   explicit operator bool() const { return block_ != nullptr; }
   std::string_view key() const;
   std::string_view bytes() const;
   /// Of key and payload together: what credit counts.
   std::size_t size_bytes() const {
-    return block_ == nullptr ? 0 : std::size_t{block_->key_bytes} + block_->payload_bytes;
+    const Block* block = block_;
+    if (block == nullptr) return 0;
+    return block->key_bytes == kSharesFrame ? shared_bytes(block)
+                                            : std::size_t{block->key_bytes} + block->payload_bytes;
   }
 
+  /// What this thread's payloads take up, with what is kept for those to come.
+  static std::size_t pool_bytes();
+
  private:
+  /// In place of the size of a key: a FrameShare follows; else the key's bytes, then the payload's.
+  static constexpr std::uint16_t kSharesFrame = 0xffff;
   struct Block {
     std::uint32_t shares;
-    std::uint32_t key_bytes;
-    std::uint32_t payload_bytes;
-    bool shares_frame;  ///< A FrameShare follows; else the key's bytes, then the payload's.
+    std::uint16_t key_bytes;
+    std::uint16_t payload_bytes;
   };
   struct FrameShare {
     SharedBytes frame;
@@ -50,14 +66,16 @@ class Payload {
     std::string_view payload;
   };
 
-  const char* inline_bytes() const { return reinterpret_cast<const char*>(block_ + 1); }
-  FrameShare* frame_share() const { return reinterpret_cast<FrameShare*>(block_ + 1); }
-  void release() {
-    if (block_ != nullptr && --block_->shares == 0) free_block();
+  static const char* inline_bytes(const Block* block) {
+    return reinterpret_cast<const char*>(block + 1);
   }
-  void free_block();
+  static const FrameShare* frame_share(const Block* block) {
+    return reinterpret_cast<const FrameShare*>(block + 1);
+  }
+  static std::size_t shared_bytes(const Block* block);
+  static void free_block(Block* block);
 
-  Block* block_ = nullptr;
+  LooselyAligned<Block*> block_ = nullptr;
 };
 
 }  // namespace tempest::tracking

@@ -266,7 +266,7 @@ void Scheduler::send_first(WaitingLine& line, std::uint32_t number, TimePoint no
   count_left(record);
   TaskQueue& task = tasks_[index(record.task)];
   Worker& worker = workers_[number];
-  record.worker = number;
+  record.worker = static_cast<std::uint16_t>(number);
   record.since = now;
   record.sent_number = ++sent_number_;
   worker.in_flight_bytes += size_bytes(record);
@@ -290,7 +290,7 @@ void Scheduler::settle(std::uint32_t delivery) {
   table_.remove(worker.in_flight, delivery);
   --task.in_flight;
   if (task.keyed) --task.keyed->slot(record.key_slot).in_flight;
-  record.worker = kNowhere;
+  record.worker = kNoWorker;
 }
 
 void Scheduler::orphan(std::uint32_t delivery) {

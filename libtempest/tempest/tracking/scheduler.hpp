@@ -94,7 +94,7 @@ class Scheduler {
   void for_each_in_flight_since(TimePoint cutoff, Visit visit) const {
     for (const Worker& worker : workers_) {
       std::uint32_t slot = worker.in_flight.head;
-      while (slot != kNowhere && table_.at(slot).since <= cutoff) {
+      while (slot != kNowhere && TimePoint(table_.at(slot).since) <= cutoff) {
         const std::uint32_t next = table_.at(slot).next;
         if (table_.at(slot).state == DeliveryState::in_flight) visit(slot);
         slot = next;

@@ -29,27 +29,28 @@ Tracker::Tracker(const dag::Graph& graph, DeliveryTable& table, Scheduler& sched
 
 void Tracker::begin(PeerId owner, MessageId message, const Payload& payload, TimePoint now,
                     std::uint64_t trace) {
-  Tree tree;
-  tree.owner = owner;
+  const std::uint32_t slot = trees_.create().slot;
+  Tree& tree = trees_.at(slot);
+  tree.owner = owners_.number_of(owner);
   tree.message = message;
   tree.started = now;
   tree.older = newest_;
-  const std::uint32_t slot = trees_.create(tree).slot;
   (newest_ == kNowhere ? oldest_ : trees_.at(newest_).newer) = slot;
   newest_ = slot;
   aggregate_.open(slot);
-  if (trace != 0) trees_.at(slot).traced = traces_.open(slot, trace);
+  if (trace != 0) tree.traced = traces_.open(slot, trace);
   ++trees_started_;
   for (const TaskId root : graph_.roots()) add_delivery(slot, root, kNoEdge, payload);
 }
 
 void Tracker::forget_owner(PeerId owner) {
   trees_.for_each([&](TreeId id, const Tree& tree) {
-    if (tree.owner != owner) return;
+    if (owners_.owner(tree.owner) != owner) return;
     ++trees_forgotten_;
     if (tree.traced) traces_.close(id.slot);
     end_tree(id.slot);
   });
+  owners_.forget(owner);
 }
 
 void Tracker::complete_tree(std::uint32_t slot, TimePoint now) {
@@ -60,16 +61,16 @@ void Tracker::complete_tree(std::uint32_t slot, TimePoint now) {
     fail_tree(slot, std::move(failed));
     return;
   }
-  acked_.push_back({tree.owner, tree.message});
+  acked_.push_back({owners_.owner(tree.owner), tree.message});
   if (tree.traced) traces_.tree_done(slot);
-  tree_durations_.record(now - tree.started);
+  tree_durations_.record(now - TimePoint(tree.started));
   ++trees_completed_;
   end_tree(slot);
 }
 
 void Tracker::fail_tree(std::uint32_t slot, FailedMessage failed) {
   const Tree& tree = trees_.at(slot);
-  failed.owner = tree.owner;
+  failed.owner = owners_.owner(tree.owner);
   failed.message = tree.message;
   failed.retries = tree.retries;
   if (tree.traced) {
@@ -122,14 +123,14 @@ void Tracker::end_tree(std::uint32_t slot) {
 
 std::uint32_t Tracker::create_delivery(std::uint32_t tree, TaskId task, EdgeId edge,
                                        const Payload& payload) {
-  Delivery delivery;
+  const std::uint32_t slot = table_.create().slot;
+  Delivery& delivery = table_.at(slot);
   delivery.task = task;
   delivery.edge = edge;
   delivery.payload = payload;
   if (graph_.node(task).grouping == dag::Grouping::key) {
     delivery.key_slot = key_slot_of(payload.key(), payload.bytes());
   }
-  const std::uint32_t slot = table_.create(std::move(delivery)).slot;
   link_to_tree(tree, slot);
   ++trees_.at(tree).unfinished;
   if (trees_.at(tree).traced) traces_.ready(slot, table_.at(slot));

@@ -17,6 +17,7 @@
 #include "tempest/topology.hpp"
 #include "tempest/tracking/aggregate.hpp"
 #include "tempest/tracking/delivery_table.hpp"
+#include "tempest/tracking/owner_book.hpp"
 #include "tempest/tracking/scheduler.hpp"
 #include "tempest/tracking/trace_book.hpp"
 #include "tempest/wire/frames.hpp"
@@ -26,8 +27,8 @@ namespace tempest::tracking {
 /// What a coordinator does about failures; from the topology.
 struct FailureRules {
   FailurePolicy policy = FailurePolicy::retry;
-  Duration tree_timeout{0};  ///< Zero: none.
-  std::uint32_t max_attempts = 5;
+  Duration tree_timeout{0};        ///< Zero: none.
+  std::uint32_t max_attempts = 5;  ///< At most kMaxAttempts count.
   Backoff backoff;
   std::vector<Duration> task_timeouts;  ///< By task; zero: none.
   /// In place of policy, max_attempts and backoff.
@@ -59,7 +60,7 @@ struct FailedMessage {
   std::string worker;
   std::string reason;
   Payload payload;            ///< The failing delivery's.
-  std::uint32_t retries = 0;  ///< Of all the tree's deliveries.
+  std::uint32_t retries = 0;  ///< Of all the tree's deliveries; up to 65,535.
 };
 
 /// A delivery without a result in its task's time. Its message may be tried again, or has failed.
@@ -91,8 +92,9 @@ class Tracker {
 
   // --- Trees ---
 
-  /// A message has come from this owner. Its deliveries to the graph's roots become ready. `trace`:
-  /// as what it is traced (wire::Sighting::message); 0: it is not.
+  /// A message has come from this owner (there are at most kMaxNodes of them that have trees). Its
+  /// deliveries to the graph's roots become ready. `trace`: as what it is traced
+  /// (wire::Sighting::message); 0: it is not.
   void begin(PeerId owner, MessageId message, const Payload& payload, TimePoint now,
              std::uint64_t trace = 0);
   /// A source is lost: its trees end without a word, it or its successor will send them again.
@@ -184,21 +186,25 @@ class Tracker {
   std::size_t delayed() const { return delayed_count_; }
   /// When the oldest tree began; kNever if there is none.
   TimePoint oldest_tree() const;
-  /// Bytes held for trees and deliveries, without payloads.
+  /// Bytes held for trees and deliveries, without payloads. A tree of one delivery takes
+  /// bytes_per_tree() + DeliveryTable::bytes_per_delivery().
   std::size_t memory_bytes() const { return trees_.memory_bytes() + table_.memory_bytes(); }
+  static constexpr std::size_t bytes_per_tree() { return Slab<Tree, TreeId>::bytes_per_record(); }
 
  private:
+  /// Packed as Delivery is, and for the same reason.
   struct Tree {
-    PeerId owner;
     MessageId message;
-    TimePoint started{};
-    std::uint32_t unfinished = 0;
+    LooselyAligned<TimePoint> started;
     std::uint32_t deliveries = kNowhere;  ///< The first of its list.
     std::uint32_t older = kNowhere;
     std::uint32_t newer = kNowhere;
-    std::uint32_t retries = 0;
-    bool traced = false;
+    std::uint32_t unfinished : 31 = 0;
+    bool traced : 1 = false;
+    std::uint16_t owner = 0;    ///< By its number in owners_.
+    std::uint16_t retries = 0;  ///< Up to 65,535.
   };
+  static_assert(sizeof(Tree) == 36);
 
   TaskCounters& count(TaskId task) { return counters_[static_cast<std::size_t>(task)]; }
   Delivery* find_in_flight(DeliveryId id, std::uint32_t worker);
@@ -250,6 +256,7 @@ class Tracker {
   Random random_;
 
   Slab<Tree, TreeId> trees_;
+  OwnerBook owners_;
   std::uint32_t oldest_ = kNowhere;
   std::uint32_t newest_ = kNowhere;
   Aggregate aggregate_;

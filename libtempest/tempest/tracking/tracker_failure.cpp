@@ -32,7 +32,9 @@ FailureRule FailureRules::rule(wire::FailureKind kind) const {
   const bool is_timeout =
       kind == wire::FailureKind::timeout || kind == wire::FailureKind::task_timeout;
   const auto& own = is_timeout ? on_timeout : on_error;
-  return own ? *own : FailureRule{policy, max_attempts, backoff};
+  FailureRule rule = own ? *own : FailureRule{policy, max_attempts, backoff};
+  rule.max_attempts = std::min(rule.max_attempts, kMaxAttempts);
+  return rule;
 }
 
 Duration backoff_wait(const Backoff& backoff, std::uint32_t attempt, Random& random) {
@@ -76,11 +78,13 @@ void Tracker::trace_failure(std::uint32_t slot, const TraceBook::Failure& failur
 
 void Tracker::delay(std::uint32_t slot, Duration wait, TimePoint now) {
   Delivery& delivery = table_.at(slot);
-  ++trees_.at(delivery.tree).retries;
+  std::uint16_t& retries = trees_.at(delivery.tree).retries;
+  if (retries < UINT16_MAX) ++retries;
   ++count(delivery.task).retried;
   table_.renew(slot);
-  delivery.since = wait < kNever - now ? now + wait : kNever;
-  table_.push_back(delayed_[delivery.since], slot, DeliveryState::delayed);
+  const TimePoint due = wait < kNever - now ? now + wait : kNever;
+  delivery.since = due;
+  table_.push_back(delayed_[due], slot, DeliveryState::delayed);
   ++delayed_count_;
 }
 
@@ -129,19 +133,20 @@ TimePoint Tracker::next_turn() const {
   if (!delayed_.empty()) next = delayed_.begin()->first;
   if (oldest_ == kNowhere) return next;
   if (rules_.tree_timeout > Duration::zero()) {
-    next = std::min(next, trees_.at(oldest_).started + rules_.tree_timeout);
+    next = std::min(next, TimePoint(trees_.at(oldest_).started) + rules_.tree_timeout);
   }
   if (shortest_task_timeout_ > Duration::zero()) next = std::min(next, look_at_deliveries_);
   return next;
 }
 
 TimePoint Tracker::oldest_tree() const {
-  return oldest_ == kNowhere ? kNever : trees_.at(oldest_).started;
+  return oldest_ == kNowhere ? kNever : TimePoint(trees_.at(oldest_).started);
 }
 
 void Tracker::time_out_trees(TimePoint now) {
   if (rules_.tree_timeout == Duration::zero()) return;
-  while (oldest_ != kNowhere && trees_.at(oldest_).started + rules_.tree_timeout <= now) {
+  while (oldest_ != kNowhere &&
+         TimePoint(trees_.at(oldest_).started) + rules_.tree_timeout <= now) {
     const std::uint32_t tree = oldest_;
     const Delivery& waiting = table_.at(trees_.at(tree).deliveries);
     FailedMessage failed;
@@ -186,7 +191,7 @@ void Tracker::time_out_deliveries(TimePoint now) {
   scheduler_.for_each_in_flight_since(now - shortest_task_timeout_, [&](std::uint32_t slot) {
     const Delivery& delivery = table_.at(slot);
     const Duration timeout = rules_.task_timeouts[static_cast<std::size_t>(delivery.task)];
-    if (timeout == Duration::zero() || delivery.since + timeout > now) return;
+    if (timeout == Duration::zero() || TimePoint(delivery.since) + timeout > now) return;
     const auto extended = extended_.find(table_.id_of(slot).packed());
     if (extended != extended_.end() && extended->second > now) return;
     time_out_delivery(slot, now);
@@ -202,7 +207,7 @@ bool Tracker::extend(DeliveryId id, std::uint32_t worker, Duration time, TimePoi
   const Duration timeout = rules_.task_timeouts[static_cast<std::size_t>(delivery->task)];
   if (timeout == Duration::zero()) return false;
   ++count(delivery->task).extended;
-  if (now + time <= delivery->since + timeout) return true;
+  if (now + time <= TimePoint(delivery->since) + timeout) return true;
   TimePoint& until = extended_[id.packed()];
   until = std::max(until, now + time);
   return true;

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <map>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "tempest/base/random.hpp"
@@ -118,5 +120,33 @@ TEST_CASE("A slab agrees with a map, whatever is done to it") {
     REQUIRE(slab.size() == live.size());
     for (const auto& [id, value] : live) REQUIRE(*slab.find(id) == value);
     for (const MessageId id : dead) REQUIRE(slab.find(id) == nullptr);
+  }
+}
+
+TEST_CASE("An id that differs in its highest bit alone names nothing") {
+  Numbers slab;
+  const MessageId id = slab.create(1);
+  CHECK(slab.find({id.slot, id.generation | 0x80000000U}) == nullptr);
+}
+
+TEST_CASE("A slab that grows keeps what is in it, whether or not its records move as bytes") {
+  Numbers numbers;
+  Slab<std::string, MessageId> texts;
+  const auto text = [](int i) { return std::string(static_cast<std::size_t>(i % 40), 'x'); };
+  std::vector<std::pair<MessageId, MessageId>> ids;
+  for (int i = 0; i < 100'000; ++i) {
+    ids.emplace_back(numbers.create(i), texts.create(text(i)));
+    if (i % 3 != 0) continue;
+    numbers.release(ids.back().first.slot);
+    texts.release(ids.back().second.slot);
+  }
+  CHECK(numbers.memory_bytes() < ids.size() * 8 * 9 / 8);
+  for (int i = 0; i < 100'000; ++i) {
+    const auto& [number, name] = ids[static_cast<std::size_t>(i)];
+    REQUIRE((numbers.find(number) == nullptr) == (i % 3 == 0));
+    REQUIRE((texts.find(name) == nullptr) == (i % 3 == 0));
+    if (i % 3 == 0) continue;
+    REQUIRE(*numbers.find(number) == i);
+    REQUIRE(*texts.find(name) == text(i));
   }
 }
