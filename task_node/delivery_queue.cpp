@@ -173,8 +173,7 @@ DeliveryQueue::Waiting DeliveryQueue::waiting_at(const Trial& trial) const {
 }
 
 std::optional<DeliveryQueue::Waiting> DeliveryQueue::announce_trial(TimePoint now) {
-  // Others first, if there are any: their turn comes when the last trial's result is confirmed.
-  if (announced_ || alone_ == 0 || (unsettled_ && queued_ > alone_)) return std::nullopt;
+  if (announced_ || alone_ == 0 || others_go_first()) return std::nullopt;
   const bool nothing_runs = std::all_of(
       threads_.begin(), threads_.end(),
       [now](const Thread& thread) { return thread.has.empty() || runs_long(thread, now); });
@@ -190,16 +189,18 @@ std::optional<DeliveryQueue::Waiting> DeliveryQueue::announced_trial() const {
 
 TimePoint DeliveryQueue::next_trial() const {
   if (alone_ == 0 && !(trial_thread_ && queued_ > 0)) return kNever;
+  // A confirmation is waited for, and no time.
+  if (announced_ || others_go_first()) return kNever;
   TimePoint last = TimePoint::min();
   for (const Thread& thread : threads_) {
     if (!thread.has.empty()) last = std::max(last, thread.since + kLongRun);
   }
-  if (last == TimePoint::min() || announced_) return kNever;
+  if (last == TimePoint::min()) return kNever;
   return trial_thread_ || find_trial(last) ? last : kNever;
 }
 
 std::unique_ptr<Execution> DeliveryQueue::start_trial(TimePoint now) {
-  assert(announced_ && threads_[announced_->thread].has.empty());
+  assert(announced_ && !unsettled_ && threads_[announced_->thread].has.empty());
   const Trial trial = *announced_;
   announced_.reset();
   trial_thread_ = trial.thread;

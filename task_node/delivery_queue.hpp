@@ -78,11 +78,11 @@ class DeliveryQueue {
   std::optional<Waiting> announced_trial() const;
   /// When announce_trial() may have one though nothing has come or finished; kNever if it cannot.
   TimePoint next_trial() const;
-  /// Runs the one that was announced.
+  /// Runs the one that was announced, if no trial is unsettled.
   std::unique_ptr<Execution> start_trial(TimePoint now);
   /// Where the one that ran last came from, until settle_trial(): as long as its coordinator has
   /// not confirmed the result, it would be blamed for what others do here, so nothing is given out.
-  /// (The next to run alone may be announced: that is confirmed after this.)
+  /// (The next to run alone may be announced.)
   const std::optional<SessionRef>& unsettled_trial() const { return unsettled_; }
   void settle_trial() { unsettled_.reset(); }
 
@@ -162,6 +162,8 @@ class DeliveryQueue {
   bool is_alone(const Ref& ref) const { return lots_[ref.lot].deliveries.items[ref.item].alone; }
   std::optional<Trial> find_trial(TimePoint now) const;
   Waiting waiting_at(const Trial& trial) const;
+  /// What is not to run alone has its turn as soon as the last trial is settled.
+  bool others_go_first() const { return unsettled_ && queued_ > alone_; }
   /// When the first that waits for this task is late; kNever if it never is.
   TimePoint late_at(const TaskQueue& queue) const;
   static bool runs_long(const Thread& thread, TimePoint now);

@@ -227,7 +227,7 @@ void TaskMachine::advance_trial(TimePoint now, link::Effects& effects, Work& wor
     return;
   }
   const auto announced = queue_.announced_trial();
-  if (announced && find(announced->session.channel)->all_confirmed()) {
+  if (announced && !queue_.unsettled_trial() && find(announced->session.channel)->all_confirmed()) {
     work.executions.push_back(queue_.start_trial(now));
   }
 }

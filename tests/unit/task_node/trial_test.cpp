@@ -110,6 +110,41 @@ TEST_CASE("nothing else runs before the result of one that ran alone is confirme
   CHECK(slots_running(world) == Slots{2});
 }
 
+TEST_CASE("a suspect of another coordinator waits for that confirmation as well") {
+  World world(2);
+  FakeCoordinator& coordinator = world.serve();
+  FakeCoordinator& other = world.add_coordinator("other", 21, "tcp://b");
+  world.settle();
+  coordinator.deliver({{1, 0, "x", {}, true}}, world.now);
+  other.deliver({{2, 0, "x", {}, true}}, world.now);
+  world.advance(milliseconds(50));
+  REQUIRE(slots_running(world) == Slots{1});
+  coordinator.cut_off = true;
+  world.finish(0);
+  world.advance(milliseconds(50));
+  CHECK(world.running.empty());
+  coordinator.cut_off = false;
+  world.advance(seconds(1));
+  CHECK(slots_running(world) == Slots{2});
+}
+
+TEST_CASE("while a confirmation is waited for beside a thread that hangs, the worker waits") {
+  World world(2);
+  FakeCoordinator& coordinator = world.serve();
+  coordinator.deliver({{1, 0, "hangs", {}}}, world.now);
+  world.settle();
+  coordinator.deliver({{2, 0, "x", {}, true}, {3, 0, "x", {}, true}, {4, 0, "x", {}}}, world.now);
+  world.advance(milliseconds(1100));
+  REQUIRE(slots_running(world) == Slots{1, 2});
+  coordinator.cut_off = true;
+  world.finish(1);
+  world.settle();
+  CHECK(world.machine.next_turn() > world.now);
+  coordinator.cut_off = false;
+  world.advance(seconds(1));
+  CHECK(slots_running(world).size() == 2);
+}
+
 TEST_CASE("a key's messages keep their order around the one that runs alone") {
   World world(2);
   FakeCoordinator& coordinator = world.serve();
