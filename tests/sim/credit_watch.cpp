@@ -29,7 +29,7 @@ void CreditWatch::died(std::size_t host) {
   for (auto end = first; end != last; ++end) dead_.insert(end->first);
   ends_.erase(first, last);
   std::erase_if(newest_, [host](const auto& entry) { return entry.first.first == host; });
-  std::erase_if(extended_, [host](const auto& entry) { return entry.first.first == host; });
+  std::erase_if(places_, [host](const auto& entry) { return entry.first.first == host; });
 }
 
 /// A session's ends are those of the HELLO and of the WELCOME that names it.
@@ -89,15 +89,15 @@ void CreditWatch::take_body(std::size_t host, End& end, wire::BodyKind kind,
       if (!wire::decode(body, results_)) return;
       for (const auto& item : results_.items) {
         if (item.status == wire::Results::Status::started) continue;  // No end of it.
-        const bool is_out = end.out.contains(item.id.packed());
         if (item.status == wire::Results::Status::extended) {
-          if (!is_out) continue;
-          TimePoint& until = extended_[{host, item.id.slot}];
-          until = std::max(until, world_.host(host).local_now() +
-                                      std::chrono::milliseconds(item.retry_after_ms));
+          Place& place = places_[{host, item.id.slot}];
+          // In a session that the host has given up, it may be another's by now.
+          if (place.id != item.id.packed() || !end.out.contains(place.id)) continue;
+          place.extended_until =
+              std::max(place.extended_until, world_.host(host).local_now() +
+                                                 std::chrono::milliseconds(item.retry_after_ms));
           continue;
         }
-        if (is_out) extended_.erase({host, item.id.slot});
         answered(host, end, item.id.packed(), "result");
       }
       return;
@@ -115,8 +115,8 @@ void CreditWatch::take_body(std::size_t host, End& end, wire::BodyKind kind,
 }
 
 TimePoint CreditWatch::extended_until(std::size_t coordinator, std::uint32_t delivery) const {
-  const auto found = extended_.find({coordinator, delivery});
-  return found == extended_.end() ? TimePoint{} : found->second;
+  const auto found = places_.find({coordinator, delivery});
+  return found == places_.end() ? TimePoint{} : found->second.extended_until;
 }
 
 void CreditWatch::answered(std::size_t host, End& end, std::uint64_t id, const char* what) {
@@ -175,6 +175,7 @@ void CreditWatch::sent(std::size_t host, std::string_view frame) {
       bytes += part.key.size() + part.payload.size();
     }
     fed_.push_back(item.task);
+    places_[{host, item.id.slot}] = {item.id.packed(), {}};
     hand_out(host, end, item.id.packed(), bytes);
   }
 }

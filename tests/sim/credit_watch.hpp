@@ -82,8 +82,12 @@ class CreditWatch {
   std::map<std::pair<std::size_t, std::size_t>, std::uint64_t> newest_;
   std::map<std::uint64_t, std::size_t> openers_;    ///< By HELLO.
   std::map<std::uint64_t, std::size_t> accepters_;  ///< By session.
+  struct Place {
+    std::uint64_t id = 0;  ///< Of the delivery that has it now, packed.
+    TimePoint extended_until;
+  };
   /// By host and a delivery's place.
-  std::map<std::pair<std::size_t, std::uint32_t>, TimePoint> extended_;
+  std::map<std::pair<std::size_t, std::uint32_t>, Place> places_;
   std::uint64_t step_ = 0;
   std::vector<TaskId> fed_;
   wire::Messages messages_;
