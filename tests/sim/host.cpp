@@ -14,7 +14,7 @@ namespace tempest::sim {
 namespace {
 
 /// So many steps in a row that want another at once, with nothing new, are a loop that never waits.
-constexpr unsigned kMostSpins = 200;
+constexpr unsigned kMostSpins = 10;
 constexpr std::int64_t kMillion = 1'000'000;
 
 enum Boundary : unsigned { before_receive, after_receive, after_turn, within_sends, after_sends };

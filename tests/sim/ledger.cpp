@@ -169,7 +169,7 @@ void Ledger::started(TaskId task, std::string_view payload, std::uint32_t attemp
   const bool timed = scenario_.topology.tasks[static_cast<std::size_t>(task)].timeout > Duration(0);
   // Each time but the first it has failed, or a worker was lost that had it alone. Where nothing
   // but messages kills workers, that is a failure as well.
-  const std::uint32_t excused = scenario_.dies_of_messages_alone() ? 0 : worker_losses_;
+  const std::uint32_t excused = scenario_.dies_of_messages_alone() ? step->hung : worker_losses_;
   // What fails for good gets no other.
   const std::uint32_t failed = fate(task, payload) == Fate::bad ? 0 : step->failed;
   if (!timed && attempt > failed + excused + 1) {
@@ -246,6 +246,10 @@ void Ledger::failed(TaskId task, std::string_view payload) {
   if (Step* step = find_or_violate(task, payload, "failed")) ++step->failed;
 }
 
+void Ledger::hung(TaskId task, std::string_view payload) {
+  if (Step* step = find_or_violate(task, payload, "hung")) ++step->hung;
+}
+
 void Ledger::sunk(std::string_view task, std::string_view payload) {
   const TaskId id = scenario_.topology.graph.find(task);
   if (Step* step = find(id, payload)) {
@@ -296,8 +300,11 @@ void Ledger::dead_lettered(std::string_view text) {
   const TaskId task = scenario_.topology.graph.find(letter["task"].get<std::string>());
   if (kind == "worker_lost") {
     const std::string failing_payload = letter["failing_payload"].get<std::string>();
+    const Step* step = find(task, failing_payload);
+    const bool has_hung = step != nullptr && step->hung > 0;
     // Alone at a worker is only what is alone there for all coordinators.
-    if (scenario_.dies_of_messages_alone() && fate(task, failing_payload) != Fate::lethal) {
+    if (scenario_.dies_of_messages_alone() && fate(task, failing_payload) != Fate::lethal &&
+        !has_hung) {
       violate("no bystander is harmed", about + " is no message that kills a worker");
     }
   }

@@ -45,6 +45,9 @@ class Ledger {
   void gathered(TaskId task, std::span<const Message> parts);
   void succeeded(TaskId task, std::string_view payload);
   void failed(TaskId task, std::string_view payload);
+  /// An attempt takes so long that others are begun beside it, and is to blame if they kill the
+  /// worker.
+  void hung(TaskId task, std::string_view payload);
   /// A sink has confirmed it.
   void sunk(std::string_view task, std::string_view payload);
   /// A coordinator has lost a worker that did not say goodbye.
@@ -88,6 +91,7 @@ class Ledger {
     std::uint32_t attempt = 0;  ///< The highest.
     std::uint32_t succeeded = 0;
     std::uint32_t failed = 0;
+    std::uint32_t hung = 0;
   };
   struct Sent {
     std::string payload;

@@ -118,6 +118,11 @@ void Scenario::draw_task(std::size_t index, std::string& text) {
     const Duration timeout = between(milliseconds(150), milliseconds(1500));
     text += "timeout = " + milliseconds_text(timeout) + "\n";
     if (chance(0.6)) shape.slow = 0.05;
+    shape.slow_time = 2 * timeout;
+  } else if (loses_workers_to_messages_only && index == 0 && seed % 2 == 0) {
+    // Not drawn, so that other seeds stay what they were: suspects beside what does not come back.
+    shape.slow = 0.1;
+    shape.slow_time = between(seconds(1), seconds(3));
   }
   if (shape.is_sink || is_calm) return;
   if (chance(0.3)) shape.flaky = 0.1 + 0.3 * random.fraction();

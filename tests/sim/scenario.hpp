@@ -47,7 +47,8 @@ struct TaskShape {
   double pausing = 0;    ///< The same with a time given: no attempt.
   unsigned most_outputs = 1;
   Duration handle_time{};
-  double slow = 0;  ///< Of the attempts, while there are faults: takes twice its timeout.
+  double slow = 0;  ///< Of the attempts, while there are faults: takes this much longer.
+  Duration slow_time{};
 };
 
 /// The failure handler of some seeds has messages tried so often as a whole.

@@ -42,10 +42,11 @@ class Step : public Task {
       const Duration timeout =
           here.scenario->topology.tasks[static_cast<std::size_t>(task)].timeout;
       // Some ask for the time they need, some for less.
-      if (here.random->fraction() < 0.5) {
+      if (timeout > Duration::zero() && here.random->fraction() < 0.5) {
         context.extend(timeout * static_cast<int>(1 + here.random->below(4)));
       }
-      here.elapsed += timeout * 2;
+      here.elapsed += shape.slow_time;
+      here.ledger->hung(task, payload);
     }
     if (here.faults && here.random->fraction() < shape.pausing) {
       // Where nothing is tried again, there is no pause either.
