@@ -55,6 +55,23 @@ def write_links(frames):
                   bytes([15, 1, 1, 0, 1, kind, 0, to_client]))
 
 
+def write_connections():
+    """Of the bytes of ZMTP. The first byte: kind of `zmtp_fuzzer.cpp`; the second: cuts."""
+    greeting = bytes([255] + [0] * 7 + [1, 127, 3, 1]) + b"NULL".ljust(20, b"\0") + bytes(32)
+    socket_type = b"\x0bSocket-Type" + (6).to_bytes(4, "big")
+    identity = b"\x08Identity" + (4).to_bytes(4, "big") + b"peer"
+    for kind, name in ((0, b"DEALER"), (1, b"ROUTER")):
+        ready = b"\x05READY" + socket_type + name + identity
+        introduction = greeting + bytes([4, len(ready)]) + ready
+        write("zmtp", f"introduction-{kind}", bytes([kind, 7]) + introduction)
+        write("zmtp", f"ready-{kind}", bytes([kind + 2, 63]) + bytes([4, len(ready)]) + ready)
+        write("zmtp", f"frames-{kind}", bytes([kind + 4, 3]) + b"\x00\x05hello" + b"\x00\x00" +
+              b"\x02" + (300).to_bytes(8, "big") + b"x" * 300)
+        write("zmtp", f"parts-{kind}", bytes([kind + 4, 1]) + b"\x01\x03one\x00\x03two")
+        write("zmtp", f"ping-{kind}", bytes([kind + 4, 9]) + b"\x04\x0a\x04PING\x00\x1eabc")
+        write("zmtp", f"large-{kind}", bytes([kind + 4, 5]) + b"\x02" + b"\x7f" * 8)
+
+
 def write_registry(frames):
     for kind, name in enumerate(["registration", "query", "slot_settlement", "directory"]):
         write("registry", name, bytes([0, 0, 200, 7, 0, kind]) + piece(frames[name]) +
@@ -149,6 +166,7 @@ def main():
     frames = golden_frames()
     write_frames(frames)
     write_links(frames)
+    write_connections()
     write_registry(frames)
     write_coordinator(frames)
     write_topologies()

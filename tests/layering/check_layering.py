@@ -17,6 +17,7 @@ LIBRARY = {
     "base": set(),
     "dag": {"base"},
     "wire": {"base"},
+    "zmtp": {"base"},
     "link": {"base", "wire"},
     "registry": {"base", "wire", "link"},
     "watch": {"base", "wire", "link"},

@@ -9,15 +9,11 @@ namespace tempest::runtime {
 
 namespace {
 
-// More frames than links ever have out at once (link::Settings::max_unacked_frames, and what goes
-// without being numbered), so that a full pipe means a peer that has stopped, not a busy one.
-constexpr int kQueueFrames = 4096;
-
 void set_common_options(zmq::socket_t& socket) {
-  // Termination must not wait for peers that are gone; the link sends again what matters.
+  // Termination must not wait for peers that are gone.
   socket.set(zmq::sockopt::linger, 0);
-  socket.set(zmq::sockopt::sndhwm, kQueueFrames);
-  socket.set(zmq::sockopt::rcvhwm, kQueueFrames);
+  socket.set(zmq::sockopt::sndhwm, static_cast<int>(kMaxQueuedFrames));
+  socket.set(zmq::sockopt::rcvhwm, static_cast<int>(kMaxQueuedFrames));
   // Per frame, and unlimited by default. A peer that exceeds it is disconnected.
   socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kMaxFrameBytes));
   // Whoever connects and says nothing is let go.
@@ -80,27 +76,6 @@ Transport::Transport() : context_(std::make_unique<zmq::context_t>(1)) {
 }
 
 Transport::~Transport() = default;
-
-zmq::socket_t make_router(Transport& transport) {
-  zmq::socket_t socket(transport.context(), zmq::socket_type::router);
-  set_common_options(socket);
-  set_keep_alive(socket);
-  // A send to a peer that is gone is an error rather than silence.
-  socket.set(zmq::sockopt::router_mandatory, true);
-  // A peer that reconnects under its routing id takes it over; otherwise it would stay deaf.
-  socket.set(zmq::sockopt::router_handover, true);
-  return socket;
-}
-
-zmq::socket_t make_dealer(Transport& transport, const std::string& routing_id) {
-  zmq::socket_t socket(transport.context(), zmq::socket_type::dealer);
-  set_common_options(socket);
-  set_heartbeats(socket);
-  socket.set(zmq::sockopt::routing_id, routing_id);
-  // Frames for an endpoint that is not there are refused rather than queued for whoever comes.
-  socket.set(zmq::sockopt::immediate, true);
-  return socket;
-}
 
 zmq::socket_t make_publisher(Transport& transport) {
   zmq::socket_t socket(transport.context(), zmq::socket_type::pub);

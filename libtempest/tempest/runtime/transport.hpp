@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
 #include "tempest/base/result.hpp"
+#include "tempest/runtime/inproc.hpp"
 
 namespace zmq {
 class context_t;
@@ -12,25 +14,29 @@ class socket_t;
 
 namespace tempest::runtime {
 
-/// The ZeroMQ context of a process. Outlives all loops made with it.
+/// More frames than links ever have out at once (link::Settings::max_unacked_frames, and what goes
+/// without being numbered), so that so many unsent ones mean a peer that has stopped, not a busy
+/// one.
+inline constexpr std::size_t kMaxQueuedFrames = 4096;
+
+/// What the sockets of a process share: the names within it, and the ZeroMQ context of the stats
+/// bus. Outlives all loops made with it.
 class Transport {
  public:
   Transport();
   ~Transport();
 
   zmq::context_t& context() { return *context_; }
+  InprocHub& hub() { return hub_; }
 
  private:
+  InprocHub hub_;
   std::unique_ptr<zmq::context_t> context_;
 };
 
-/// Sockets with every option that we set, each in one place (transport.cpp) with its reason. All
-/// have a linger of zero: what matters is sent again by the link.
+/// Sockets of the stats bus with every option that we set, each in one place (transport.cpp) with
+/// its reason. All have a linger of zero. (Links have none of these: runtime/network.hpp.)
 ///
-/// The end that accepts links.
-zmq::socket_t make_router(Transport& transport);
-/// The end that opens one: to one endpoint, with this routing id.
-zmq::socket_t make_dealer(Transport& transport, const std::string& routing_id);
 /// A node's statistics on their way out: drops rather than waits.
 zmq::socket_t make_publisher(Transport& transport);
 /// Every message whose topic starts with `topic`.

@@ -1,0 +1,108 @@
+#include "tempest/runtime/network.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "tempest/runtime/clock.hpp"
+#include "tempest/runtime/transport.hpp"
+
+namespace tempest::runtime {
+
+namespace {
+
+// How soon silence is noticed, and how often all connections are looked at.
+constexpr Duration kTickInterval = std::chrono::seconds(1);
+// Goodbyes get this long to leave when all is closed.
+constexpr Duration kCloseLinger = std::chrono::milliseconds(200);
+
+}  // namespace
+
+Network::Network(Transport& transport, std::string routing_id, Log& log)
+    : transport_(transport),
+      routing_id_(std::move(routing_id)),
+      log_(log),
+      doorbell_(std::make_shared<Doorbell>()) {
+  poller_.add(doorbell_->descriptor(), doorbell_.get(), false);
+}
+
+Result<std::string> Network::listen(const std::string& endpoint) {
+  router_.emplace(SocketParts{poller_, doorbell_, transport_.hub()});
+  auto bound = router_->listen(endpoint);
+  if (!bound) router_.reset();
+  return bound;
+}
+
+Result<void> Network::open(link::ChannelId channel, const std::string& endpoint, TimePoint now) {
+  auto parsed = parse_endpoint(endpoint);
+  if (!parsed) return parsed.error();
+  close(channel);
+  // One routing id for each, so that no two connections to one place take it from each other.
+  const auto placed = dealers_.try_emplace(
+      channel, SocketParts{poller_, doorbell_, transport_.hub()}, channel, endpoint,
+      std::move(*parsed), routing_id_ + "#" + std::to_string(static_cast<unsigned>(channel)));
+  placed.first->second.connect(now);
+  return {};
+}
+
+void Network::close(link::ChannelId channel) {
+  dealers_.erase(channel);
+}
+
+void Network::send(const link::Effects::Send& send, TimePoint now) {
+  if (send.channel == link::kListener) {
+    if (router_) router_->send(send.routing_id, send.frame, now);
+    return;
+  }
+  const auto found = dealers_.find(send.channel);
+  if (found != dealers_.end()) found->second.send(send.frame, now);
+}
+
+void Network::flush(TimePoint now) {
+  if (router_) router_->flush(now);
+  for (auto& [channel, dealer] : dealers_) dealer.flush(now);
+}
+
+bool Network::has_news() const {
+  if (router_ && router_->has_news()) return true;
+  return std::any_of(dealers_.begin(), dealers_.end(),
+                     [](const auto& entry) { return entry.second.has_news(); });
+}
+
+void Network::wait_asleep(TimePoint until) {
+  TimePoint deadline = std::min(until, next_tick_);
+  for (const auto& [channel, dealer] : dealers_) {
+    deadline = std::min(deadline, dealer.next_connect());
+  }
+  poller_.wait(deadline == TimePoint::min() ? Duration::zero() : deadline - monotonic_now());
+}
+
+void Network::read(TimePoint now, FrameSink& sink) {
+  Turn turn{now, sink};
+  poller_.dispatch(turn);
+  if (router_) router_->take_news(turn);
+  for (auto& [channel, dealer] : dealers_) {
+    if (dealer.has_news()) dealer.take_news(turn);
+    dealer.connect(now);
+  }
+  // After what has come was read: a process that was stopped for a while finds its peers waiting.
+  if (now >= next_tick_) tick(now);
+}
+
+void Network::tick(TimePoint now) {
+  next_tick_ = now + kTickInterval;
+  if (router_) router_->tick(now);
+  for (auto& [channel, dealer] : dealers_) {
+    dealer.tick(now);
+    if (const auto complaint = dealer.take_complaint()) log_.warning(*complaint);
+  }
+}
+
+void Network::close_all() {
+  const TimePoint until = monotonic_now() + kCloseLinger;
+  if (router_) router_->linger(kCloseLinger);
+  for (auto& [channel, dealer] : dealers_) dealer.linger(until - monotonic_now());
+  dealers_.clear();
+  router_.reset();
+}
+
+}  // namespace tempest::runtime

@@ -1,0 +1,64 @@
+#include "tempest/runtime/poller.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+namespace tempest::runtime {
+
+namespace {
+
+epoll_event wish(Watcher* watcher, bool for_writing) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  if (for_writing) event.events |= EPOLLOUT;
+  event.data.ptr = watcher;
+  return event;
+}
+
+}  // namespace
+
+Poller::Poller() : descriptor_(::epoll_create1(EPOLL_CLOEXEC)) {
+  if (descriptor_ < 0) throw std::runtime_error("no file descriptor left for a node's sockets");
+}
+
+Poller::~Poller() {
+  ::close(descriptor_);
+}
+
+void Poller::add(int descriptor, Watcher* watcher, bool for_writing) {
+  epoll_event event = wish(watcher, for_writing);
+  ::epoll_ctl(descriptor_, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+void Poller::change(int descriptor, Watcher* watcher, bool for_writing) {
+  epoll_event event = wish(watcher, for_writing);
+  ::epoll_ctl(descriptor_, EPOLL_CTL_MOD, descriptor, &event);
+}
+
+void Poller::remove(int descriptor, const Watcher* watcher) {
+  ::epoll_ctl(descriptor_, EPOLL_CTL_DEL, descriptor, nullptr);
+  for (std::size_t i = 0; i < ready_; ++i) {
+    if (events_[i].data.ptr == watcher) events_[i].data.ptr = nullptr;
+  }
+}
+
+void Poller::wait(Duration timeout) {
+  const auto timeout_ms =
+      std::chrono::ceil<std::chrono::milliseconds>(std::max(timeout, Duration::zero())).count();
+  const int count = ::epoll_wait(descriptor_, events_.data(), static_cast<int>(events_.size()),
+                                 static_cast<int>(timeout_ms));
+  ready_ = static_cast<std::size_t>(std::max(count, 0));
+}
+
+void Poller::dispatch(Turn& turn) {
+  for (std::size_t i = 0; i < ready_; ++i) {
+    auto* watcher = static_cast<Watcher*>(events_[i].data.ptr);
+    if (watcher != nullptr) watcher->ready(events_[i].events, turn);
+  }
+  ready_ = 0;
+}
+
+}  // namespace tempest::runtime

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "tempest/base/shared_bytes.hpp"
+#include "tempest/base/time.hpp"
+#include "tempest/link/node.hpp"
+
+namespace tempest::runtime {
+
+/// Where frames go that have come in.
+class FrameSink {
+ public:
+  /// `routing_id` as in link::FrameReceived; valid during the call.
+  virtual void receive(link::ChannelId channel, std::string_view routing_id, SharedBytes frame) = 0;
+
+ protected:
+  ~FrameSink() = default;
+};
+
+/// One round of a loop.
+struct Turn {
+  TimePoint now;
+  FrameSink& sink;
+};
+
+/// Whoever waits for a descriptor.
+class Watcher {
+ public:
+  /// It is readable, writable or broken (EPOLLIN, ...).
+  virtual void ready(std::uint32_t events, Turn& turn) = 0;
+
+ protected:
+  ~Watcher() = default;
+};
+
+/// The descriptors that one thread waits for (epoll). Watchers outlive what is theirs here.
+class Poller {
+ public:
+  /// Throws std::runtime_error if no descriptor is left.
+  Poller();
+  ~Poller();
+  Poller(const Poller&) = delete;
+  Poller& operator=(const Poller&) = delete;
+
+  /// Waits for it to be readable, and, if so wished, writable.
+  void add(int descriptor, Watcher* watcher, bool for_writing);
+  void change(int descriptor, Watcher* watcher, bool for_writing);
+  /// From a watcher's call, too: nothing more will come of it.
+  void remove(int descriptor, const Watcher* watcher);
+
+  /// Until something is ready, a signal comes or the time is over.
+  void wait(Duration timeout);
+  /// Calls the watchers of what is ready.
+  void dispatch(Turn& turn);
+
+ private:
+  int descriptor_;
+  std::array<epoll_event, 256> events_{};
+  std::size_t ready_ = 0;
+};
+
+}  // namespace tempest::runtime
