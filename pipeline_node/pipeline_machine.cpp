@@ -190,6 +190,12 @@ void PipelineMachine::settle_slots(TimePoint now, link::Effects& effects) {
 // --- Handing out ---------------------------------------------------------------------------------
 
 void PipelineMachine::hand_out(TimePoint now) {
+  do {
+    hand_out_ready(now);
+  } while (tracker_.begin_more());
+}
+
+void PipelineMachine::hand_out_ready(TimePoint now) {
   blocked_.assign(batches_.size(), false);
   for (const Peer& peer : peers_) {
     if (peer.worker) blocked_[*peer.worker] = !server_.can_send(peer.id);
@@ -311,6 +317,7 @@ void PipelineMachine::report(TimePoint now, wire::StatsReport& report) const {
   stats.counter("tempest_malformed_bodies_total", malformed_bodies_);
   stats.counter("tempest_messages_returned_total", messages_returned_);
   stats.gauge("tempest_trees_in_flight", tracker_.trees_in_flight());
+  stats.gauge("tempest_messages_in_backlog", tracker_.backlog().size());
   stats.gauge("tempest_deliveries_delayed", tracker_.delayed());
   stats.gauge("tempest_delivery_records", table_.size());
   stats.gauge("tempest_suspects_waiting", scheduler_.suspects_waiting());

@@ -107,6 +107,7 @@ class PipelineMachine {
   void directory_changed(TimePoint now, link::Effects& effects);
   void settle_slots(TimePoint now, link::Effects& effects);
   void hand_out(TimePoint now);
+  void hand_out_ready(TimePoint now);
   void send_batch(Batch& batch, TimePoint now);
   void add_to_batch(Batch& batch, std::uint32_t delivery);
   void sort_outcomes();

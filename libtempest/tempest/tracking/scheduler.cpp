@@ -157,14 +157,14 @@ std::uint64_t Scheduler::settled_here() const {
 }
 
 bool Scheduler::over_limits() const {
-  return queued_ > limits_.messages || queued_bytes_ > limits_.bytes;
+  return queued() > limits_.messages || queued_bytes() > limits_.bytes;
 }
 
 bool Scheduler::may_feed(TaskId task) const {
   if (graph_.is_terminal(task) || !over_limits()) return true;
   for (std::size_t i = 0; i < tasks_.size(); ++i) {
     const TaskId other{static_cast<std::uint16_t>(i)};
-    if (graph_.is_ancestor(task, other) && queued(other) > 0) return false;
+    if (graph_.is_ancestor(task, other) && ready(other) > 0) return false;
   }
   return true;
 }
@@ -182,7 +182,7 @@ void Scheduler::dispatch_tasks(TimePoint now, const std::vector<bool>& blocked,
                                std::vector<Assignment>& assignments) {
   const auto order = graph_.topological_order();
   for (auto task = order.rbegin(); task != order.rend(); ++task) {
-    if (queued(*task) == 0 || !may_feed(*task)) continue;
+    if (ready(*task) == 0 || !may_feed(*task)) continue;
     if (tasks_[index(*task)].keyed) {
       dispatch_keyed(*task, now, blocked, assignments);
     } else {
@@ -298,7 +298,19 @@ void Scheduler::orphan(std::uint32_t delivery) {
   table_.at(delivery).state = DeliveryState::orphan;
 }
 
+bool Scheduler::has_short_root() const {
+  const auto roots = graph_.roots();
+  return std::any_of(roots.begin(), roots.end(),
+                     [this](TaskId root) { return ready(root) < limits_.begun_ahead; });
+}
+
 std::size_t Scheduler::queued(TaskId task) const {
+  const auto roots = graph_.roots();
+  const bool is_root = std::find(roots.begin(), roots.end(), task) != roots.end();
+  return ready(task) + (is_root ? backlog_messages_ : 0);
+}
+
+std::size_t Scheduler::ready(TaskId task) const {
   const TaskQueue& queue = tasks_[index(task)];
   return queue.keyed ? queue.keyed->queued() : queue.shuffle.size();
 }

@@ -19,6 +19,10 @@ namespace tempest::tracking {
 struct QueueLimits {
   std::size_t messages = 200'000;
   std::size_t bytes = 256ULL << 20;
+  /// Of a source's messages no more than so many have trees and deliveries before a worker takes
+  /// them; what has come beyond waits as it came (Backlog). Enough for what all workers take at a
+  /// time.
+  std::size_t begun_ahead = 32'768;
 };
 
 /// Decides which worker gets which delivery. Knows workers by a number it gives them, and their
@@ -42,6 +46,13 @@ class Scheduler {
   void enqueue_returned(std::uint32_t delivery);
   /// A ready delivery becomes detached.
   void withdraw(std::uint32_t delivery);
+  /// What waits besides, and is no delivery yet: messages for each of the graph's roots.
+  void set_backlog(std::size_t messages, std::size_t bytes) {
+    backlog_messages_ = messages;
+    backlog_bytes_ = bytes;
+  }
+  /// A root may be out of work soon, as long as nothing is taken from the backlog.
+  bool may_run_dry() const { return queued_ < limits_.begun_ahead || has_short_root(); }
 
   // --- Workers ---
 
@@ -104,11 +115,14 @@ class Scheduler {
 
   // --- Gauges ---
 
+  /// The backlog included.
   std::size_t queued(TaskId task) const;
   std::size_t in_flight(TaskId task) const { return tasks_[index(task)].in_flight; }
-  std::size_t queued() const { return queued_; }
+  std::size_t queued() const { return queued_ + backlog_messages_ * graph_.roots().size(); }
   std::size_t suspects_waiting() const { return suspects_waiting_; }
-  std::size_t queued_bytes() const { return queued_bytes_; }
+  std::size_t queued_bytes() const {
+    return queued_bytes_ + backlog_bytes_ * graph_.roots().size();
+  }
   /// Live workers that serve the task.
   std::size_t workers_of(TaskId task) const;
 
@@ -141,7 +155,10 @@ class Scheduler {
   void count_left(const Delivery& delivery);
   /// Adds the sizes of a delivery's members.
   std::size_t size_bytes(const Delivery& delivery) const;
+  /// Those of the task that wait.
+  std::size_t ready(TaskId task) const;
   bool over_limits() const;
+  bool has_short_root() const;
   bool may_feed(TaskId task) const;
   /// Live, with room, and not blocked.
   bool can_take(std::uint32_t worker, const std::vector<bool>& blocked) const;
@@ -165,6 +182,8 @@ class Scheduler {
   std::size_t queued_ = 0;
   std::size_t queued_bytes_ = 0;
   std::size_t suspects_waiting_ = 0;
+  std::size_t backlog_messages_ = 0;
+  std::size_t backlog_bytes_ = 0;
   std::uint64_t slots_revision_ = 0;
   std::uint64_t settled_revision_ = 0;
   std::uint32_t sent_number_ = 0;          ///< Of the last that was sent.

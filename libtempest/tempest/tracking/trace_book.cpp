@@ -26,12 +26,12 @@ Kind kind_of(wire::FailureKind failure) {
 
 }  // namespace
 
-bool TraceBook::open(std::uint32_t slot, std::uint64_t message) {
+bool TraceBook::open(std::uint32_t slot, std::uint64_t message, TimePoint began) {
   if (trees_.size() >= kMaxTrees) return false;
   Tree& tree = trees_[slot];
   tree = {};
   tree.message = message;
-  tree.opened = now_;
+  tree.opened = began;
   return true;
 }
 

@@ -32,8 +32,8 @@ class TraceBook {
 
   // --- Trees ---
 
-  /// False: there are too many already.
-  bool open(std::uint32_t tree, std::uint64_t message);
+  /// It began at this time. False: there are too many already.
+  bool open(std::uint32_t tree, std::uint64_t message, TimePoint began);
   void tree_done(std::uint32_t tree);
   void tree_failed(std::uint32_t tree, wire::FailureKind kind, TaskId task, std::uint32_t attempts,
                    std::string_view worker, std::string_view reason);

@@ -14,6 +14,9 @@ Tracker::Tracker(const dag::Graph& graph, DeliveryTable& table, Scheduler& sched
       scheduler_(scheduler),
       rules_(std::move(rules)),
       random_(seed),
+      has_backlog_(std::all_of(
+          graph.roots().begin(), graph.roots().end(),
+          [&](TaskId root) { return graph.node(root).grouping == dag::Grouping::shuffle; })),
       aggregate_(graph),
       traces_(graph),
       counters_(graph.task_count()) {
@@ -29,6 +32,31 @@ Tracker::Tracker(const dag::Graph& graph, DeliveryTable& table, Scheduler& sched
 
 void Tracker::begin(PeerId owner, MessageId message, const Payload& payload, TimePoint now,
                     std::uint64_t trace) {
+  ++trees_started_;
+  if (has_backlog_ && (!backlog_.empty() || !scheduler_.may_run_dry())) {
+    backlog_.push(owner, message, payload, now, trace);
+    scheduler_.set_backlog(backlog_.size(), backlog_.size_bytes());
+    return;
+  }
+  begin_tree(owner, message, payload, now, trace);
+}
+
+bool Tracker::begin_more() {
+  if (backlog_.empty() || !scheduler_.may_run_dry()) return false;
+  do {
+    begin_first_of_backlog();
+  } while (!backlog_.empty() && scheduler_.may_run_dry());
+  return true;
+}
+
+void Tracker::begin_first_of_backlog() {
+  const Backlog::Message first = backlog_.pop();
+  scheduler_.set_backlog(backlog_.size(), backlog_.size_bytes());
+  begin_tree(first.owner, first.id, first.payload, first.came, first.trace);
+}
+
+void Tracker::begin_tree(PeerId owner, MessageId message, const Payload& payload, TimePoint now,
+                         std::uint64_t trace) {
   const std::uint32_t slot = trees_.create().slot;
   Tree& tree = trees_.at(slot);
   tree.owner = owners_.number_of(owner);
@@ -38,8 +66,7 @@ void Tracker::begin(PeerId owner, MessageId message, const Payload& payload, Tim
   (newest_ == kNowhere ? oldest_ : trees_.at(newest_).newer) = slot;
   newest_ = slot;
   aggregate_.open(slot);
-  if (trace != 0) tree.traced = traces_.open(slot, trace);
-  ++trees_started_;
+  if (trace != 0) tree.traced = traces_.open(slot, trace, now);
   for (const TaskId root : graph_.roots()) add_delivery(slot, root, kNoEdge, payload);
 }
 
@@ -51,6 +78,8 @@ void Tracker::forget_owner(PeerId owner) {
     end_tree(id.slot);
   });
   owners_.forget(owner);
+  trees_forgotten_ += backlog_.forget(owner);
+  scheduler_.set_backlog(backlog_.size(), backlog_.size_bytes());
 }
 
 void Tracker::complete_tree(std::uint32_t slot, TimePoint now) {

@@ -16,6 +16,7 @@
 #include "tempest/dag/graph.hpp"
 #include "tempest/topology.hpp"
 #include "tempest/tracking/aggregate.hpp"
+#include "tempest/tracking/backlog.hpp"
 #include "tempest/tracking/delivery_table.hpp"
 #include "tempest/tracking/owner_book.hpp"
 #include "tempest/tracking/scheduler.hpp"
@@ -83,6 +84,10 @@ struct TimedOutDelivery {
 ///     worker_died -> the same, but for the suspect that the worker was running
 ///     the tree ends (failed, timed out, its source lost) -> withdrawn wherever it is
 ///
+/// A tree is begun when workers may come to need its deliveries. While more than they can take has
+/// come, messages wait in a Backlog, in a sixth of the memory. (Not where a root is grouped by key:
+/// of what waits, some key's may be wanted at any time.)
+///
 /// When a tree ends nothing of it stays behind, but for deliveries at workers: those become
 /// orphans, so that their workers' credit stays counted until they answer or are lost.
 class Tracker {
@@ -97,6 +102,9 @@ class Tracker {
   /// (wire::Sighting::message); 0: it is not.
   void begin(PeerId owner, MessageId message, const Payload& payload, TimePoint now,
              std::uint64_t trace = 0);
+  /// Begins with what has come and waits in the backlog, as far as workers may be in need of it
+  /// soon. False: with nothing.
+  bool begin_more();
   /// A source is lost: its trees end without a word, it or its successor will send them again.
   void forget_owner(PeerId owner);
 
@@ -181,14 +189,18 @@ class Tracker {
   std::uint64_t deliveries_ended() const { return deliveries_ended_; }
   std::uint64_t stale_results() const { return stale_results_; }
   const Histogram& tree_durations() const { return tree_durations_; }
-  std::size_t trees_in_flight() const { return trees_.size(); }
+  /// Those that wait in the backlog included.
+  std::size_t trees_in_flight() const { return trees_.size() + backlog_.size(); }
+  const Backlog& backlog() const { return backlog_; }
   /// Deliveries that wait for their next attempt.
   std::size_t delayed() const { return delayed_count_; }
   /// When the oldest tree began; kNever if there is none.
   TimePoint oldest_tree() const;
   /// Bytes held for trees and deliveries, without payloads. A tree of one delivery takes
   /// bytes_per_tree() + DeliveryTable::bytes_per_delivery().
-  std::size_t memory_bytes() const { return trees_.memory_bytes() + table_.memory_bytes(); }
+  std::size_t memory_bytes() const {
+    return trees_.memory_bytes() + table_.memory_bytes() + backlog_.memory_bytes();
+  }
   static constexpr std::size_t bytes_per_tree() { return Slab<Tree, TreeId>::bytes_per_record(); }
 
  private:
@@ -211,6 +223,9 @@ class Tracker {
   /// The answer to an orphan: its credit returns, and the place is free. True if it was one.
   bool settle_orphan(DeliveryId id, std::uint32_t worker);
 
+  void begin_tree(PeerId owner, MessageId message, const Payload& payload, TimePoint now,
+                  std::uint64_t trace);
+  void begin_first_of_backlog();
   void add_delivery(std::uint32_t tree, TaskId task, EdgeId edge, const Payload& payload);
   /// The same, but it stays detached.
   std::uint32_t create_delivery(std::uint32_t tree, TaskId task, EdgeId edge,
@@ -257,6 +272,8 @@ class Tracker {
 
   Slab<Tree, TreeId> trees_;
   OwnerBook owners_;
+  Backlog backlog_;   ///< Of messages that came after all trees' ones.
+  bool has_backlog_;  ///< There may be one: its order is not that of keys' messages.
   std::uint32_t oldest_ = kNowhere;
   std::uint32_t newest_ = kNowhere;
   Aggregate aggregate_;

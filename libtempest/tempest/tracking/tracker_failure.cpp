@@ -131,22 +131,24 @@ void Tracker::turn(TimePoint now) {
 TimePoint Tracker::next_turn() const {
   TimePoint next = kNever;
   if (!delayed_.empty()) next = delayed_.begin()->first;
-  if (oldest_ == kNowhere) return next;
+  if (trees_in_flight() == 0) return next;
   if (rules_.tree_timeout > Duration::zero()) {
-    next = std::min(next, TimePoint(trees_.at(oldest_).started) + rules_.tree_timeout);
+    next = std::min(next, oldest_tree() + rules_.tree_timeout);
   }
   if (shortest_task_timeout_ > Duration::zero()) next = std::min(next, look_at_deliveries_);
   return next;
 }
 
 TimePoint Tracker::oldest_tree() const {
-  return oldest_ == kNowhere ? kNever : TimePoint(trees_.at(oldest_).started);
+  if (oldest_ != kNowhere) return trees_.at(oldest_).started;
+  return backlog_.empty() ? kNever : backlog_.oldest();
 }
 
 void Tracker::time_out_trees(TimePoint now) {
   if (rules_.tree_timeout == Duration::zero()) return;
-  while (oldest_ != kNowhere &&
-         TimePoint(trees_.at(oldest_).started) + rules_.tree_timeout <= now) {
+  while (trees_in_flight() > 0 && oldest_tree() + rules_.tree_timeout <= now) {
+    // What waits in the backlog came after all that has a tree.
+    if (oldest_ == kNowhere) begin_first_of_backlog();
     const std::uint32_t tree = oldest_;
     const Delivery& waiting = table_.at(trees_.at(tree).deliveries);
     FailedMessage failed;

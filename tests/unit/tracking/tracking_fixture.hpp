@@ -165,7 +165,9 @@ class Pipeline {
   /// Gives out all that can be; the number given.
   std::size_t dispatch(const std::vector<bool>& blocked = {}) {
     std::vector<Scheduler::Assignment> assignments;
-    scheduler.dispatch(now, blocked, assignments);
+    do {
+      scheduler.dispatch(now, blocked, assignments);
+    } while (tracker.begin_more());
     for (const Scheduler::Assignment& assignment : assignments) {
       const Delivery& delivery = table.at(assignment.delivery);
       REQUIRE(delivery.worker == assignment.worker);
