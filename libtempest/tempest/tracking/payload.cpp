@@ -36,20 +36,6 @@ Payload Payload::take(std::string_view key, std::string_view payload, const Shar
   return result;
 }
 
-std::string_view Payload::key() const {
-  const Block* block = block_;
-  if (block == nullptr) return {};
-  if (block->key_bytes == kSharesFrame) return frame_share(block)->key;
-  return {inline_bytes(block), block->key_bytes};
-}
-
-std::string_view Payload::bytes() const {
-  const Block* block = block_;
-  if (block == nullptr) return {};
-  if (block->key_bytes == kSharesFrame) return frame_share(block)->payload;
-  return {inline_bytes(block) + block->key_bytes, block->payload_bytes};
-}
-
 std::size_t Payload::shared_bytes(const Block* block) {
   return frame_share(block)->key.size() + frame_share(block)->payload.size();
 }

@@ -39,8 +39,18 @@ class Payload {
   }
 
   explicit operator bool() const { return block_ != nullptr; }
-  std::string_view key() const;
-  std::string_view bytes() const;
+  std::string_view key() const {
+    const Block* block = block_;
+    if (block == nullptr) return {};
+    if (block->key_bytes == kSharesFrame) return frame_share(block)->key;
+    return {inline_bytes(block), block->key_bytes};
+  }
+  std::string_view bytes() const {
+    const Block* block = block_;
+    if (block == nullptr) return {};
+    if (block->key_bytes == kSharesFrame) return frame_share(block)->payload;
+    return {inline_bytes(block) + block->key_bytes, block->payload_bytes};
+  }
   /// Of key and payload together: what credit counts.
   std::size_t size_bytes() const {
     const Block* block = block_;

@@ -62,19 +62,19 @@ void Scheduler::withdraw(std::uint32_t delivery) {
   const Delivery& record = table_.at(delivery);
   assert(record.state == DeliveryState::ready);
   line_of(record).remove(table_, delivery);
-  count_left(record);
+  count_left(record, size_bytes(record));
 }
 
-void Scheduler::count_left(const Delivery& delivery) {
+void Scheduler::count_left(const Delivery& delivery, std::size_t bytes) {
   --queued_;
-  queued_bytes_ -= size_bytes(delivery);
+  queued_bytes_ -= bytes;
   if (is_suspect(delivery)) --suspects_waiting_;
   TaskQueue& task = tasks_[index(delivery.task)];
   if (task.keyed) task.keyed->left(delivery.key_slot);
 }
 
-std::size_t Scheduler::size_bytes(const Delivery& delivery) const {
-  std::size_t bytes = delivery.payload.size_bytes();
+std::size_t Scheduler::members_bytes(const Delivery& delivery) const {
+  std::size_t bytes = 0;
   for (std::uint32_t member = delivery.members; member != kNowhere;
        member = table_.at(member).members) {
     bytes += table_.at(member).payload.size_bytes();
@@ -263,13 +263,14 @@ void Scheduler::send_first(WaitingLine& line, std::uint32_t number, TimePoint no
                            std::vector<Assignment>& assignments) {
   const std::uint32_t delivery = line.take_front(table_);
   Delivery& record = table_.at(delivery);
-  count_left(record);
+  const std::size_t bytes = size_bytes(record);
+  count_left(record, bytes);
   TaskQueue& task = tasks_[index(record.task)];
   Worker& worker = workers_[number];
   record.worker = static_cast<std::uint16_t>(number);
   record.since = now;
   record.sent_number = ++sent_number_;
-  worker.in_flight_bytes += size_bytes(record);
+  worker.in_flight_bytes += bytes;
   record.started = false;
   table_.push_back(worker.in_flight, delivery, DeliveryState::in_flight);
   ++task.in_flight;

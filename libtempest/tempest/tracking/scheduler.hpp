@@ -152,9 +152,13 @@ class Scheduler {
   /// The line in which a delivery waits, or is to.
   WaitingLine& line_of(const Delivery& delivery);
   void count_joined(const Delivery& delivery);
-  void count_left(const Delivery& delivery);
-  /// Adds the sizes of a delivery's members.
-  std::size_t size_bytes(const Delivery& delivery) const;
+  void count_left(const Delivery& delivery, std::size_t bytes);
+  /// With its members.
+  std::size_t size_bytes(const Delivery& delivery) const {
+    const std::size_t bytes = delivery.payload.size_bytes();
+    return delivery.members == kNowhere ? bytes : bytes + members_bytes(delivery);
+  }
+  std::size_t members_bytes(const Delivery& delivery) const;
   /// Those of the task that wait.
   std::size_t ready(TaskId task) const;
   bool over_limits() const;

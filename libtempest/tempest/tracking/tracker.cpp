@@ -84,7 +84,7 @@ void Tracker::forget_owner(PeerId owner) {
 
 void Tracker::complete_tree(std::uint32_t slot, TimePoint now) {
   const Tree& tree = trees_.at(slot);
-  const auto tolerated = tolerated_.find(slot);
+  const auto tolerated = tolerated_.empty() ? tolerated_.end() : tolerated_.find(slot);
   if (tolerated != tolerated_.end()) {
     FailedMessage failed = std::move(tolerated->second);
     fail_tree(slot, std::move(failed));
@@ -144,7 +144,7 @@ void Tracker::end_tree(std::uint32_t slot) {
   const Tree& tree = trees_.at(slot);
   (tree.older == kNowhere ? oldest_ : trees_.at(tree.older).newer) = tree.newer;
   (tree.newer == kNowhere ? newest_ : trees_.at(tree.newer).older) = tree.older;
-  tolerated_.erase(slot);
+  if (!tolerated_.empty()) tolerated_.erase(slot);
   trees_.release(slot);
 }
 
