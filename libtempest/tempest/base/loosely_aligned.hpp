@@ -14,16 +14,16 @@ class LooselyAligned {
 
  public:
   LooselyAligned() : LooselyAligned(T{}) {}
-  LooselyAligned(T value) { std::memcpy(bytes_, &value, sizeof(T)); }  // NOLINT: implicit
+  LooselyAligned(T value) { std::memcpy(bytes_, &value, sizeof(bytes_)); }  // NOLINT: implicit
 
   operator T() const {  // NOLINT: implicit
     T value;
-    std::memcpy(&value, bytes_, sizeof(T));
+    std::memcpy(&value, bytes_, sizeof(bytes_));
     return value;
   }
 
  private:
-  alignas(4) unsigned char bytes_[sizeof(T)];
+  alignas(4) unsigned char bytes_[sizeof(T)];  // NOLINT(bugprone-sizeof-expression)
 };
 
 }  // namespace tempest

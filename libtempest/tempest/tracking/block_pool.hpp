@@ -69,8 +69,8 @@ class BlockPool {
   /// `bytes`: as it was taken with.
   static void give_back(void* memory, std::size_t bytes) {
     if (bytes > BlockSizes::kLargest) return give_back_large(memory);
-    auto* chunk = reinterpret_cast<Chunk*>(reinterpret_cast<std::uintptr_t>(memory) &
-                                           ~std::uintptr_t{kChunkBytes - 1});
+    const std::size_t offset = reinterpret_cast<std::uintptr_t>(memory) % kChunkBytes;
+    auto* chunk = reinterpret_cast<Chunk*>(static_cast<char*>(memory) - offset);
     const bool was_full = !has_room(*chunk);
     auto* block = static_cast<Free*>(memory);
     block->next = chunk->free;
