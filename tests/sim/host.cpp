@@ -64,6 +64,7 @@ void Host::start() {
   incarnation_ = {world_.random().next(), world_.random().next()};
   inbox_.clear();
   effects_ = {};
+  watched_sends_ = 0;
   crash_.reset();
   wake_at_ = kNever;
   paused_until_ = {};
@@ -164,11 +165,14 @@ void Host::step() {
   const bool has_news = !inbox_.empty() || woken_ || stop_wanted_;
   if (crash_ && crash_->steps > 0) --crash_->steps;
   if (dies_at(before_receive)) return;
+  world_.watch().begin_step();
   if (std::exchange(woken_, false)) shell_->woken(now, effects_);
   if (std::exchange(stop_wanted_, false)) {
     stop_asked_ = true;
     shell_->stop(stop_at_once_, now, effects_);
   }
+  // That was decided without what has come in.
+  tell_watch(effects_.sends.size());
   world_.watch().begin_step();
   std::swap(inbox_, taken_);
   for (const Arrived& arrived : taken_) {
@@ -199,6 +203,12 @@ void Host::step() {
   schedule_next();
 }
 
+void Host::tell_watch(std::size_t sends) {
+  for (; watched_sends_ < sends; ++watched_sends_) {
+    world_.watch().sent(index_, effects_.sends[watched_sends_].frame.view());
+  }
+}
+
 void Host::carry_out(std::size_t most_sends) {
   Network& network = world_.network();
   const std::string routing_id = name_ + "#" + to_string(incarnation_);
@@ -213,9 +223,10 @@ void Host::carry_out(std::size_t most_sends) {
                                    describe_frame(send.frame.view()));
     }
     world_.trace().mix(index_ << 32 ^ send.frame.size());
-    world_.watch().sent(index_, send.frame.view());
+    tell_watch(i + 1);
     network.send(index_, send);
   }
+  watched_sends_ = 0;
   for (const auto channel : effects_.closes) network.close(index_, channel);
   for (const auto& notice : effects_.notices) {
     const bool is_loss = notice.text == "task lost" && notice.level == link::Notice::Level::warning;

@@ -105,6 +105,8 @@ class Host {
   void on_wake();
   void step();
   bool dies_at(unsigned boundary);
+  /// Of so many of the frames that are to be sent.
+  void tell_watch(std::size_t sends);
   void carry_out(std::size_t most_sends);
   void schedule_next();
   void end();
@@ -126,6 +128,7 @@ class Host {
   std::vector<Arrived> inbox_;
   std::vector<Arrived> taken_;
   link::Effects effects_;
+  std::size_t watched_sends_ = 0;  ///< Of these, how many the watch knows of.
   TimePoint wake_at_ = kNever;
   TimePoint paused_until_{};
   std::optional<Crash> crash_;
