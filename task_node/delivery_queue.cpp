@@ -261,6 +261,8 @@ std::unique_ptr<Execution> DeliveryQueue::take(std::size_t number, TaskQueue& qu
     execution->traced |= item.traced;
     execution->deliveries.push_back({&item, &deliveries.parts[item.first_part], ref.lot});
   }
+  const auto count = static_cast<double>(execution->deliveries.size());
+  execution->expected_time = Duration(static_cast<std::int64_t>(count * queue.mean_ns));
   queued_ -= execution->deliveries.size();
   Thread& thread = threads_[number];
   if (thread.has.empty()) thread.since = now;

@@ -95,6 +95,8 @@ struct Execution {
   /// Nothing is fused in it: somebody wants to see what goes from task to task.
   bool unfused = false;
   std::vector<Assigned> deliveries;
+  /// How long it should take, by what earlier ones took. Zero: there were none.
+  Duration expected_time{};
 
   std::vector<Outcome> outcomes;  ///< One for each delivery.
   std::vector<Emitted> outputs;   ///< In the order of the deliveries.

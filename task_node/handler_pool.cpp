@@ -88,12 +88,27 @@ class HandlerPool::Thread {
     changed_.notify_one();
   }
 
-  void execute(std::unique_ptr<Execution> execution) {
+  void execute(std::unique_ptr<Execution> execution, std::function<void()> then) {
     {
       const std::lock_guard lock(mutex_);
-      executions_.push_back(std::move(execution));
+      jobs_.push_back({std::move(execution), std::move(then)});
     }
     changed_.notify_one();
+  }
+
+  void run_here(std::unique_ptr<Execution> execution) {
+    handler_->run(*execution);
+    mailbox_->post(std::move(execution));
+  }
+
+  bool is_free() const {
+    const std::lock_guard lock(mutex_);
+    return !is_busy_ && !has_work();
+  }
+
+  bool is_wanted() const {
+    const std::lock_guard lock(mutex_);
+    return has_work();
   }
 
   void stop() {
@@ -105,10 +120,16 @@ class HandlerPool::Thread {
   }
 
  private:
+  struct Job {
+    std::unique_ptr<Execution> execution;
+    std::function<void()> then;
+  };
+
   void run() {
     {
       // Instances end with their thread, before the pool is told.
       Handler handler([this](const Extension& extension) { mailbox_->post(extension); });
+      handler_ = &handler;
       while (step(handler)) {
       }
     }
@@ -117,25 +138,29 @@ class HandlerPool::Thread {
     mailbox_->thread_ended.notify_all();
   }
 
+  bool has_work() const { return stopping_ || build_ || !jobs_.empty(); }
+
   bool step(Handler& handler) {
     std::shared_ptr<SharedBuild> build;
-    std::unique_ptr<Execution> execution;
+    Job job;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return stopping_ || build_ || !executions_.empty(); });
+      is_busy_ = false;
+      changed_.wait(lock, [this] { return has_work(); });
       if (stopping_) return false;
+      is_busy_ = true;
       if (build_) {
         build = std::move(build_);
       } else {
-        execution = std::move(executions_.front());
-        executions_.pop_front();
+        job = std::move(jobs_.front());
+        jobs_.pop_front();
       }
     }
     if (build) {
       take_part(handler, *build);
     } else {
-      handler.run(*execution);
-      mailbox_->post(std::move(execution));
+      run_here(std::move(job.execution));
+      if (job.then) job.then();
     }
     return true;
   }
@@ -151,10 +176,12 @@ class HandlerPool::Thread {
   }
 
   std::shared_ptr<Mailbox> mailbox_;
-  std::mutex mutex_;
+  Handler* handler_ = nullptr;  ///< For the thread itself.
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::shared_ptr<SharedBuild> build_;
-  std::deque<std::unique_ptr<Execution>> executions_;
+  std::deque<Job> jobs_;
+  bool is_busy_ = false;
   bool stopping_ = false;
   std::thread thread_;  ///< Last: it uses all of the above.
 };
@@ -179,9 +206,22 @@ void HandlerPool::build(std::shared_ptr<const Plan> plan) {
   for (auto& thread : threads_) thread->build(build);
 }
 
-void HandlerPool::execute(std::unique_ptr<Execution> execution) {
+void HandlerPool::execute(std::unique_ptr<Execution> execution, std::function<void()> then) {
   const std::size_t thread = execution->thread;
-  threads_[thread]->execute(std::move(execution));
+  threads_[thread]->execute(std::move(execution), std::move(then));
+}
+
+void HandlerPool::run_here(std::unique_ptr<Execution> execution) {
+  const std::size_t thread = execution->thread;
+  threads_[thread]->run_here(std::move(execution));
+}
+
+bool HandlerPool::is_free(std::size_t thread) const {
+  return threads_[thread]->is_free();
+}
+
+bool HandlerPool::is_wanted(std::size_t thread) const {
+  return threads_[thread]->is_wanted();
 }
 
 void HandlerPool::collect(std::vector<std::unique_ptr<Execution>>& executions,

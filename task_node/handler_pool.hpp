@@ -12,8 +12,8 @@
 
 namespace tempest::task_node {
 
-/// The handler threads. One thread (the node's loop) calls everything here; what the threads have
-/// finished waits in a mailbox until it calls collect().
+/// The handler threads. The thread that drives the node's loop, which may be one of them, calls
+/// everything here; what the threads have finished waits in a mailbox until it calls collect().
 class HandlerPool {
  public:
   /// `wake` is called from the handler threads when the mailbox is no longer empty.
@@ -27,8 +27,14 @@ class HandlerPool {
   /// Every thread makes its instances. Answered once, when all have, or have failed. No execution
   /// may be with the pool.
   void build(std::shared_ptr<const Plan> plan);
-  /// Queues it for its thread.
-  void execute(std::unique_ptr<Execution> execution);
+  /// Queues it for its thread, which does `then` right after it.
+  void execute(std::unique_ptr<Execution> execution, std::function<void()> then = {});
+  /// In the execution's own thread, between two that were queued: runs it at once.
+  void run_here(std::unique_ptr<Execution> execution);
+  /// The thread has nothing to do.
+  bool is_free(std::size_t thread) const;
+  /// Something is queued for the thread.
+  bool is_wanted(std::size_t thread) const;
 
   /// Appends what has been finished since, and what was asked for by tasks that run. What an
   /// execution asked for comes with it or before it.

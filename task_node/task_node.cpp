@@ -6,6 +6,35 @@
 
 namespace tempest::task_node {
 
+namespace {
+
+/// The handler thread that may drive the loop: the first, to which a single delivery goes.
+constexpr std::size_t kCallThread = 0;
+/// Beyond this it is worth waking another thread, so that the loop goes on meanwhile.
+constexpr Duration kBriefCall = std::chrono::microseconds(30);
+
+/// An execution for that thread.
+class HandlerCall final : public runtime::Call {
+ public:
+  HandlerCall(HandlerPool& pool, std::unique_ptr<Execution> execution)
+      : pool_(pool), execution_(std::move(execution)) {}
+
+  bool is_brief() const override {
+    return execution_->expected_time > Duration::zero() && execution_->expected_time <= kBriefCall;
+  }
+  bool is_thread_free() const override { return pool_.is_free(kCallThread); }
+  void make() override { pool_.run_here(std::move(execution_)); }
+  void send(std::function<void()> then) override {
+    pool_.execute(std::move(execution_), std::move(then));
+  }
+
+ private:
+  HandlerPool& pool_;
+  std::unique_ptr<Execution> execution_;
+};
+
+}  // namespace
+
 TaskNode::TaskNode(link::Identity self, TaskNodeOptions options, runtime::TaskLibraries linked,
                    std::function<void()> wake)
     : self_(std::move(self)),
@@ -39,7 +68,13 @@ void TaskNode::woken(TimePoint now, link::Effects& effects) {
 
 void TaskNode::turn(TimePoint now, link::Effects& effects) {
   machine_.turn(now, effects, work_);
-  for (auto& execution : work_.executions) pool_.execute(std::move(execution));
+  for (auto& execution : work_.executions) {
+    if (execution->thread == kCallThread) {
+      calls_.push_back(std::move(execution));
+    } else {
+      pool_.execute(std::move(execution));
+    }
+  }
   work_.executions.clear();
   if (const auto request = std::exchange(work_.build, std::nullopt)) {
     build(*request, now, effects);
@@ -53,6 +88,17 @@ void TaskNode::build(const BuildRequest& request, TimePoint now, link::Effects& 
   } else {
     machine_.built({request.version, plan.error(), {}}, now, effects);
   }
+}
+
+std::unique_ptr<runtime::Call> TaskNode::take_call() {
+  if (calls_.empty()) return nullptr;
+  auto call = std::make_unique<HandlerCall>(pool_, std::move(calls_.front()));
+  calls_.pop_front();
+  return call;
+}
+
+bool TaskNode::is_call_thread_wanted() const {
+  return pool_.is_wanted(kCallThread);
 }
 
 TimePoint TaskNode::next_turn() const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -38,6 +39,8 @@ class TaskNode final : public runtime::Node {
   void woken(TimePoint now, link::Effects& effects) override;
   void turn(TimePoint now, link::Effects& effects) override;
   TimePoint next_turn() const override;
+  std::unique_ptr<runtime::Call> take_call() override;
+  bool is_call_thread_wanted() const override;
   void stop(bool at_once, TimePoint now, link::Effects& effects) override;
   void report(TimePoint now, wire::StatsReport& report) const override;
 
@@ -55,6 +58,8 @@ class TaskNode final : public runtime::Node {
   runtime::TaskLibraries linked_;
   TaskMachine machine_;
   Work work_;
+  /// For the thread that may drive the loop, in the order in which it is to run them.
+  std::deque<std::unique_ptr<Execution>> calls_;
   std::vector<std::unique_ptr<Execution>> finished_;
   std::vector<BuildAnswer> answers_;
   std::vector<Extension> extensions_;

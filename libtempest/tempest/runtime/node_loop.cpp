@@ -6,6 +6,7 @@
 #include <zmq.hpp>
 
 #include "tempest/runtime/clock.hpp"
+#include "tempest/runtime/leadership.hpp"
 #include "tempest/runtime/logging.hpp"
 #include "tempest/runtime/network.hpp"
 #include "tempest/runtime/transport.hpp"
@@ -48,16 +49,7 @@ class NodeLoop::Impl {
     node.start(monotonic_now(), effects_);
     node.turn(monotonic_now(), effects_);
     carry_out();
-    while (!effects_.finished) {
-      wait(node.next_turn());
-      take_signals(node);
-      const TimePoint now = monotonic_now();
-      Reader reader(node, now, effects_);
-      network_.read(now, reader);
-      node.turn(now, effects_);
-      carry_out();
-      if (now >= stats_at_) publish_stats(node, now);
-    }
+    while (drive(node, Driver::own_thread) == Left::leadership) leadership_.wait_to_lead();
     // What was counted since the last time; otherwise it would never be known.
     publish_stats(node, monotonic_now());
     network_.close_all();
@@ -90,6 +82,53 @@ class NodeLoop::Impl {
     TimePoint now_;
     link::Effects& effects_;
   };
+
+  enum class Driver : std::uint8_t { own_thread, call_thread };
+  enum class Left : std::uint8_t { finished, leadership };
+
+  Left drive(Node& node, Driver driver) {
+    while (!effects_.finished) {
+      wait(node.next_turn());
+      take_signals(node);
+      const TimePoint now = monotonic_now();
+      Reader reader(node, now, effects_);
+      network_.read(now, reader);
+      node.turn(now, effects_);
+      carry_out();
+      if (now >= stats_at_) publish_stats(node, now);
+      if (!make_calls(node, driver)) return Left::leadership;
+      if (driver == Driver::call_thread && node.is_call_thread_wanted()) break;
+    }
+    if (driver == Driver::own_thread) return Left::finished;
+    leadership_.give_back();
+    return Left::leadership;
+  }
+
+  /// False: another thread drives the loop now, or may at any moment.
+  bool make_calls(Node& node, Driver driver) {
+    while (const std::unique_ptr<Call> call = node.take_call()) {
+      const bool is_brief = call->is_brief();
+      if (driver == Driver::call_thread) {
+        if (!is_brief) {
+          leadership_.give_back();
+          call->make();
+          return false;
+        }
+        const auto token = leadership_.lend(monotonic_now());
+        call->make();
+        if (!leadership_.take_back(token)) return false;
+      } else if (is_brief && call->is_thread_free()) {
+        const auto token = leadership_.lend(monotonic_now());
+        call->send([this, &node, token] {
+          if (leadership_.take_back(token)) drive(node, Driver::call_thread);
+        });
+        return false;
+      } else {
+        call->send({});
+      }
+    }
+    return true;
+  }
 
   void connect_stats() {
     for (const std::string& endpoint : options_.stats_endpoints) {
@@ -164,6 +203,7 @@ class NodeLoop::Impl {
   NodeLoopOptions options_;
   Log log_;
   Network network_;
+  Leadership leadership_;
   std::atomic<bool> wake_pending_{false};
   std::atomic<int> stop_requests_{0};
   int stops_taken_ = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,8 +14,26 @@ namespace tempest::runtime {
 
 class Transport;  // runtime/transport.hpp
 
+/// A call of a user's code, to be made by one thread only: the one that the code's instances belong
+/// to. Where it is brief, that thread drives the loop as well (runtime/leadership.hpp), so that
+/// nobody has to be woken between what comes in, the call, and what goes out.
+class Call {
+ public:
+  virtual ~Call() = default;
+
+  /// It is expected to take no longer than to wake a thread.
+  virtual bool is_brief() const = 0;
+  /// Its thread has nothing else to do.
+  virtual bool is_thread_free() const = 0;
+  /// Makes it, in its thread. Does not throw, and touches nothing of the node's but what is meant
+  /// for that thread.
+  virtual void make() = 0;
+  /// Has its thread make it, and then do this, if there is something. From any other thread.
+  virtual void send(std::function<void()> then) = 0;
+};
+
 /// What a NodeLoop drives: a role's shell, which hands everything to its machine. All calls come
-/// from the loop's thread.
+/// from the thread that drives the loop, one at a time.
 class Node {
  public:
   virtual ~Node() = default;
@@ -29,6 +48,11 @@ class Node {
   virtual void turn(TimePoint now, link::Effects& effects) = 0;
   /// Not later than this, turn() again.
   virtual TimePoint next_turn() const = 0;
+  /// What is to be called now, after a turn's effects have been carried out; nothing if there is
+  /// nothing more. All of a node's calls are of one thread.
+  virtual std::unique_ptr<Call> take_call() { return nullptr; }
+  /// The thread of the calls has something else to do than to drive the loop.
+  virtual bool is_call_thread_wanted() const { return false; }
   /// A signal or the program asks for an end: drain, then set effects.finished. `at_once`: now.
   virtual void stop(bool at_once, TimePoint now, link::Effects& effects) = 0;
 
@@ -47,7 +71,7 @@ struct NodeLoopOptions {
   Duration stats_interval = std::chrono::seconds(1);
 };
 
-/// One thread's loop around one node: waits on its sockets, a wake-up and the next timer, feeds
+/// The loop around one node: waits on its sockets, a wake-up and the next timer, feeds
 /// what came in to the node, and carries out the effects. The only place where a node's sockets
 /// are touched.
 class NodeLoop {

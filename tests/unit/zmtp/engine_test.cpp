@@ -23,7 +23,7 @@ struct End {
       std::size_t written = 0;
       for (const auto piece : engine.space()) {
         const std::size_t part = std::min({piece.size(), bytes.size(), most - written});
-        std::memcpy(piece.data(), bytes.data(), part);
+        if (part > 0) std::memcpy(piece.data(), bytes.data(), part);
         bytes.remove_prefix(part);
         written += part;
       }
