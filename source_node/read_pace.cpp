@@ -8,6 +8,15 @@ namespace {
 
 constexpr Duration kMaxBusyBlock = std::chrono::milliseconds(1);
 
+// A frame and the wake-ups that it causes cost some hundred times what a message does: so many come
+// within the time of one poll that waiting this long for more, less than a message takes on its
+// way, saves most of that. Below the first number messages come too seldom to wait for, above the
+// second, or with so many bytes, a frame is worth sending.
+constexpr std::uint64_t kFewMessages = 8;
+constexpr std::uint64_t kManyMessages = 256;
+constexpr std::uint64_t kManyBytes = 64ULL << 10;
+constexpr Duration kGatherTime = std::chrono::microseconds(300);
+
 }  // namespace
 
 ReadPace::ReadPace(const SourceDefinition& definition)
@@ -39,6 +48,7 @@ std::optional<PollRequest> ReadPace::next(const Load& load, TimePoint now) {
   PollRequest poll;
   poll.max_messages = std::max<std::uint64_t>(
       1, std::min({definition_.read_count, room, std::max<std::uint64_t>(1, room_by_bytes)}));
+  asked_ = poll.max_messages;
   const Duration block = definition_.block;
   poll.wait = std::min(wait_, load.messages == 0 ? block : std::min(block, kMaxBusyBlock));
   return poll;
@@ -49,7 +59,9 @@ void ReadPace::polled(std::uint64_t messages, std::uint64_t bytes, TimePoint now
     if (bytes > 0) average_bytes_ = bytes / messages;
     empty_wait_.reset();
     wait_ = empty_wait_.take();
-    poll_at_ = now;
+    const bool is_worth_gathering = messages >= kFewMessages && messages < kManyMessages &&
+                                    messages < asked_ && bytes < kManyBytes;
+    poll_at_ = is_worth_gathering ? std::max(now, polled_at_ + kGatherTime) : now;
   } else {
     poll_at_ = std::max(now, polled_at_ + wait_);
     wait_ = empty_wait_.take();

@@ -11,8 +11,9 @@
 namespace tempest::source_node {
 
 /// When the source is polled, and for how much. After messages: at once, as long as there is room
-/// for more. After an empty poll: poll_interval after that poll began, then twice as long, up to
-/// max_backoff and never longer.
+/// for more; but where a poll brings some dozens, and not all that it asked for, the next one waits
+/// for a moment, since messages come faster than their frames are worth. After an empty poll:
+/// poll_interval after that poll began, then twice as long, up to max_backoff and never longer.
 ///
 /// A poll may block for a part of that wait, so that a message is seen as it arrives. While
 /// messages are pending that part is short: acks wait behind the poll.
@@ -43,6 +44,7 @@ class ReadPace {
  private:
   SourceDefinition definition_;
   DoublingWait empty_wait_;
+  std::uint64_t asked_ = 0;          ///< By the last poll.
   Duration wait_;                    ///< After the next poll, if it is empty; from its beginning.
   TimePoint polled_at_{};            ///< When the last poll began.
   TimePoint poll_at_{};              ///< When the next one may.

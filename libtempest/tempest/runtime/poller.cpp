@@ -3,6 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <ctime>
 #include <stdexcept>
 #include <utility>
 
@@ -46,11 +49,23 @@ void Poller::remove(int descriptor, const Watcher* watcher) {
 }
 
 void Poller::wait(Duration timeout) {
-  const auto timeout_ms =
-      std::chrono::ceil<std::chrono::milliseconds>(std::max(timeout, Duration::zero())).count();
-  const int count = ::epoll_wait(descriptor_, events_.data(), static_cast<int>(events_.size()),
-                                 static_cast<int>(timeout_ms));
+  const int count = wait_until_ready(std::max(timeout, Duration::zero()));
   ready_ = static_cast<std::size_t>(std::max(count, 0));
+}
+
+int Poller::wait_until_ready(Duration timeout) {
+  const auto most = static_cast<int>(events_.size());
+  // Before Linux 5.11 times are rounded up to milliseconds.
+  static std::atomic<bool> is_exact{true};
+  if (is_exact.load(std::memory_order_relaxed)) {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(timeout);
+    const timespec exact{seconds.count(), (timeout - seconds).count()};
+    const int count = ::epoll_pwait2(descriptor_, events_.data(), most, &exact, nullptr);
+    if (count >= 0 || errno != ENOSYS) return count;
+    is_exact.store(false, std::memory_order_relaxed);
+  }
+  const auto timeout_ms = std::chrono::ceil<std::chrono::milliseconds>(timeout).count();
+  return ::epoll_wait(descriptor_, events_.data(), most, static_cast<int>(timeout_ms));
 }
 
 void Poller::dispatch(Turn& turn) {

@@ -60,6 +60,8 @@ class Poller {
   void dispatch(Turn& turn);
 
  private:
+  int wait_until_ready(Duration timeout);
+
   int descriptor_;
   std::array<epoll_event, 256> events_{};
   std::size_t ready_ = 0;
