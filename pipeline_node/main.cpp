@@ -38,5 +38,6 @@ int main(int argc, char** argv) {
       .info("coordinating " + topology->name + " at " + settings.endpoint);
   pipeline_node::PipelineNode node(self, std::move(settings), std::move(*topology),
                                    runtime::random_seed());
+  runtime::keep_memory_of_frames();
   return runtime::run_loop(loop, node);
 }

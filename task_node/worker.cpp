@@ -46,6 +46,7 @@ int run_worker(int argc, const char* const* argv,
   runtime::NodeLoop loop(transport, runtime::loop_options(options.node, identity, {}));
   task_node::TaskNode node(identity, std::move(options.task_node), std::move(linked),
                            [&loop] { loop.wake(); });
+  runtime::keep_memory_of_frames();
   const int exit_code = runtime::run_loop(loop, node);
   if (!node.stop_handlers(kPatience)) {
     runtime::Log(identity.name).warning("a task has not returned: ending without it");

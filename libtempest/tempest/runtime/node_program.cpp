@@ -148,10 +148,6 @@ NodeLoopOptions loop_options(const NodeOptions& options, const link::Identity& i
   return loop;
 }
 
-namespace {
-
-/// Frames of a megabyte come and go, and the allocator would give their memory back to the kernel
-/// each time, and take it again page by page: a third of what such a frame costs.
 void keep_memory_of_frames() {
   constexpr int kLargestKept_bytes = 4 << 20;
   constexpr int kMostKept_bytes = 64 << 20;
@@ -159,10 +155,7 @@ void keep_memory_of_frames() {
   ::mallopt(M_TRIM_THRESHOLD, kMostKept_bytes);
 }
 
-}  // namespace
-
 int run_loop(NodeLoop& loop, Node& node) {
-  keep_memory_of_frames();
   const StopSignals signals(
       [](void* context, bool at_once) { static_cast<NodeLoop*>(context)->request_stop(at_once); },
       &loop);
