@@ -1,7 +1,5 @@
 #include "tempest/runtime/dealer.hpp"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -73,11 +71,6 @@ void Dealer::connect_stream(const Result<SocketAddress>& address, TimePoint now)
   }
   const int descriptor = ::socket(address->family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return hang_up(now);
-  const int yes = 1;
-  if (endpoint_.kind == Endpoint::Kind::tcp) {
-    // Frames are gathered here already; the kernel need not wait for more.
-    ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-  }
   if (::connect(descriptor, address->get(), address->length) != 0 && errno != EINPROGRESS) {
     ::close(descriptor);
     return hang_up(now);

@@ -12,16 +12,10 @@
 #include "tempest/runtime/inproc.hpp"
 #include "tempest/runtime/name_lookup.hpp"
 #include "tempest/runtime/poller.hpp"
+#include "tempest/runtime/socket_parts.hpp"
 #include "tempest/runtime/stream_connection.hpp"
 
 namespace tempest::runtime {
-
-/// What the sockets of one loop have in common.
-struct SocketParts {
-  Poller& poller;
-  std::shared_ptr<Doorbell> doorbell;
-  InprocHub& hub;
-};
 
 /// The end that opens a link: connects to one endpoint, again and again as long as it lives. What
 /// is sent while there is no connection is dropped, never kept for whoever comes.

@@ -14,9 +14,9 @@ constexpr int kLooksBeforeSleep = 20;
 }  // namespace
 
 Leadership::Token Leadership::lend(TimePoint now) {
-  last_token_ = std::max<Token>(last_token_ + 1, now.time_since_epoch().count());
-  const Token token = last_token_;
-  loans_.fetch_add(1, std::memory_order_relaxed);
+  const Token token = std::max<Token>(last_token_.load(std::memory_order_relaxed) + 1,
+                                      now.time_since_epoch().count());
+  last_token_.store(token, std::memory_order_relaxed);
   // Not relaxed: either this loan is seen by the last look before sleep, or the sleep is seen here.
   lent_.store(token, std::memory_order_seq_cst);
   if (is_asleep_.load(std::memory_order_seq_cst)) {
@@ -46,7 +46,7 @@ bool Leadership::take_over(TimePoint now) {
 
 void Leadership::wait_to_lead() {
   std::unique_lock lock(mutex_);
-  std::uint64_t loans = loans_.load(std::memory_order_relaxed);
+  Token last_token = last_token_.load(std::memory_order_relaxed);
   int looks = 0;
   while (true) {
     if (is_given_back_) {
@@ -54,9 +54,9 @@ void Leadership::wait_to_lead() {
       return;
     }
     if (take_over(monotonic_now())) return;
-    const std::uint64_t loans_now = loans_.load(std::memory_order_relaxed);
-    if (loans_now != loans) looks = 0;
-    loans = loans_now;
+    const Token token = last_token_.load(std::memory_order_relaxed);
+    if (token != last_token) looks = 0;
+    last_token = token;
     if (++looks <= kLooksBeforeSleep || lent_.load(std::memory_order_relaxed) != 0) {
       changed_.wait_for(lock, kPatience);
       continue;

@@ -43,8 +43,8 @@ class Leadership {
 
   /// Zero: somebody leads. Else the loan's token.
   std::atomic<Token> lent_{0};
-  Token last_token_ = 0;  ///< The leader's.
-  std::atomic<std::uint64_t> loans_{0};
+  /// Of all loans; the leader's to write.
+  std::atomic<Token> last_token_{0};
   /// The loop's own thread looks at loans only while there are any; else it has to be woken.
   std::atomic<bool> is_asleep_{false};
   std::mutex mutex_;

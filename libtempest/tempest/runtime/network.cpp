@@ -58,7 +58,7 @@ void Network::send(const link::Effects::Send& send, TimePoint now) {
 }
 
 void Network::flush(TimePoint now) {
-  if (router_) router_->flush(now);
+  if (router_) router_->flush();
   for (auto& [channel, dealer] : dealers_) dealer.flush(now);
 }
 

@@ -38,8 +38,8 @@ class Network {
   void flush(TimePoint now);
 
   /// Waits until something has come, the doorbell rings, a connection wants something done or it is
-  /// `until`. `look` says whether there is something for the loop already that the doorbell rang
-  /// for.
+  /// `until`; never for much longer than a second. `look` says whether there is something for the
+  /// loop already that the doorbell rang for.
   template <typename Look>
   void wait(TimePoint until, Look look) {
     doorbell_->prepare_to_sleep();

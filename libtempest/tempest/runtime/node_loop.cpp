@@ -16,7 +16,6 @@ namespace tempest::runtime {
 
 namespace {
 
-constexpr Duration kLongestWait = std::chrono::seconds(1);
 // The last statistics get this long to leave.
 constexpr int kStatsLinger_ms = 200;
 
@@ -46,9 +45,10 @@ class NodeLoop::Impl {
 
   int run(Node& node) {
     connect_stats();
-    node.start(monotonic_now(), effects_);
-    node.turn(monotonic_now(), effects_);
-    carry_out();
+    const TimePoint now = monotonic_now();
+    node.start(now, effects_);
+    node.turn(now, effects_);
+    carry_out(now);
     while (drive(node, Driver::own_thread) == Left::leadership) leadership_.wait_to_lead();
     // What was counted since the last time; otherwise it would never be known.
     publish_stats(node, monotonic_now());
@@ -89,12 +89,12 @@ class NodeLoop::Impl {
   Left drive(Node& node, Driver driver) {
     while (!effects_.finished) {
       wait(node.next_turn());
-      take_signals(node);
       const TimePoint now = monotonic_now();
+      take_signals(node, now);
       Reader reader(node, now, effects_);
       network_.read(now, reader);
       node.turn(now, effects_);
-      carry_out();
+      carry_out(now);
       if (now >= stats_at_) publish_stats(node, now);
       if (!make_calls(node, driver)) return Left::leadership;
       if (driver == Driver::call_thread && node.is_call_thread_wanted()) break;
@@ -141,14 +141,12 @@ class NodeLoop::Impl {
   }
 
   void wait(TimePoint until) {
-    TimePoint deadline = std::min(until, monotonic_now() + kLongestWait);
-    if (stats_) deadline = std::min(deadline, stats_at_);
-    network_.wait(deadline,
+    if (stats_) until = std::min(until, stats_at_);
+    network_.wait(until,
                   [this] { return wake_pending_.load() || stop_requests_.load() > stops_taken_; });
   }
 
-  void take_signals(Node& node) {
-    const TimePoint now = monotonic_now();
+  void take_signals(Node& node, TimePoint now) {
     if (wake_pending_.load(std::memory_order_relaxed) && wake_pending_.exchange(false)) {
       node.woken(now, effects_);
     }
@@ -159,8 +157,7 @@ class NodeLoop::Impl {
     }
   }
 
-  void carry_out() {
-    const TimePoint now = monotonic_now();
+  void carry_out(TimePoint now) {
     for (const auto& open : effects_.opens) {
       if (auto opened = network_.open(open.channel, open.endpoint, now); !opened) {
         log_.error(opened.error().message);

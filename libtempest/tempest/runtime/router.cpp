@@ -26,9 +26,7 @@ void set_option(int descriptor, int level, int option, int value) {
   ::setsockopt(descriptor, level, option, &value, sizeof value);
 }
 
-void set_tcp_options(int descriptor) {
-  // Frames are gathered here already; the kernel need not wait for more.
-  set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
+void set_keep_alive(int descriptor) {
   // A peer that pings says how long to wait for the next; of others the kernel finds out who is
   // gone without a word.
   set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -140,7 +138,7 @@ void Router::ready(std::uint32_t /*events*/, Turn& turn) {
 }
 
 void Router::accept_one(int descriptor, TimePoint now) {
-  set_tcp_options(descriptor);
+  set_keep_alive(descriptor);
   Peer& peer = strangers_.emplace_back(*this);
   peer.place = std::prev(strangers_.end());
   peer.stream.emplace(descriptor, router_settings(), now);
@@ -192,7 +190,7 @@ void Router::send(std::string_view routing_id, SharedBytes frame, TimePoint now)
   dirty_.push_back(&peer);
 }
 
-void Router::flush(TimePoint /*now*/) {
+void Router::flush() {
   for (Peer* peer : dirty_) {
     peer->is_dirty = false;
     if (!peer->is_dead) flush_peer(*peer);

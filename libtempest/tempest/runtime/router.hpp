@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "tempest/base/result.hpp"
-#include "tempest/runtime/dealer.hpp"
 #include "tempest/runtime/endpoint.hpp"
 #include "tempest/runtime/inproc.hpp"
 #include "tempest/runtime/poller.hpp"
+#include "tempest/runtime/socket_parts.hpp"
 #include "tempest/runtime/stream_connection.hpp"
 
 namespace tempest::runtime {
@@ -34,7 +34,7 @@ class Router final : public Watcher {
   /// To a peer that is not here: dropped, as what a peer has not read for long is.
   void send(std::string_view routing_id, SharedBytes frame, TimePoint now);
   /// Gives the kernel what was sent since the last time.
-  void flush(TimePoint now);
+  void flush();
   bool has_news() const;
   /// What came from within the process.
   void take_news(Turn& turn);

@@ -1,5 +1,7 @@
 #include "tempest/runtime/stream_connection.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -20,7 +22,12 @@ constexpr std::size_t kPiecesPerWrite = 64;
 }  // namespace
 
 StreamConnection::StreamConnection(int descriptor, zmtp::Settings settings, TimePoint now)
-    : descriptor_(descriptor), engine_(std::move(settings), now) {}
+    : descriptor_(descriptor), engine_(std::move(settings), now) {
+  // Frames are gathered here already; the kernel need not wait for more. (Unix sockets never do,
+  // and refuse to be told.)
+  const int yes = 1;
+  ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+}
 
 StreamConnection::~StreamConnection() {
   // What was sent gets out even where something that came has not been read.

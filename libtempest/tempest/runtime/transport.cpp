@@ -1,9 +1,9 @@
 #include "tempest/runtime/transport.hpp"
 
-#include <charconv>
 #include <zmq.hpp>
 
 #include "tempest/base/limits.hpp"
+#include "tempest/runtime/endpoint.hpp"
 
 namespace tempest::runtime {
 
@@ -44,29 +44,12 @@ void set_keep_alive(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::tcp_keepalive_cnt, 3);
 }
 
-/// "tcp://host:port" taken apart.
-struct TcpEndpoint {
-  std::string host;
-  unsigned port = 0;
-};
-
-bool parse_tcp(const std::string& endpoint, TcpEndpoint& tcp) {
-  if (endpoint.rfind("tcp://", 0) != 0) return false;
-  const auto colon = endpoint.rfind(':');
-  if (colon < 6) return false;
-  const char* first = endpoint.data() + colon + 1;
-  const char* last = endpoint.data() + endpoint.size();
-  const auto [end, error] = std::from_chars(first, last, tcp.port);
-  if (error != std::errc() || end != last || first == last || tcp.port > 65535) return false;
-  tcp.host = endpoint.substr(0, colon);
-  return true;
-}
-
 std::string neighbour(const std::string& broker, unsigned distance, const char* suffix) {
-  if (broker.rfind("inproc://", 0) == 0 || broker.rfind("ipc://", 0) == 0) return broker + suffix;
-  TcpEndpoint tcp;
-  if (!parse_tcp(broker, tcp) || tcp.port == 0 || tcp.port + distance > 65535) return {};
-  return tcp.host + ":" + std::to_string(tcp.port + distance);
+  const auto endpoint = parse_endpoint(broker);
+  if (!endpoint) return {};
+  if (endpoint->kind != Endpoint::Kind::tcp) return broker + suffix;
+  if (endpoint->port == 0 || endpoint->port + distance > 65535) return {};
+  return broker.substr(0, broker.rfind(':') + 1) + std::to_string(endpoint->port + distance);
 }
 
 }  // namespace
