@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -7,6 +6,7 @@
 
 #include "input.hpp"
 #include "tempest/zmtp/engine.hpp"
+#include "tests/support/sent_bytes.hpp"
 
 /// Whatever comes over a connection: the engine makes the same of it however the bytes are cut, no
 /// frame is larger than one may be, and nothing comes before the peer has said who it is. The first
@@ -26,18 +26,6 @@ Settings settings(SocketType type) {
   made.identity = type == SocketType::dealer ? "fuzz#1" : "";
   made.max_frame_bytes = kMaxFrame;
   return made;
-}
-
-std::string take_output(Engine& engine) {
-  std::string bytes;
-  std::array<std::string_view, 8> pieces;
-  while (!engine.output().is_empty()) {
-    const std::size_t before = bytes.size();
-    const std::size_t count = engine.output().gather(pieces);
-    for (std::size_t i = 0; i < count; ++i) bytes.append(pieces[i]);
-    engine.output().consume(bytes.size() - before);
-  }
-  return bytes;
 }
 
 /// What an engine made of a stream.
@@ -75,7 +63,7 @@ Outcome run(SocketType type, std::string_view stream, Cut cut) {
       outcome.frames.emplace_back(frame->view());
     }
   }
-  outcome.output = take_output(engine);
+  outcome.output = test::sent_bytes(engine.output());
   outcome.is_ready = engine.is_ready();
   outcome.failure = engine.failure();
   outcome.peer = engine.peer_identity();
@@ -87,11 +75,7 @@ std::string introduction(SocketType type) {
   SendQueue queue;
   queue.push_bytes(SharedBytes(greeting()));
   queue.push_frame(kCommandFlag, SharedBytes(ready_command(type, "peer")));
-  std::string bytes;
-  std::array<std::string_view, 4> pieces;
-  const std::size_t count = queue.gather(pieces);
-  for (std::size_t i = 0; i < count; ++i) bytes.append(pieces[i]);
-  return bytes;
+  return test::sent_bytes(queue);
 }
 
 }  // namespace

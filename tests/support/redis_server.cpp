@@ -11,7 +11,6 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
@@ -62,9 +61,6 @@ bool answers(std::uint16_t port) {
 }  // namespace
 
 RedisServer::RedisServer(Options options) : options_(std::move(options)) {
-  std::string pattern = (std::filesystem::temp_directory_path() / "tempest-redis-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
-  folder_ = pattern;
   // Somebody else may take a port between the look and the start.
   for (int attempt = 0; attempt < 5; ++attempt) {
     port_ = free_port();
@@ -77,8 +73,6 @@ RedisServer::RedisServer(Options options) : options_(std::move(options)) {
 
 RedisServer::~RedisServer() {
   kill();
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
 }
 
 std::string RedisServer::uri() const {
@@ -86,7 +80,7 @@ std::string RedisServer::uri() const {
 }
 
 std::string RedisServer::unix_uri() const {
-  return "unix://" + folder_ + "/socket";
+  return "unix://" + folder_.path("socket");
 }
 
 void RedisServer::start() {
@@ -102,9 +96,9 @@ void RedisServer::launch() {
                                         "--bind",
                                         "127.0.0.1",
                                         "--unixsocket",
-                                        folder_ + "/socket",
+                                        folder_.path("socket"),
                                         "--dir",
-                                        folder_,
+                                        folder_.path(""),
                                         "--save",
                                         "",
                                         "--appendonly",

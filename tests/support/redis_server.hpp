@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "tests/support/temporary_folder.hpp"
+
 namespace tempest::test {
 
 /// A real redis-server of one's own, on a free port of the loopback, with its files in a folder
@@ -43,7 +45,7 @@ class RedisServer {
   bool wait_until_it_answers();
 
   Options options_;
-  std::string folder_;
+  TemporaryFolder folder_;
   std::uint16_t port_ = 0;
   pid_t pid_ = -1;
 };

@@ -94,6 +94,16 @@ bool reach(Place& from, Place& to, const std::string& text = "hello") {
   });
 }
 
+std::string listen(Place& place, const std::string& bind = "tcp://127.0.0.1:0") {
+  const auto bound = place.network.listen(bind);
+  REQUIRE(bound);
+  return *bound;
+}
+
+void open(Place& place, const std::string& endpoint) {
+  REQUIRE(place.network.open(kChannel, endpoint, monotonic_now()));
+}
+
 zmq::socket_t connected_dealer(zmq::context_t& context, const std::string& endpoint,
                                const std::string& routing_id) {
   zmq::socket_t dealer(context, zmq::socket_type::dealer);
@@ -145,10 +155,9 @@ TEST_CASE("frames go both ways between two nodes, over every transport") {
   Transport transport;
   Place listening(transport);
   Place opening(transport, "opener");
-  auto bound = listening.network.listen(bind);
-  REQUIRE(bound);
-  if (bound->starts_with("tcp://0.0.0.0")) bound->replace(6, 7, "127.0.0.1");
-  REQUIRE(opening.network.open(kChannel, *bound, monotonic_now()));
+  std::string bound = listen(listening, bind);
+  if (bound.starts_with("tcp://0.0.0.0")) bound.replace(6, 7, "127.0.0.1");
+  open(opening, bound);
 
   REQUIRE(reach(opening, listening));
   CHECK(listening.received.front().routing_id == "opener#7");
@@ -166,20 +175,18 @@ TEST_CASE("a host is found by its name without holding up the loop") {
   Transport transport;
   Place listening(transport);
   Place opening(transport, "opener");
-  auto bound = listening.network.listen("tcp://127.0.0.1:0");
-  REQUIRE(bound);
-  bound->replace(6, 9, "localhost");
-  REQUIRE(opening.network.open(kChannel, *bound, monotonic_now()));
+  std::string bound = listen(listening);
+  bound.replace(6, 9, "localhost");
+  open(opening, bound);
   CHECK(reach(opening, listening));
 }
 
 TEST_CASE("a DEALER of libzmq is a peer like any other") {
   Transport transport;
   Place listening(transport);
-  const auto bound = listening.network.listen("tcp://127.0.0.1:0");
-  REQUIRE(bound);
+  const std::string bound = listen(listening);
   zmq::context_t context;
-  zmq::socket_t dealer = connected_dealer(context, *bound, "theirs");
+  zmq::socket_t dealer = connected_dealer(context, bound, "theirs");
   dealer.set(zmq::sockopt::rcvtimeo, 20'000);
   const std::string large(1'000'000, 'y');
   dealer.send(zmq::buffer(large), zmq::send_flags::none);
@@ -195,8 +202,7 @@ TEST_CASE("a DEALER of libzmq is a peer like any other") {
 TEST_CASE("a DEALER of libzmq that pings gets answers, and stays") {
   Transport transport;
   Place listening(transport);
-  const auto bound = listening.network.listen("tcp://127.0.0.1:0");
-  REQUIRE(bound);
+  const std::string bound = listen(listening);
   zmq::context_t context;
   zmq::socket_t dealer(context, zmq::socket_type::dealer);
   dealer.set(zmq::sockopt::linger, 0);
@@ -206,7 +212,7 @@ TEST_CASE("a DEALER of libzmq that pings gets answers, and stays") {
   zmq::socket_t monitor(context, zmq::socket_type::pair);
   zmq_socket_monitor(dealer.handle(), "inproc://monitor", ZMQ_EVENT_DISCONNECTED);
   monitor.connect("inproc://monitor");
-  dealer.connect(*bound);
+  dealer.connect(bound);
   const TimePoint until = monotonic_now() + 1500ms;
   while (monotonic_now() < until) listening.turn();
   zmq::message_t event;
@@ -220,7 +226,7 @@ TEST_CASE("a ROUTER of libzmq is a peer like any other") {
   router.bind("tcp://127.0.0.1:*");
   Transport transport;
   Place opening(transport, "ours");
-  REQUIRE(opening.network.open(kChannel, router.get(zmq::sockopt::last_endpoint), monotonic_now()));
+  open(opening, router.get(zmq::sockopt::last_endpoint));
   zmq::message_t routing_id;
   REQUIRE(eventually(opening, [&] {
     opening.send(kChannel, {}, "question");
@@ -242,7 +248,7 @@ TEST_CASE("who listens later is found, and who comes back is found again") {
     Place first(transport);
     endpoint = *first.network.listen("tcp://127.0.0.1:0");
   }
-  REQUIRE(opening.network.open(kChannel, endpoint, monotonic_now()));
+  open(opening, endpoint);
   opening.turn();
   for (int life = 0; life < 2; ++life) {
     Place listening(transport);
@@ -254,7 +260,7 @@ TEST_CASE("who listens later is found, and who comes back is found again") {
 TEST_CASE("what is sent to nobody is dropped, and not kept for whoever comes") {
   Transport transport;
   Place opening(transport, "opener");
-  REQUIRE(opening.network.open(kChannel, "inproc://later", monotonic_now()));
+  open(opening, "inproc://later");
   opening.send(kChannel, {}, "too early");
   opening.send(link::kListener, "nobody", "to nobody");
   Place listening(transport);
@@ -267,13 +273,12 @@ TEST_CASE("a peer that comes under a routing id that is known takes it over") {
   Transport transport;
   Place listening(transport);
   const std::string bind = GENERATE(as<std::string>{}, "tcp://127.0.0.1:0", "inproc://name");
-  const auto bound = listening.network.listen(bind);
-  REQUIRE(bound);
+  const std::string bound = listen(listening, bind);
   Place first(transport, "twin");
   Place second(transport, "twin");
-  REQUIRE(first.network.open(kChannel, *bound, monotonic_now()));
+  open(first, bound);
   REQUIRE(reach(first, listening));
-  REQUIRE(second.network.open(kChannel, *bound, monotonic_now()));
+  open(second, bound);
   REQUIRE(reach(second, listening, "hello from the second"));
   listening.send(link::kListener, "twin#7", "to the second");
   REQUIRE(eventually(listening, second, [&] { return !second.received.empty(); }));
@@ -284,10 +289,9 @@ TEST_CASE("a closed channel's last words arrive") {
   Transport transport;
   Place listening(transport);
   const std::string bind = GENERATE(as<std::string>{}, "tcp://127.0.0.1:0", "inproc://name");
-  const auto bound = listening.network.listen(bind);
-  REQUIRE(bound);
+  const std::string bound = listen(listening, bind);
   Place opening(transport, "opener");
-  REQUIRE(opening.network.open(kChannel, *bound, monotonic_now()));
+  open(opening, bound);
   REQUIRE(reach(opening, listening));
   // Something unread on the side that closes must not cost the other what was sent.
   listening.send(link::kListener, "opener#7", "unread");
@@ -299,10 +303,9 @@ TEST_CASE("a closed channel's last words arrive") {
 TEST_CASE("a peer that reads nothing holds up nobody, and what it gets is bounded") {
   Transport transport;
   Place listening(transport);
-  const auto bound = listening.network.listen("tcp://127.0.0.1:0");
-  REQUIRE(bound);
+  const std::string bound = listen(listening);
   zmq::context_t context;
-  zmq::socket_t deaf = connected_dealer(context, *bound, "deaf");
+  zmq::socket_t deaf = connected_dealer(context, bound, "deaf");
   deaf.set(zmq::sockopt::rcvhwm, 1);
   deaf.send(zmq::buffer(std::string_view("hello")), zmq::send_flags::none);
   REQUIRE(eventually(listening, [&] { return !listening.received.empty(); }));
@@ -313,18 +316,17 @@ TEST_CASE("a peer that reads nothing holds up nobody, and what it gets is bounde
     listening.network.flush(now);
   }
   Place opening(transport, "opener");
-  REQUIRE(opening.network.open(kChannel, *bound, monotonic_now()));
+  open(opening, bound);
   CHECK(reach(opening, listening));
 }
 
 TEST_CASE("a peer that dies while what it has sent is not read takes nobody with it") {
   Transport transport;
   Place listening(transport);
-  const auto bound = listening.network.listen("tcp://127.0.0.1:0");
-  REQUIRE(bound);
+  const std::string bound = listen(listening);
   {
     zmq::context_t context;
-    zmq::socket_t dealer = connected_dealer(context, *bound, "peer");
+    zmq::socket_t dealer = connected_dealer(context, bound, "peer");
     listening.turn(100ms);
     const std::string frame(100'000, 'x');
     REQUIRE(eventually(listening, [&] {
@@ -334,19 +336,18 @@ TEST_CASE("a peer that dies while what it has sent is not read takes nobody with
     for (int i = 0; i < 200; ++i) dealer.send(zmq::buffer(frame), zmq::send_flags::dontwait);
   }
   Place opening(transport, "opener");
-  REQUIRE(opening.network.open(kChannel, *bound, monotonic_now()));
+  open(opening, bound);
   REQUIRE(reach(opening, listening));
 }
 
 TEST_CASE("strangers who speak something else are let go, and cost the others nothing") {
   Transport transport;
   Place listening(transport);
-  const auto bound = listening.network.listen("tcp://127.0.0.1:0");
-  REQUIRE(bound);
-  Stranger browser(*bound);
+  const std::string bound = listen(listening);
+  Stranger browser(bound);
   browser.send("GET / HTTP/1.1\r\n\r\n");
   CHECK(eventually(listening, [&] { return browser.is_let_go(); }));
-  Stranger silent(*bound);
+  Stranger silent(bound);
   CHECK(eventually(listening, [&] { return silent.is_let_go(); }));
   CHECK(listening.received.empty());
 }
@@ -354,12 +355,11 @@ TEST_CASE("strangers who speak something else are let go, and cost the others no
 TEST_CASE("strangers cannot take all places") {
   Transport transport;
   Place listening(transport);
-  const auto bound = listening.network.listen("tcp://127.0.0.1:0");
-  REQUIRE(bound);
+  const std::string bound = listen(listening);
   std::vector<std::unique_ptr<Stranger>> strangers;
-  Stranger first(*bound);
+  Stranger first(bound);
   for (int i = 0; i < 1100; ++i) {
-    strangers.push_back(std::make_unique<Stranger>(*bound));
+    strangers.push_back(std::make_unique<Stranger>(bound));
     if (i % 50 == 0) listening.turn(0ms);
   }
   CHECK(eventually(listening, [&] { return first.is_let_go(); }));

@@ -1,13 +1,12 @@
 #include "tempest/runtime/topology_file.hpp"
 
 #include <catch2/catch.hpp>
-#include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "tempest/base/limits.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 using namespace tempest;
 using namespace tempest::runtime;
@@ -376,18 +375,10 @@ TEST_CASE("a type that is neither built in nor a library's is told what there is
 namespace {
 
 // A file that is there as long as this.
-class WrittenFile {
- public:
-  explicit WrittenFile(const std::string& text) {
-    char name[] = "/tmp/tempest-topology-XXXXXX";
-    const int descriptor = mkstemp(name);
-    REQUIRE(descriptor >= 0);
-    std::fclose(fdopen(descriptor, "w"));
-    path = name;
-    std::ofstream(path, std::ios::binary) << text;
-  }
-  ~WrittenFile() { std::remove(path.c_str()); }
+struct WrittenFile {
+  explicit WrittenFile(const std::string& text) : path(folder.write("Topology.toml", text)) {}
 
+  test::TemporaryFolder folder;
   std::string path;
 };
 

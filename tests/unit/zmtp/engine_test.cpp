@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tempest/base/random.hpp"
+#include "tests/support/sent_bytes.hpp"
 
 namespace tempest::zmtp {
 namespace {
@@ -33,17 +34,7 @@ struct End {
   }
 
   /// Everything that it wants to send.
-  std::string sent() {
-    std::string bytes;
-    std::array<std::string_view, 8> pieces;
-    while (!engine.output().is_empty()) {
-      const std::size_t before = bytes.size();
-      const std::size_t count = engine.output().gather(pieces);
-      for (std::size_t i = 0; i < count; ++i) bytes.append(pieces[i]);
-      engine.output().consume(bytes.size() - before);
-    }
-    return bytes;
-  }
+  std::string sent() { return test::sent_bytes(engine.output()); }
 
   Engine engine;
   std::vector<SharedBytes> frames;
@@ -72,11 +63,7 @@ struct Pair {
 std::string frame_bytes(std::uint8_t flags, std::string_view body) {
   SendQueue queue;
   queue.push_frame(flags, SharedBytes(std::string(body)));
-  std::array<std::string_view, 2> pieces;
-  std::string bytes;
-  const std::size_t count = queue.gather(pieces);
-  for (std::size_t i = 0; i < count; ++i) bytes.append(pieces[i]);
-  return bytes;
+  return test::sent_bytes(queue);
 }
 
 }  // namespace
