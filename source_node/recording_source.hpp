@@ -16,6 +16,7 @@ class RecordingSource : public Source {
 
   Result<void> open() override;
   Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override;
+  void interrupt() override { source_->interrupt(); }
   Result<void> ack(std::span<const SourceToken> tokens) override;
   Result<void> leave(std::span<const SourceToken> tokens) override {
     return source_->leave(tokens);

@@ -73,6 +73,14 @@ Response RequestServer::serve(const Request& request) {
   return std::visit(Visitor{*this}, request);
 }
 
+void RequestServer::interrupt_poll() {
+  // What goes wrong in it is no reason to do anything: the poll ends by itself.
+  static_cast<void>(guarded([&]() -> Result<void> {
+    if (source_.endpoint) source_.endpoint->interrupt();
+    return {};
+  }));
+}
+
 OpenDone RequestServer::open(const OpenRequest& request) {
   OpenDone done;
   done.result = guarded([&]() -> Result<void> {

@@ -29,6 +29,9 @@ class RequestServer {
   explicit RequestServer(Makers makers) : makers_(std::move(makers)) {}
 
   Response serve(const Request& request);
+  /// Something waits behind the poll that is being served. From another thread, and only while it
+  /// is: the source stays the same one.
+  void interrupt_poll();
 
  private:
   /// A source or a sink, and whether it wants to be opened before its next use.

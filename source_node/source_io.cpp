@@ -1,10 +1,13 @@
 #include "source_node/source_io.hpp"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <thread>
 #include <utility>
+
+#include "tempest/runtime/clock.hpp"
 
 namespace tempest::source_node {
 
@@ -17,6 +20,7 @@ class SourceIo::Impl {
     {
       const std::lock_guard lock(mutex_);
       ending_ = true;
+      if (is_polling_) server_.interrupt_poll();
     }
     arrived_.notify_one();
     thread_.join();
@@ -27,6 +31,10 @@ class SourceIo::Impl {
     {
       const std::lock_guard lock(mutex_);
       for (Request& request : requests) requests_.push_back(std::move(request));
+      if (is_polling_ && !is_interrupted_) {
+        is_interrupted_ = true;
+        server_.interrupt_poll();
+      }
     }
     requests.clear();
     arrived_.notify_one();
@@ -46,14 +54,37 @@ class SourceIo::Impl {
       if (ending_) return;
       Request request = std::move(requests_.front());
       requests_.pop_front();
+      is_polling_ = std::holds_alternative<PollRequest>(request);
       lock.unlock();
+      const TimePoint begun_at = runtime::monotonic_now();
       Response response = server_.serve(request);
+      const Duration taken = runtime::monotonic_now() - begun_at;
       lock.lock();
+      if (std::exchange(is_polling_, false)) {
+        auto& poll = std::get<PollRequest>(request);
+        poll.wait -= std::min(poll.wait, taken);
+        if (cut_short(poll, std::get<PollDone>(response))) {
+          // Nobody needs to be told: the rest of it comes after what it was interrupted for.
+          requests_.push_back(std::move(request));
+          continue;
+        }
+      }
       responses_.push_back(std::move(response));
       lock.unlock();
       wake_();
       lock.lock();
     }
+  }
+
+  /// True if a poll ended before its time, with nothing, for an interruption: its own, or one that
+  /// came too late for the poll before.
+  bool cut_short(const PollRequest& rest, const PollDone& done) {
+    const bool is_for_interruption = is_interrupted_ || was_interrupted_;
+    was_interrupted_ = std::exchange(is_interrupted_, false);
+    const SourceBatch& batch = done.batch;
+    const bool found_nothing = done.result && done.warnings.empty() && batch.messages.empty() &&
+                               !batch.ended && batch.lost == 0;
+    return is_for_interruption && found_nothing && rest.wait > Duration::zero();
   }
 
   RequestServer server_;
@@ -63,6 +94,9 @@ class SourceIo::Impl {
   std::condition_variable arrived_;
   std::deque<Request> requests_;
   std::vector<Response> responses_;
+  bool is_polling_ = false;
+  bool is_interrupted_ = false;   ///< The poll under way.
+  bool was_interrupted_ = false;  ///< The one before.
   bool ending_ = false;
 
   std::thread thread_;  // The last, so that it begins when all else is there.

@@ -117,14 +117,26 @@ void SourceMachine::settle(PollDone done, TimePoint now, link::Effects& effects)
     return;
   }
   source_worked(effects);
-  // Not counted as read, and left to the source: nobody would wait for it.
-  if (stopping_) return;
-  read(std::move(done.batch), done.names, now, effects);
+  read_arrived(now, effects);
+  std::uint64_t bytes = 0;
+  for (const SourceMessage& message : done.batch.messages) {
+    bytes += message.payload.size() + message.key.size();
+  }
+  pace_.polled(done.batch.messages.size(), bytes, now);
+  arrived_bytes_ = bytes;
+  arrived_ = std::move(done);
 }
 
-void SourceMachine::read(SourceBatch batch, std::span<const std::string> names, TimePoint now,
+void SourceMachine::read_arrived(TimePoint now, link::Effects& effects) {
+  if (!arrived_) return;
+  // While stopping: not counted as read, and left to the source; nobody would wait for it.
+  if (!stopping_) read(arrived_->batch, arrived_->names, now, effects);
+  arrived_.reset();
+  arrived_bytes_ = 0;
+}
+
+void SourceMachine::read(SourceBatch& batch, std::span<const std::string> names, TimePoint now,
                          link::Effects& effects) {
-  const std::uint64_t bytes_before = store_.bytes();
   if (!batch.redelivered) held_tokens_known_ = false;
   std::uint64_t taken = 0;
   const bool may_trace = traces_.wanted() && traces_.begin(batch.messages.size(), now) &&
@@ -160,7 +172,6 @@ void SourceMachine::read(SourceBatch batch, std::span<const std::string> names, 
     effects.notify(Level::info, "the source has given all it has",
                    {{"read", std::to_string(numbers_.read)}});
   }
-  pace_.polled(batch.messages.size(), store_.bytes() - bytes_before, now);
   idle_polls_ = batch.messages.empty() && store_.empty() ? idle_polls_ + 1 : 0;
 }
 
@@ -247,6 +258,7 @@ void SourceMachine::turn(TimePoint now, link::Effects& effects, std::vector<Requ
   if (finished_) return;
   if (member_.turn(now, effects)) take_directory(now, effects);
   if (finished_) return;
+  read_arrived(now, effects);
   coordinators_.turn(now, effects, events_);
   take_events(now, effects);
   if (!stopping_) {
@@ -296,14 +308,32 @@ void SourceMachine::ask_source(TimePoint now, std::vector<Request>& requests) {
     requests.push_back(OpenRequest{plan_});
     return;
   }
-  if (poll_out_ || numbers_.ended || next_plan_ || !coordinators_.any_open()) return;
   // Another poll could block, and the end would wait behind it, again and again.
   if (options_.exit_when_drained && drained()) return;
-  if (auto poll = pace_.next({store_.count(), store_.bytes()}, now)) {
-    poll_out_ = true;
-    poll->with_names = traces_.wants_names(now);
-    requests.push_back(*poll);
-  }
+  if (may_poll()) ask_poll(now, requests);
+}
+
+void SourceMachine::ask_ahead(TimePoint now, std::vector<Request>& requests) {
+  if (finished_ || stopping_ || !arrived_) return;
+  const SourceBatch& batch = arrived_->batch;
+  if (!batch.messages.empty() && !batch.ended && may_poll()) ask_poll(now, requests);
+}
+
+void SourceMachine::ask_poll(TimePoint now, std::vector<Request>& requests) {
+  auto poll = pace_.next(load(), now);
+  if (!poll) return;
+  poll_out_ = true;
+  poll->with_names = traces_.wants_names(now);
+  requests.push_back(*poll);
+}
+
+bool SourceMachine::may_poll() const {
+  return opened_ && !poll_out_ && !numbers_.ended && !next_plan_ && coordinators_.any_open();
+}
+
+ReadPace::Load SourceMachine::load() const {
+  const std::uint64_t arrived = arrived_ ? arrived_->batch.messages.size() : 0;
+  return {store_.count() + arrived, store_.bytes() + arrived_bytes_};
 }
 
 bool SourceMachine::nothing_out() const {
@@ -320,12 +350,9 @@ TimePoint SourceMachine::next_turn() const {
   if (!ack_out_ && !to_ack_.empty()) next = std::min(next, std::max(source_.retry_at(), ack_at()));
   next = std::min(next, next_upkeep());
   if (stopping_) return next;
-  const bool would_poll = !poll_out_ && !numbers_.ended && !next_plan_ &&
-                          coordinators_.any_open() &&
-                          pace_.has_room({store_.count(), store_.bytes()});
   if (!opened_) {
     next = std::min(next, source_.retry_at());
-  } else if (would_poll) {
+  } else if (may_poll() && pace_.has_room(load())) {
     next = std::min(next, std::max(source_.retry_at(), pace_.poll_at()));
   }
   return next;

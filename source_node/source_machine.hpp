@@ -73,6 +73,9 @@ class SourceMachine {
   void receive(const link::FrameReceived& received, TimePoint now, link::Effects& effects);
   /// A request has been served.
   void take(Response response, TimePoint now, link::Effects& effects);
+  /// Before a turn: if a poll has brought something, the next poll, so that the source is read
+  /// while this turn works on what has come. Nothing is missed without it but time.
+  void ask_ahead(TimePoint now, std::vector<Request>& requests);
   void turn(TimePoint now, link::Effects& effects, std::vector<Request>& requests);
   TimePoint next_turn() const;
   void stop(bool at_once, TimePoint now, link::Effects& effects);
@@ -99,7 +102,8 @@ class SourceMachine {
   void settle(PollDone done, TimePoint now, link::Effects& effects);
   void settle(AckDone done, TimePoint now, link::Effects& effects);
   void settle(DeadLettersDone done, TimePoint now, link::Effects& effects);
-  void read(SourceBatch batch, std::span<const std::string> names, TimePoint now,
+  void read_arrived(TimePoint now, link::Effects& effects);
+  void read(SourceBatch& batch, std::span<const std::string> names, TimePoint now,
             link::Effects& effects);
   bool is_held(const SourceToken& token);
   void source_worked(link::Effects& effects);
@@ -109,6 +113,10 @@ class SourceMachine {
   void ask(TimePoint now, std::vector<Request>& requests);
   void ask_acks(TimePoint now, std::vector<Request>& requests);
   void ask_source(TimePoint now, std::vector<Request>& requests);
+  void ask_poll(TimePoint now, std::vector<Request>& requests);
+  bool may_poll() const;
+  /// Held, or brought by a poll and not taken in yet.
+  ReadPace::Load load() const;
   bool nothing_out() const;
 
   // What the source does besides being read and acked (source_upkeep.cpp).
@@ -188,6 +196,9 @@ class SourceMachine {
   TimePoint to_ack_since_ = kNever;
   bool finite_ = false;      ///< The source itself says when it has ended.
   unsigned idle_polls_ = 0;  ///< Empty ones in a row, with nothing pending.
+  /// What a poll has brought, until the next turn.
+  std::optional<PollDone> arrived_;
+  std::uint64_t arrived_bytes_ = 0;
 
   MessageStore store_;
   MessageList queue_;

@@ -90,6 +90,8 @@ void SourceNode::woken(TimePoint now, link::Effects& effects) {
 }
 
 void SourceNode::turn(TimePoint now, link::Effects& effects) {
+  machine_.ask_ahead(now, requests_);
+  io_.submit(requests_);
   machine_.turn(now, effects, requests_);
   io_.submit(requests_);
   settle_end(effects);

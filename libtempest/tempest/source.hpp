@@ -90,6 +90,11 @@ class Source {
   /// success with an empty batch. Does not wait longer than `wait`: acks wait behind it.
   virtual Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) = 0;
 
+  /// Acks wait behind the poll that is under way: it is to return soon, with what it has. Called
+  /// from another thread, the only such call there is. One that comes before the poll waits, or
+  /// after, may end the next wait. A source that never waits for long need not heed it.
+  virtual void interrupt() {}
+
   /// Confirms these for good. Success means that the source has done so. Acking twice is success.
   virtual Result<void> ack(std::span<const SourceToken> tokens) = 0;
 

@@ -67,6 +67,7 @@ class SourceShell final : public Shell {
     responses_.clear();
   }
   void turn(TimePoint now, link::Effects& effects) override {
+    machine_.ask_ahead(now, requests_);
     machine_.turn(now, effects, requests_);
   }
   void submit() override {

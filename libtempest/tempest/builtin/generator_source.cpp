@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <thread>
 
 #include "tempest/builtin/limits.hpp"
 
@@ -39,7 +38,7 @@ std::uint64_t GeneratorSource::allowed(std::uint64_t wanted, Duration wait) {
   const std::chrono::duration<double> interval(1.0 / options_.rate);
   Clock::time_point now = Clock::now();
   if (next_due_ > now) {
-    std::this_thread::sleep_until(std::min(next_due_, now + wait));
+    wait_until(std::min(next_due_, now + wait));
     now = Clock::now();
     if (next_due_ > now) return 0;
   }
@@ -50,6 +49,20 @@ std::uint64_t GeneratorSource::allowed(std::uint64_t wanted, Duration wait) {
   const std::uint64_t granted = std::min(wanted, due);
   next_due_ += std::chrono::duration_cast<Clock::duration>(interval * static_cast<double>(granted));
   return granted;
+}
+
+void GeneratorSource::wait_until(Clock::time_point until) {
+  std::unique_lock lock(mutex_);
+  interrupted_.wait_until(lock, until, [this] { return is_interrupted_; });
+  is_interrupted_ = false;
+}
+
+void GeneratorSource::interrupt() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_interrupted_ = true;
+  }
+  interrupted_.notify_one();
 }
 
 Result<void> GeneratorSource::ack(std::span<const SourceToken> /*tokens*/) {

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <limits>
+#include <mutex>
 
 #include "tempest/source.hpp"
 
@@ -21,6 +23,7 @@ class GeneratorSource : public Source {
 
   Result<void> open() override;
   Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override;
+  void interrupt() override;
   Result<void> ack(std::span<const SourceToken> tokens) override;
   bool is_finite() const override { return true; }
   std::string describe(const SourceToken& token) const override;
@@ -30,10 +33,15 @@ class GeneratorSource : public Source {
 
   /// How many may go out now by the rate; waits for the first, not longer than `wait`.
   std::uint64_t allowed(std::uint64_t wanted, Duration wait);
+  void wait_until(Clock::time_point until);
 
   Options options_;
   std::uint64_t next_ = 0;
   Clock::time_point next_due_;
+
+  std::mutex mutex_;
+  std::condition_variable interrupted_;
+  bool is_interrupted_ = false;
 };
 
 }  // namespace tempest::builtin

@@ -1,6 +1,7 @@
 #include "tempest/builtin/generator_source.hpp"
 
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "tempest/builtin/source_factory.hpp"
 
@@ -72,6 +73,20 @@ TEST_CASE("a slow generator gives up a poll at its wait") {
   batch = {};
   REQUIRE(source.poll(10, 10ms, batch));
   CHECK(batch.messages.empty());
+}
+
+TEST_CASE("an interrupted generator does not wait for its next message") {
+  GeneratorSource source({.rate = 0.01});
+  REQUIRE(source.open());
+  SourceBatch batch;
+  REQUIRE(source.poll(10, 0ms, batch));
+  // Before the wait it ends it as well: whoever interrupts cannot know how far the poll is.
+  source.interrupt();
+  REQUIRE(source.poll(10, 90s, batch));
+  std::thread other([&source] { source.interrupt(); });
+  REQUIRE(source.poll(10, 90s, batch));
+  other.join();
+  CHECK(batch.messages.size() == 1);
 }
 
 TEST_CASE("a source is made of what its definition says, or refused with the reason") {

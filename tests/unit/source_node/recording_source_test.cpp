@@ -85,11 +85,13 @@ struct TendedSource : Source {
   struct Told {
     std::vector<SourceToken> left;
     int tended = 0;
+    int interrupted = 0;
   };
   explicit TendedSource(Told& to) : told(to) {}
 
   Result<void> open() override { return {}; }
   Result<void> poll(std::size_t, Duration, SourceBatch&) override { return {}; }
+  void interrupt() override { ++told.interrupted; }
   Result<void> ack(std::span<const SourceToken>) override { return {}; }
   Result<void> leave(std::span<const SourceToken> tokens) override {
     told.left.assign(tokens.begin(), tokens.end());
@@ -122,4 +124,6 @@ TEST_CASE("a source that is recorded is looked after like any other") {
   const std::vector<SourceToken> tokens = {{0, 4}};
   REQUIRE(source.leave(tokens));
   CHECK(told.left == tokens);
+  source.interrupt();
+  CHECK(told.interrupted == 1);
 }

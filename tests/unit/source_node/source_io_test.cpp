@@ -1,5 +1,6 @@
 #include "source_node/source_io.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <condition_variable>
@@ -18,10 +19,37 @@ struct Script {
   std::vector<std::string> calls;
   bool away = false;
   bool throws = false;
+  bool waits = false;  ///< A poll does, until it is interrupted or need not any more.
+  std::condition_variable changed;
+  bool interrupted = false;
 
   void note(std::string call) {
     const std::lock_guard lock(mutex);
     calls.push_back(std::move(call));
+    changed.notify_all();
+  }
+  void set_waiting(bool does_wait) {
+    const std::lock_guard lock(mutex);
+    waits = does_wait;
+    changed.notify_all();
+  }
+  void interrupt() {
+    const std::lock_guard lock(mutex);
+    interrupted = true;
+    changed.notify_all();
+  }
+  /// False: in vain.
+  bool wait(Duration time) {
+    std::unique_lock lock(mutex);
+    changed.wait_for(lock, time, [this] { return interrupted || !waits; });
+    interrupted = false;
+    return !waits;
+  }
+  void wait_for_call(const std::string& call) {
+    std::unique_lock lock(mutex);
+    REQUIRE(changed.wait_for(lock, 10s, [&] {
+      return std::find(calls.begin(), calls.end(), call) != calls.end();
+    }));
   }
   std::vector<std::string> taken() {
     const std::lock_guard lock(mutex);
@@ -48,22 +76,28 @@ class ScriptedSource : public Source {
     script_.note("open");
     return script_.answer();
   }
-  Result<void> poll(std::size_t max_messages, Duration, SourceBatch& batch) override {
+  Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override {
     script_.note("poll " + std::to_string(max_messages));
+    if (!script_.wait(wait)) return {};
     batch.messages.push_back({"payload", "", SourceToken{0, 1}});
     return script_.answer();
   }
+  void interrupt() override { script_.interrupt(); }
   Result<void> ack(std::span<const SourceToken> tokens) override {
     script_.note("ack " + std::to_string(tokens.size()));
     return script_.answer();
   }
-  std::vector<std::string> take_warnings() override { return {"a warning"}; }
+  std::vector<std::string> take_warnings() override {
+    return std::exchange(is_new_, false) ? std::vector<std::string>{"a warning"}
+                                         : std::vector<std::string>{};
+  }
   std::string describe(const SourceToken& token) const override {
     return "entry " + std::to_string(token.low);
   }
 
  private:
   Script& script_;
+  bool is_new_ = true;
 };
 
 class ScriptedSink : public Sink {
@@ -103,10 +137,20 @@ class Rig {
   /// Sends one request and waits for its response.
   template <typename Done>
   Done ask(Request request) {
+    submit(std::move(request));
+    return await<Done>();
+  }
+
+  void submit(Request request) {
     std::vector<Request> requests;
     requests.push_back(std::move(request));
     io_.submit(requests);
     CHECK(requests.empty());
+  }
+
+  /// The only response there is.
+  template <typename Done>
+  Done await() {
     std::vector<Response> responses;
     const auto deadline = std::chrono::steady_clock::now() + 10s;
     std::unique_lock lock(mutex_);
@@ -163,6 +207,27 @@ TEST_CASE("the source is opened once, then polled and acked, and its warnings co
   CHECK(polled.batch.messages.size() == 1);
   CHECK(rig.ask<AckDone>(AckRequest{{{0, 1}, {0, 2}}}).result.ok());
   CHECK(rig.script.taken() == Calls{"open", "poll 7", "ack 2"});
+}
+
+TEST_CASE("an ack does not wait behind a poll that waits, and the poll goes on after it") {
+  Rig rig;
+  rig.open();
+  rig.script.set_waiting(true);
+  rig.submit(PollRequest{7, 60s});
+  rig.script.wait_for_call("poll 7");
+  CHECK(rig.ask<AckDone>(AckRequest{{{0, 1}}}).result.ok());
+  rig.script.set_waiting(false);
+  // Of the interruption nothing is said: one poll, one response.
+  CHECK(rig.await<PollDone>().batch.messages.size() == 1);
+  CHECK(rig.script.taken().size() >= 4);
+}
+
+TEST_CASE("an end does not wait for a poll that waits") {
+  Rig rig;
+  rig.open();
+  rig.script.set_waiting(true);
+  rig.submit(PollRequest{7, 60s});
+  rig.script.wait_for_call("poll 7");
 }
 
 TEST_CASE("after an unavailable the source is opened again before its next use") {

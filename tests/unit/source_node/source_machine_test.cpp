@@ -37,6 +37,33 @@ TEST_CASE("a message is acked at the source once its tree is done, and not befor
   CHECK(harness.numbers().pending == 2);
 }
 
+TEST_CASE("the next poll is under way while a turn takes in what the last one brought") {
+  Plan plan = SourceHarness::default_plan();
+  plan.source.read_count = 10;
+  plan.source.max_pending = 25;
+  SourceHarness harness(plan);
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(30);
+  harness.step();
+  while (harness.waiting<PollRequest>() == nullptr) {
+    REQUIRE(harness.serve_one());
+    harness.step();
+  }
+
+  // Each time so many have come, and are not held yet: they count all the same.
+  for (const std::size_t room : {10U, 5U, 0U}) {
+    REQUIRE(harness.serve_one());
+    std::vector<Request> ahead;
+    harness.machine.ask_ahead(harness.now, ahead);
+    REQUIRE(ahead.size() == (room > 0 ? 1 : 0));
+    if (room > 0) CHECK(std::get<PollRequest>(ahead[0]).max_messages == room);
+    harness.step();
+    for (Request& request : ahead) harness.requests.push_back(std::move(request));
+  }
+  CHECK(coordinator.received.size() == 25);
+  CHECK(harness.waiting<PollRequest>() == nullptr);
+}
+
 TEST_CASE("nothing is sent beyond a coordinator's window") {
   SourceHarness harness;
   FakeCoordinator& coordinator = harness.add_coordinator("a", 10);
