@@ -217,24 +217,27 @@ void PipelineMachine::hand_out_ready(TimePoint now) {
 void PipelineMachine::add_to_batch(Batch& batch, std::uint32_t slot) {
   wire::Deliveries& deliveries = batch.deliveries;
   const tracking::Delivery& leader = table_.at(slot);
-  wire::Deliveries::Item item;
+  wire::Deliveries::Item& item = deliveries.items.emplace_back();
   item.id = table_.id_of(slot);
   item.task = leader.task;
   item.attempt = leader.attempt;
   item.alone = tracking::is_suspect(leader);
-  if (leader.traced) {
-    item.traced = true;
-    tracker_.note_handed_out(slot);
-  }
   item.first_part = static_cast<std::uint32_t>(deliveries.parts.size());
-  item.part_count = 0;
-  for (std::uint32_t at = slot; at != kNowhere; at = table_.at(at).members) {
-    const tracking::Delivery& part = table_.at(at);
-    deliveries.parts.push_back({part.edge, part.payload.key(), part.payload.bytes()});
-    batch.bytes += part.payload.size_bytes() + kItemOverheadBytes;
+  add_part(batch, leader);
+  for (std::uint32_t at = leader.members; at != kNowhere; at = table_.at(at).members) {
+    add_part(batch, table_.at(at));
     ++item.part_count;
   }
-  deliveries.items.push_back(item);
+  if (!leader.traced) return;
+  item.traced = true;
+  tracker_.note_handed_out(slot);
+}
+
+void PipelineMachine::add_part(Batch& batch, const tracking::Delivery& delivery) {
+  const std::string_view key = delivery.payload.key();
+  const std::string_view payload = delivery.payload.bytes();
+  batch.deliveries.parts.push_back({delivery.edge, key, payload});
+  batch.bytes += key.size() + payload.size() + kItemOverheadBytes;
 }
 
 void PipelineMachine::send_batch(Batch& batch, TimePoint now) {

@@ -110,6 +110,7 @@ class PipelineMachine {
   void hand_out_ready(TimePoint now);
   void send_batch(Batch& batch, TimePoint now);
   void add_to_batch(Batch& batch, std::uint32_t delivery);
+  static void add_part(Batch& batch, const tracking::Delivery& delivery);
   void sort_outcomes();
   void send_outcomes(Peer& peer, TimePoint now);
   void publish_traces(TimePoint now, link::Effects& effects);

@@ -168,8 +168,9 @@ void Ledger::started(TaskId task, std::string_view payload, std::uint32_t attemp
   }
   const bool timed = scenario_.topology.tasks[static_cast<std::size_t>(task)].timeout > Duration(0);
   // Each time but the first it has failed, or a worker was lost that had it alone. Where nothing
-  // but messages kills workers, that is a failure as well.
-  const std::uint32_t excused = scenario_.dies_of_messages_alone() ? step->hung : worker_losses_;
+  // but messages kills workers, that is a failure as well, unless something went on beside it.
+  const bool dies_alone = scenario_.dies_of_messages_alone() && !anything_hung_;
+  const std::uint32_t excused = dies_alone ? 0 : worker_losses_;
   // What fails for good gets no other.
   const std::uint32_t failed = fate(task, payload) == Fate::bad ? 0 : step->failed;
   if (!timed && attempt > failed + excused + 1) {
@@ -247,7 +248,7 @@ void Ledger::failed(TaskId task, std::string_view payload) {
 }
 
 void Ledger::hung(TaskId task, std::string_view payload) {
-  if (Step* step = find_or_violate(task, payload, "hung")) ++step->hung;
+  anything_hung_ |= find_or_violate(task, payload, "hung") != nullptr;
 }
 
 void Ledger::sunk(std::string_view task, std::string_view payload) {
@@ -300,11 +301,10 @@ void Ledger::dead_lettered(std::string_view text) {
   const TaskId task = scenario_.topology.graph.find(letter["task"].get<std::string>());
   if (kind == "worker_lost") {
     const std::string failing_payload = letter["failing_payload"].get<std::string>();
-    const Step* step = find(task, failing_payload);
-    const bool has_hung = step != nullptr && step->hung > 0;
-    // Alone at a worker is only what is alone there for all coordinators.
+    // Alone at a worker is only what is alone there for all coordinators. And what runs for long
+    // goes on with its batch beside it, which may be lethal.
     if (scenario_.dies_of_messages_alone() && fate(task, failing_payload) != Fate::lethal &&
-        !has_hung) {
+        !anything_hung_) {
       violate("no bystander is harmed", about + " is no message that kills a worker");
     }
   }

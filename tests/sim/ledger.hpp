@@ -91,7 +91,6 @@ class Ledger {
     std::uint32_t attempt = 0;  ///< The highest.
     std::uint32_t succeeded = 0;
     std::uint32_t failed = 0;
-    std::uint32_t hung = 0;
   };
   struct Sent {
     std::string payload;
@@ -123,6 +122,7 @@ class Ledger {
   std::map<SourceToken, unsigned> by_token_;
   std::map<std::pair<TaskId, std::string>, unsigned> newest_of_key_;
   std::uint32_t worker_losses_ = 0;
+  bool anything_hung_ = false;
   Counts counts_;
   std::string violation_;
 };

@@ -6,15 +6,15 @@
 
 namespace tempest {
 
-void Histogram::record(Duration value, std::uint64_t count) {
+void Histogram::look_at(Duration value) {
   const auto ns = static_cast<std::uint64_t>(std::max<Duration::rep>(value.count(), 0));
   // The smallest i with ns <= 2^i us.
   const std::uint64_t whole_us = (ns + 999) / 1000;
   const std::size_t bucket =
       whole_us <= 1 ? 0 : static_cast<std::size_t>(std::bit_width(whole_us - 1));
-  buckets_[std::min(bucket, kBuckets - 1)] += count;
-  count_ += count;
-  sum_ns_ += ns * count;
+  last_ = value;
+  last_ns_ = ns;
+  last_bucket_ = std::min(bucket, kBuckets - 1);
 }
 
 void Histogram::merge(const Histogram& other) {

@@ -13,7 +13,13 @@ class Histogram {
  public:
   static constexpr std::size_t kBuckets = 32;
 
-  void record(Duration value, std::uint64_t count = 1);
+  void record(Duration value, std::uint64_t count = 1) {
+    // What ends together mostly began together.
+    if (value != last_) look_at(value);
+    buckets_[last_bucket_] += count;
+    count_ += count;
+    sum_ns_ += last_ns_ * count;
+  }
   void merge(const Histogram& other);
 
   std::uint64_t count() const { return count_; }
@@ -30,9 +36,15 @@ class Histogram {
   void assign(const std::array<std::uint64_t, kBuckets>& buckets, std::uint64_t sum_ns);
 
  private:
+  void look_at(Duration value);
+
   std::array<std::uint64_t, kBuckets> buckets_{};
   std::uint64_t count_ = 0;
   std::uint64_t sum_ns_ = 0;
+  /// The last value that was recorded, what it counts as, and where.
+  Duration last_{0};
+  std::uint64_t last_ns_ = 0;
+  std::size_t last_bucket_ = 0;
 };
 
 }  // namespace tempest

@@ -69,28 +69,29 @@ class Slab {
   }
   const T* find(Id id) const { return const_cast<Slab*>(this)->find(id); }
 
-  /// The record in this place, which must be live.
+  /// The record in this place, which must be live. (Places come from this slab itself; what a peer
+  /// says goes through find(), which believes nothing.)
   T& at(std::uint32_t slot) {
-    assert(slot < used_ && is_live(slot));
+    assert(is_live(slot));
     return entries_[slot].value;
   }
   const T& at(std::uint32_t slot) const { return const_cast<Slab*>(this)->at(slot); }
 
   /// The current id of a live place.
   Id id_of(std::uint32_t slot) const {
-    assert(slot < used_ && is_live(slot));
+    assert(is_live(slot));
     return {slot, entries_[slot].times_changed >> 1};
   }
 
   /// Keeps the record and gives it a new id: what still holds the old one holds nothing.
   Id renew(std::uint32_t slot) {
-    assert(slot < used_ && is_live(slot));
+    assert(is_live(slot));
     entries_[slot].times_changed += 2;
     return id_of(slot);
   }
 
   void release(std::uint32_t slot) {
-    assert(slot < used_ && is_live(slot));
+    assert(is_live(slot));
     Entry& entry = entries_[slot];
     std::destroy_at(&entry.value);
     ++entry.times_changed;

@@ -4,17 +4,6 @@
 
 namespace tempest::tracking {
 
-void DeliveryTable::push_back(DeliveryList& list, std::uint32_t slot, DeliveryState state) {
-  Delivery& delivery = slab_.at(slot);
-  assert(delivery.state == DeliveryState::detached);
-  delivery.state = state;
-  delivery.previous = list.tail;
-  delivery.next = kNowhere;
-  (list.tail == kNowhere ? list.head : slab_.at(list.tail).next) = slot;
-  list.tail = slot;
-  ++list.size;
-}
-
 void DeliveryTable::push_front(DeliveryList& list, std::uint32_t slot, DeliveryState state) {
   Delivery& delivery = slab_.at(slot);
   assert(delivery.state == DeliveryState::detached);
@@ -36,17 +25,6 @@ void DeliveryTable::insert_after(DeliveryList& list, std::uint32_t before, std::
   (delivery.next == kNowhere ? list.tail : slab_.at(delivery.next).previous) = slot;
   slab_.at(before).next = slot;
   ++list.size;
-}
-
-void DeliveryTable::remove(DeliveryList& list, std::uint32_t slot) {
-  Delivery& delivery = slab_.at(slot);
-  assert(delivery.state != DeliveryState::detached && list.size > 0);
-  (delivery.previous == kNowhere ? list.head : slab_.at(delivery.previous).next) = delivery.next;
-  (delivery.next == kNowhere ? list.tail : slab_.at(delivery.next).previous) = delivery.previous;
-  delivery.previous = kNowhere;
-  delivery.next = kNowhere;
-  delivery.state = DeliveryState::detached;
-  --list.size;
 }
 
 }  // namespace tempest::tracking

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cassert>
 #include <cstdint>
 
 #include "tempest/base/ids.hpp"
@@ -110,13 +111,58 @@ class DeliveryTable {
     return Slab<Delivery, DeliveryId>::bytes_per_record();
   }
 
-  void push_back(DeliveryList& list, std::uint32_t slot, DeliveryState state);
+  void push_back(DeliveryList& list, std::uint32_t slot, DeliveryState state) {
+    Delivery& delivery = slab_.at(slot);
+    assert(delivery.state == DeliveryState::detached);
+    delivery.state = state;
+    delivery.previous = list.tail;
+    delivery.next = kNowhere;
+    (list.tail == kNowhere ? list.head : slab_.at(list.tail).next) = slot;
+    list.tail = slot;
+    ++list.size;
+  }
   void push_front(DeliveryList& list, std::uint32_t slot, DeliveryState state);
+  /// Moves deliveries from the front of one list to the end of another, in their order, as long as
+  /// `take(delivery, slot)` is true of the first.
+  template <typename Take>
+  void move_front(DeliveryList& from, DeliveryList& to, DeliveryState state, Take take) {
+    const std::uint32_t first = from.head;
+    std::uint32_t last = kNowhere;
+    std::uint32_t next = first;
+    std::uint32_t count = 0;
+    while (next != kNowhere) {
+      Delivery& delivery = slab_.at(next);
+      if (!take(delivery, next)) break;
+      delivery.state = state;
+      last = next;
+      next = delivery.next;
+      ++count;
+    }
+    if (count == 0) return;
+    // Between them nothing changes.
+    slab_.at(first).previous = to.tail;
+    slab_.at(last).next = kNowhere;
+    (to.tail == kNowhere ? to.head : slab_.at(to.tail).next) = first;
+    to.tail = last;
+    to.size += count;
+    from.head = next;
+    (next == kNowhere ? from.tail : slab_.at(next).previous) = kNowhere;
+    from.size -= count;
+  }
   /// Behind `before`, which must be in this list.
   void insert_after(DeliveryList& list, std::uint32_t before, std::uint32_t slot,
                     DeliveryState state);
   /// Takes it out of the list it is in, which must be this one.
-  void remove(DeliveryList& list, std::uint32_t slot);
+  void remove(DeliveryList& list, std::uint32_t slot) {
+    Delivery& delivery = slab_.at(slot);
+    assert(delivery.state != DeliveryState::detached && list.size > 0);
+    const std::uint32_t previous = delivery.previous;
+    const std::uint32_t next = delivery.next;
+    (previous == kNowhere ? list.head : slab_.at(previous).next) = next;
+    (next == kNowhere ? list.tail : slab_.at(next).previous) = previous;
+    delivery.state = DeliveryState::detached;
+    --list.size;
+  }
 
  private:
   Slab<Delivery, DeliveryId> slab_;

@@ -230,11 +230,10 @@ void Scheduler::dispatch_shuffle(TaskId task, TimePoint now, const std::vector<b
     for (std::size_t i = 0; i < count; ++i) {
       const std::uint32_t number = candidates_[i];
       const std::size_t level = total / count + (i < total % count ? 1 : 0);
-      while (!line.empty() && workers_[number].in_flight.size < level &&
-             workers_[number].has_room()) {
-        send_first(line, number, now, assignments);
-        last_given_ = number;
-      }
+      const std::size_t has = workers_[number].in_flight.size;
+      if (line.empty() || has >= level) continue;
+      send_front(line, level - has, number, now, assignments);
+      last_given_ = number;
     }
   }
 }
@@ -251,7 +250,7 @@ void Scheduler::dispatch_keyed(TaskId task, TimePoint now, const std::vector<boo
     while (!slots_.empty() && workers_[number].has_room()) {
       for (const std::size_t slot : slots_) {
         if (!workers_[number].has_room()) break;
-        send_first(keyed.slot(slot).queue, number, now, assignments);
+        send_front(keyed.slot(slot).queue, 1, number, now, assignments);
         keyed.turn_ended(number, slot);
       }
       std::erase_if(slots_, has_nothing_to_send);
@@ -259,27 +258,31 @@ void Scheduler::dispatch_keyed(TaskId task, TimePoint now, const std::vector<boo
   }
 }
 
-void Scheduler::send_first(WaitingLine& line, std::uint32_t number, TimePoint now,
+void Scheduler::send_front(WaitingLine& line, std::size_t most, std::uint32_t number, TimePoint now,
                            std::vector<Assignment>& assignments) {
-  const std::uint32_t delivery = line.take_front(table_);
-  Delivery& record = table_.at(delivery);
-  const std::size_t bytes = size_bytes(record);
-  count_left(record, bytes);
-  TaskQueue& task = tasks_[index(record.task)];
   Worker& worker = workers_[number];
-  record.worker = static_cast<std::uint16_t>(number);
-  record.since = now;
-  record.sent_number = ++sent_number_;
-  worker.in_flight_bytes += bytes;
-  record.started = false;
-  table_.push_back(worker.in_flight, delivery, DeliveryState::in_flight);
-  ++task.in_flight;
-  if (task.keyed) {
-    KeyedQueues::Slot& slot = task.keyed->slot(record.key_slot);
-    ++slot.in_flight;
-    slot.sent_to = number;
-  }
-  assignments.push_back({number, delivery});
+  const std::size_t given_before = assignments.size();
+  const auto take = [&](Delivery& delivery, std::uint32_t slot) {
+    const std::size_t given = assignments.size() - given_before;
+    if (given == most || !worker.has_room_beside(given)) return false;
+    const std::size_t bytes = size_bytes(delivery);
+    count_left(delivery, bytes);
+    worker.in_flight_bytes += bytes;
+    delivery.worker = static_cast<std::uint16_t>(number);
+    delivery.since = now;
+    delivery.sent_number = ++sent_number_;
+    delivery.started = false;
+    TaskQueue& task = tasks_[index(delivery.task)];
+    ++task.in_flight;
+    if (task.keyed) {
+      KeyedQueues::Slot& key_slot = task.keyed->slot(delivery.key_slot);
+      ++key_slot.in_flight;
+      key_slot.sent_to = number;
+    }
+    assignments.push_back({number, slot});
+    return true;
+  };
+  line.send_front(table_, worker.in_flight, take);
 }
 
 void Scheduler::settle(std::uint32_t delivery) {

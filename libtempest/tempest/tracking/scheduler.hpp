@@ -135,9 +135,11 @@ class Scheduler {
     DeliveryList in_flight;
     std::uint64_t in_flight_bytes = 0;
 
-    bool has_room() const {
-      return in_flight.size < window.messages &&
-             (in_flight_bytes < window.bytes || in_flight.empty());
+    bool has_room() const { return has_room_beside(0); }
+    /// Beside so many more, whose bytes are counted already.
+    bool has_room_beside(std::size_t more) const {
+      const std::size_t messages = in_flight.size + more;
+      return messages < window.messages && (in_flight_bytes < window.bytes || messages == 0);
     }
     /// What others with as much to do are not spared for less.
     std::size_t least_share() const;
@@ -168,7 +170,8 @@ class Scheduler {
   bool can_take(std::uint32_t worker, const std::vector<bool>& blocked) const;
   /// Into candidates_: who can take something of the task, the least busy first.
   void find_candidates(TaskId task, const std::vector<bool>& blocked);
-  void send_first(WaitingLine& line, std::uint32_t worker, TimePoint now,
+  /// From the front of the line, up to `most` of them and as far as the worker has room.
+  void send_front(WaitingLine& line, std::size_t most, std::uint32_t worker, TimePoint now,
                   std::vector<Assignment>& assignments);
   void dispatch_tasks(TimePoint now, const std::vector<bool>& blocked,
                       std::vector<Assignment>& assignments);

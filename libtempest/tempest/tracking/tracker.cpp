@@ -115,7 +115,7 @@ void Tracker::end_tree(std::uint32_t slot) {
   while (trees_.at(slot).deliveries != kNowhere) {
     const std::uint32_t delivery = trees_.at(slot).deliveries;
     table_.at(delivery).traced = false;
-    unlink_from_tree(delivery);
+    unlink_from_tree(trees_.at(slot), table_.at(delivery));
     switch (table_.at(delivery).state) {
       case DeliveryState::ready:
         scheduler_.withdraw(delivery);
@@ -150,20 +150,22 @@ void Tracker::end_tree(std::uint32_t slot) {
 
 // --- Deliveries ----------------------------------------------------------------------------------
 
-std::uint32_t Tracker::create_delivery(std::uint32_t tree, TaskId task, EdgeId edge,
+std::uint32_t Tracker::create_delivery(std::uint32_t tree_slot, TaskId task, EdgeId edge,
                                        const Payload& payload) {
   const std::uint32_t slot = table_.create().slot;
   Delivery& delivery = table_.at(slot);
+  Tree& tree = trees_.at(tree_slot);
+  delivery.tree = tree_slot;
   delivery.task = task;
   delivery.edge = edge;
   delivery.payload = payload;
   if (graph_.node(task).grouping == dag::Grouping::key) {
     delivery.key_slot = key_slot_of(payload.key(), payload.bytes());
   }
-  link_to_tree(tree, slot);
-  ++trees_.at(tree).unfinished;
-  if (trees_.at(tree).traced) traces_.ready(slot, table_.at(slot));
-  if (aggregate_.active()) aggregate_.add(tree, task);
+  link_to_tree(tree, delivery, slot);
+  ++tree.unfinished;
+  if (tree.traced) traces_.ready(slot, delivery);
+  if (aggregate_.active()) aggregate_.add(tree_slot, task);
   return slot;
 }
 
@@ -176,25 +178,19 @@ void Tracker::add_delivery(std::uint32_t tree, TaskId task, EdgeId edge, const P
   }
 }
 
-void Tracker::link_to_tree(std::uint32_t tree, std::uint32_t slot) {
-  Delivery& delivery = table_.at(slot);
-  std::uint32_t& first = trees_.at(tree).deliveries;
-  delivery.tree = tree;
-  delivery.tree_previous = kNowhere;
+void Tracker::link_to_tree(Tree& tree, Delivery& delivery, std::uint32_t slot) {
+  const std::uint32_t first = tree.deliveries;
   delivery.tree_next = first;
   if (first != kNowhere) table_.at(first).tree_previous = slot;
-  first = slot;
+  tree.deliveries = slot;
 }
 
-void Tracker::unlink_from_tree(std::uint32_t slot) {
-  Delivery& delivery = table_.at(slot);
-  Tree& tree = trees_.at(delivery.tree);
-  (delivery.tree_previous == kNowhere ? tree.deliveries
-                                      : table_.at(delivery.tree_previous).tree_next) =
-      delivery.tree_next;
-  if (delivery.tree_next != kNowhere) {
-    table_.at(delivery.tree_next).tree_previous = delivery.tree_previous;
-  }
+void Tracker::unlink_from_tree(Tree& tree, Delivery& delivery) {
+  const std::uint32_t previous = delivery.tree_previous;
+  const std::uint32_t next = delivery.tree_next;
+  (previous == kNowhere ? tree.deliveries : table_.at(previous).tree_next) = next;
+  if (next != kNowhere) table_.at(next).tree_previous = previous;
+  delivery.tree_previous = kNowhere;
   delivery.tree = kNowhere;
 }
 
@@ -210,17 +206,18 @@ void Tracker::release_delivery(std::uint32_t slot) {
 }
 
 void Tracker::finish_delivery(std::uint32_t slot, TimePoint now) {
-  const std::uint32_t tree = table_.at(slot).tree;
-  if (aggregate_.active()) aggregate_.subtract(tree, table_.at(slot).task);
-  unlink_from_tree(slot);
+  Delivery& delivery = table_.at(slot);
+  const std::uint32_t tree_slot = delivery.tree;
+  Tree& tree = trees_.at(tree_slot);
+  if (aggregate_.active()) aggregate_.subtract(tree_slot, delivery.task);
+  unlink_from_tree(tree, delivery);
   release_delivery(slot);
-  --trees_.at(tree).unfinished;
-  release_gathered(tree);
-  if (trees_.at(tree).unfinished == 0) complete_tree(tree, now);
+  --tree.unfinished;
+  if (aggregate_.active()) release_gathered(tree_slot);
+  if (tree.unfinished == 0) complete_tree(tree_slot, now);
 }
 
 void Tracker::release_gathered(std::uint32_t tree) {
-  if (!aggregate_.active()) return;
   while (const auto task = aggregate_.ready_task(tree)) {
     const auto deliveries = aggregate_.release(table_, tree, *task);
     if (graph_.node(*task).gather == dag::Gather::all) {
@@ -236,7 +233,7 @@ void Tracker::join_members(std::uint32_t tree, const std::vector<std::uint32_t>&
   std::uint32_t last = leader;
   for (std::size_t i = 1; i < deliveries.size(); ++i) {
     if (table_.at(deliveries[i]).traced) traces_.forget(deliveries[i], table_.at(deliveries[i]));
-    unlink_from_tree(deliveries[i]);
+    unlink_from_tree(trees_.at(tree), table_.at(deliveries[i]));
     table_.at(deliveries[i]).state = DeliveryState::member;
     table_.at(last).members = deliveries[i];
     last = deliveries[i];
@@ -285,22 +282,24 @@ bool Tracker::acknowledge(DeliveryId id, std::uint32_t worker, std::span<const O
   // Children first: the tree's count must not touch zero while there is more to come.
   for (const Output& output : outputs) add_output(tree, task, output);
   if (trees_.at(tree).unfinished > kMaxTreeDeliveries) {
-    fail_tree(tree, {{},
-                     {},
-                     wire::FailureKind::error,
-                     task,
-                     1,
-                     scheduler_.worker_name(worker),
-                     "more than " + std::to_string(kMaxTreeDeliveries) +
-                         " deliveries of one message are unfinished",
-                     {},
-                     0});
+    fail_large_tree(tree, task, worker);
     return true;
   }
   const TreeId tree_id = trees_.id_of(tree);
   finish_delivery(id.slot, now);
   if (!fused_failures_.empty()) fail_fused(worker, tree_id, now);
   return true;
+}
+
+void Tracker::fail_large_tree(std::uint32_t tree, TaskId task, std::uint32_t worker) {
+  FailedMessage failed;
+  failed.kind = wire::FailureKind::error;
+  failed.task = task;
+  failed.attempts = 1;
+  failed.worker = scheduler_.worker_name(worker);
+  failed.reason = "more than " + std::to_string(kMaxTreeDeliveries) +
+                  " deliveries of one message are unfinished";
+  fail_tree(tree, std::move(failed));
 }
 
 void Tracker::add_output(std::uint32_t tree, TaskId task, const Output& output) {

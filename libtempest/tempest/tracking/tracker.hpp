@@ -232,8 +232,11 @@ class Tracker {
                                 const Payload& payload);
   void add_output(std::uint32_t tree, TaskId task, const Output& output);
   void fail_fused(std::uint32_t worker, TreeId tree, TimePoint now);
-  void link_to_tree(std::uint32_t tree, std::uint32_t delivery);
-  void unlink_from_tree(std::uint32_t delivery);
+  /// Its task has made more of it than is allowed.
+  void fail_large_tree(std::uint32_t tree, TaskId task, std::uint32_t worker);
+  /// Of the tree's list of deliveries, in which it is not yet.
+  void link_to_tree(Tree& tree, Delivery& delivery, std::uint32_t slot);
+  void unlink_from_tree(Tree& tree, Delivery& delivery);
   void release_gathered(std::uint32_t tree);
   void join_members(std::uint32_t tree, const std::vector<std::uint32_t>& deliveries);
   void release_delivery(std::uint32_t delivery);

@@ -257,9 +257,10 @@ std::uint32_t Tracker::replace_in_flight(std::uint32_t slot) {
   }
   if (table_.at(slot).traced) traces_.moved(slot, successor, table_.at(slot));
   table_.at(slot).traced = false;
-  unlink_from_tree(slot);
+  unlink_from_tree(trees_.at(tree), table_.at(slot));
   scheduler_.orphan(slot);
-  link_to_tree(tree, successor);
+  table_.at(successor).tree = tree;
+  link_to_tree(trees_.at(tree), table_.at(successor), successor);
   return successor;
 }
 

@@ -2,10 +2,6 @@
 
 namespace tempest::tracking {
 
-void WaitingLine::push_back(DeliveryTable& table, std::uint32_t delivery) {
-  table.push_back(list_, delivery, DeliveryState::ready);
-}
-
 void WaitingLine::push_returned(DeliveryTable& table, std::uint32_t delivery) {
   if (last_returned_ == kNowhere) {
     table.push_front(list_, delivery, DeliveryState::ready);
@@ -26,13 +22,6 @@ void WaitingLine::push_returned_in_order(DeliveryTable& table, std::uint32_t del
   } else {
     table.insert_after(list_, before, delivery, DeliveryState::ready);
   }
-}
-
-std::uint32_t WaitingLine::take_front(DeliveryTable& table) {
-  const std::uint32_t delivery = list_.head;
-  table.remove(list_, delivery);
-  last_returned_ = kNowhere;
-  return delivery;
 }
 
 void WaitingLine::remove(DeliveryTable& table, std::uint32_t delivery) {

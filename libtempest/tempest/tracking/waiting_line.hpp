@@ -17,15 +17,21 @@ class WaitingLine {
   std::uint32_t front() const { return list_.head; }
 
   /// A detached delivery becomes ready, behind all.
-  void push_back(DeliveryTable& table, std::uint32_t delivery);
+  void push_back(DeliveryTable& table, std::uint32_t delivery) {
+    table.push_back(list_, delivery, DeliveryState::ready);
+  }
   /// The same for one that has come back, behind all others that have.
   void push_returned(DeliveryTable& table, std::uint32_t delivery);
   /// The same, in the order in which those that have come back were sent: in as many steps as there
   /// are that were sent later.
   void push_returned_in_order(DeliveryTable& table, std::uint32_t delivery);
-  /// The first is taken to be sent, and is detached: should it come back, it stands before all
-  /// that is left here.
-  std::uint32_t take_front(DeliveryTable& table);
+  /// The first are sent, as long as `take(delivery, slot)` is true: they are in flight then, at the
+  /// end of that list. Should one come back, it stands before all that is left here.
+  template <typename Take>
+  void send_front(DeliveryTable& table, DeliveryList& in_flight, Take take) {
+    table.move_front(list_, in_flight, DeliveryState::in_flight, take);
+    last_returned_ = kNowhere;
+  }
   /// Ready becomes detached.
   void remove(DeliveryTable& table, std::uint32_t delivery);
 

@@ -36,6 +36,46 @@ void read(Reader& reader, Deliveries::Part& part) {
   reader.skip(fields - 3);
 }
 
+/// What nearly all items are: one small message, with nothing to be said of it, whose id follows on
+/// the last. True: it is written.
+bool put_plain(const Deliveries::Item& item, const Deliveries::Part& part, IdWriter& ids,
+               Writer& writer) {
+  const auto task = static_cast<std::uint64_t>(item.task);
+  const auto edge = static_cast<std::uint64_t>(part.edge);
+  const bool has_edge = part.edge != kNoEdge;
+  const bool is_plain = ids.is_next(item.id.packed()) && one_byte::holds(task) &&
+                        one_byte::holds(item.attempt) && part.key.empty() &&
+                        part.payload.size() < 256 && (!has_edge || one_byte::holds(edge));
+  if (!is_plain) return false;
+  writer.row(part.payload, one_byte::array(4), one_byte::kNil, task, item.attempt,
+             one_byte::array(1), one_byte::array(has_edge ? 2 : 1));
+  if (has_edge) writer.integer(edge);
+  ids.has_put_next();
+  return true;
+}
+
+/// True: such an item came next, and has been read. False: nothing has.
+bool read_plain(Reader& reader, IdReader& ids, Deliveries& deliveries) {
+  constexpr std::size_t kHeadBytes = 8;
+  const std::uint8_t* head = reader.peek(kHeadBytes);
+  if (head == nullptr || !ids.may_follow()) return false;
+  const bool has_edge = head[5] == one_byte::array(2);
+  const bool is_plain =
+      head[0] == one_byte::array(4) && head[1] == one_byte::kNil && one_byte::holds(head[2]) &&
+      one_byte::holds(head[3]) && head[4] == one_byte::array(1) &&
+      (has_edge || head[5] == one_byte::array(1)) && head[6] == one_byte::kShortBytes;
+  if (!is_plain || reader.remaining() < kHeadBytes + head[7]) return false;
+  deliveries.items.push_back({.id = DeliveryId::unpack(ids.take_next()),
+                              .task = TaskId{head[2]},
+                              .attempt = head[3],
+                              .first_part = static_cast<std::uint32_t>(deliveries.parts.size())});
+  Deliveries::Part& part = deliveries.parts.emplace_back();
+  reader.pass(kHeadBytes);
+  part.payload = reader.pass(head[7]);
+  if (has_edge && !reader.take_nil()) part.edge = static_cast<EdgeId>(reader.integer(UINT16_MAX));
+  return true;
+}
+
 void put(const Results& results, const Results::Output& output, Writer& writer) {
   const bool has_failure = output.failure != Results::kNotFailed;
   const bool has_edge = output.edge != kNoEdge;
@@ -189,6 +229,10 @@ void encode(const Deliveries& deliveries, std::string& frame) {
   for (const Deliveries::Item& item : deliveries.items) {
     assert(item.first_part + item.part_count <= deliveries.parts.size());
     const bool is_marked = item.alone || item.traced;
+    if (!is_marked && item.part_count == 1 &&
+        put_plain(item, deliveries.parts[item.first_part], ids, writer)) {
+      continue;
+    }
     writer.array(!is_marked ? 4 : item.traced ? 6 : 5);
     ids.put(item.id.packed());
     writer.integer(static_cast<std::uint64_t>(item.task));
@@ -213,6 +257,7 @@ Result<void> decode(std::string_view body, Deliveries& deliveries) {
   deliveries.items.reserve(count);
   deliveries.parts.reserve(count);
   for (std::size_t i = 0; i < count && reader.ok(); ++i) {
+    if (deliveries.parts.size() < kMaxFrameParts && read_plain(reader, ids, deliveries)) continue;
     const std::size_t item_fields = reader.record(4);
     Deliveries::Item& item = deliveries.items.emplace_back();
     item.id = DeliveryId::unpack(ids.take());

@@ -37,6 +37,30 @@ void read(Reader& reader, Outcomes::Failed& failed) {
   reader.skip(fields - 8);
 }
 
+/// What nearly all items are: a small payload without a key, whose id follows on the last. True: it
+/// is written.
+bool put_plain(const Messages::Item& item, IdWriter& ids, Writer& writer) {
+  if (!item.key.empty() || item.payload.size() >= 256 || !ids.is_next(item.id.packed())) {
+    return false;
+  }
+  writer.row(item.payload, one_byte::array(2), one_byte::kNil);
+  ids.has_put_next();
+  return true;
+}
+
+/// True: such an item came next, and has been read. False: nothing has.
+bool read_plain(Reader& reader, IdReader& ids, Messages& messages) {
+  constexpr std::size_t kHeadBytes = 4;
+  const std::uint8_t* head = reader.peek(kHeadBytes);
+  const bool is_plain = head != nullptr && ids.may_follow() && head[0] == one_byte::array(2) &&
+                        head[1] == one_byte::kNil && head[2] == one_byte::kShortBytes &&
+                        reader.remaining() >= kHeadBytes + head[3];
+  if (!is_plain) return false;
+  reader.pass(kHeadBytes);
+  messages.items.push_back({MessageId::unpack(ids.take_next()), {}, reader.pass(head[3])});
+  return true;
+}
+
 void read_traced(Reader& reader, Messages& messages) {
   const std::size_t numbers = reader.array(2 * messages.items.size());
   if (numbers % 2 != 0) reader.fail("a traced message without its number");
@@ -105,6 +129,7 @@ void encode(const Messages& messages, std::string& frame) {
   writer.array(messages.traced.empty() ? 1 : 2);
   writer.array(messages.items.size());
   for (const Messages::Item& item : messages.items) {
+    if (put_plain(item, ids, writer)) continue;
     writer.array(item.key.empty() ? 2 : 3);
     ids.put(item.id.packed());
     writer.bytes(item.payload);
@@ -126,6 +151,7 @@ Result<void> decode(std::string_view body, Messages& messages) {
   messages.items.clear();
   messages.items.reserve(count);
   for (std::size_t i = 0; i < count && reader.ok(); ++i) {
+    if (read_plain(reader, ids, messages)) continue;
     const std::size_t item_fields = reader.record(2);
     Messages::Item& item = messages.items.emplace_back();
     item.id = MessageId::unpack(ids.take());

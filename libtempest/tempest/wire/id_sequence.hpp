@@ -17,7 +17,7 @@ class IdWriter {
   explicit IdWriter(Writer& writer) : writer_(writer) {}
 
   void put(std::uint64_t packed) {
-    if (packed == next_ && !first_) {
+    if (is_next(packed)) {
       writer_.nil();
     } else {
       writer_.integer(packed);
@@ -25,6 +25,10 @@ class IdWriter {
     first_ = false;
     next_ = packed + 1;
   }
+  /// True if this one follows on the last: one_byte::kNil stands for it.
+  bool is_next(std::uint64_t packed) const { return packed == next_ && !first_; }
+  /// That has been written.
+  void has_put_next() { ++next_; }
   /// `count` ids in a row have been put, not just the one.
   void advance(std::uint64_t count) { next_ += count - 1; }
 
@@ -47,6 +51,10 @@ class IdReader {
     first_ = false;
     return next_++;
   }
+  /// True if there has been one that the next can follow on.
+  bool may_follow() const { return !first_; }
+  /// one_byte::kNil has been read, where it may be.
+  std::uint64_t take_next() { return next_++; }
   void advance(std::uint64_t count) { next_ += count - 1; }
 
  private:

@@ -78,6 +78,16 @@ class Reader {
     return any_bytes(maximum);
   }
   Incarnation incarnation();
+  /// The next bytes, to be looked at; null if so many are not left.
+  const std::uint8_t* peek(std::size_t count) const {
+    return remaining() < count ? nullptr : reinterpret_cast<const std::uint8_t*>(at_);
+  }
+  /// Takes so many bytes, which must be left.
+  std::string_view pass(std::size_t count) {
+    const std::string_view taken(at_, count);
+    at_ += count;
+    return taken;
+  }
   /// Passes over that many values, whatever they are.
   void skip(std::size_t count) {
     if (count > 0) skip_values(count);

@@ -10,6 +10,21 @@
 
 namespace tempest::wire {
 
+/// Values that are one byte, or begin with it.
+namespace one_byte {
+inline constexpr std::uint8_t kNil = 0xc0;
+/// Opaque bytes, up to 255: their number follows.
+inline constexpr std::uint8_t kShortBytes = 0xc4;
+/// size < 16.
+constexpr std::uint8_t array(std::size_t size) {
+  return static_cast<std::uint8_t>(0x90 | size);
+}
+/// True of a number that is its own byte.
+constexpr bool holds(std::uint64_t value) {
+  return value < 128;
+}
+}  // namespace one_byte
+
 /// Appends msgpack to a frame, each value in its shortest form. For the codec only. The frame is
 /// good, and of its right size, once the writer is gone.
 ///
@@ -39,14 +54,19 @@ class Writer {
   /// Text, cut to this length at the end of a character.
   void text_cut(std::string_view value, std::size_t max_bytes);
   /// Opaque bytes, as bin.
-  void bytes(std::string_view value) {
-    if (value.size() >= 256) return long_bytes(value);
-    need(2 + value.size());
-    *at_++ = '\xc4';
-    *at_++ = static_cast<char>(value.size());
-    write(value.data(), value.size());
-  }
+  void bytes(std::string_view value) { value.size() < 256 ? row(value) : long_bytes(value); }
   void incarnation(const Incarnation& value);
+  /// Many one_byte values, and then these bytes (up to 255), in one step.
+  template <typename... Values>
+  void row(std::string_view last, Values... values) {
+    need(sizeof...(values) + 2 + last.size());
+    char* at = at_;
+    ((*at++ = static_cast<char>(values)), ...);
+    *at++ = static_cast<char>(one_byte::kShortBytes);
+    *at++ = static_cast<char>(last.size());
+    if (!last.empty()) std::memcpy(at, last.data(), last.size());
+    at_ = at + last.size();
+  }
 
   /// As they are. (Also what msgpack-c calls.)
   void write(const char* data, std::size_t size) {

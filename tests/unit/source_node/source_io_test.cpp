@@ -47,9 +47,8 @@ struct Script {
   }
   void wait_for_call(const std::string& call) {
     std::unique_lock lock(mutex);
-    REQUIRE(changed.wait_for(lock, 10s, [&] {
-      return std::find(calls.begin(), calls.end(), call) != calls.end();
-    }));
+    REQUIRE(changed.wait_for(
+        lock, 10s, [&] { return std::find(calls.begin(), calls.end(), call) != calls.end(); }));
   }
   std::vector<std::string> taken() {
     const std::lock_guard lock(mutex);
