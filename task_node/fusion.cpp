@@ -64,8 +64,11 @@ void Fusion::run(Execution& execution, std::size_t first_output, const Arena::Ma
     go_on(execution, output, execution.task);
   }
   execution.outputs.resize(first_output);
-  execution.outputs.insert(execution.outputs.end(), left_.begin(), left_.end());
-  if (left_.empty()) execution.arena.release_to(before);
+  if (left_.empty()) {
+    execution.arena.release_to(before);
+  } else {
+    execution.outputs.insert(execution.outputs.end(), left_.begin(), left_.end());
+  }
 }
 
 bool Fusion::can_run(EdgeId edge) const {

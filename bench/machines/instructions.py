@@ -5,6 +5,9 @@ number each time on the same machine.
     instructions.py HOT_PATH            prints them
     instructions.py HOT_PATH --check    fails if one is over its bound (instructions.json)
     instructions.py HOT_PATH --record   writes them to instructions.json, as what the bounds are for
+    instructions.py HOT_PATH --hops     what each further task in a row costs, by way of the
+                                        coordinator and fused; fails if the former differ by more
+                                        than a tenth
 
 A bound is a quarter above what was recorded. Exit code 77: valgrind is not there, so nothing was
 counted.
@@ -34,6 +37,8 @@ PARTS = {
 SHAPES = {"relay": (1, 100, 0), "chain of 3": (3, 100, 0), "chain of 3, fused": (3, 100, 1)}
 # What the first so many cost is setting up, and letting tables grow.
 FEW, MANY = 20_000, 40_000
+DEPTHS = (1, 2, 4, 8)
+HOPS_MAY_DIFFER = 1.10
 
 
 def profile(program, messages, shape):
@@ -56,16 +61,31 @@ def profile(program, messages, shape):
     return counts
 
 
+def count_shape(program, shape):
+    """Of each part, instructions a message."""
+    few = profile(program, FEW, shape)
+    many = profile(program, MANY, shape)
+    parts = {part: round((many[part] - few[part]) / (MANY - FEW)) for part in PARTS.values()}
+    parts["all"] = sum(parts.values())
+    return parts
+
+
 def count(program):
-    """Of each shape and part, instructions a message."""
-    counted = {}
-    for name, shape in SHAPES.items():
-        few = profile(program, FEW, shape)
-        many = profile(program, MANY, shape)
-        parts = {part: round((many[part] - few[part]) / (MANY - FEW)) for part in PARTS.values()}
-        parts["all"] = sum(parts.values())
-        counted[name] = parts
-    return counted
+    return {name: count_shape(program, shape) for name, shape in SHAPES.items()}
+
+
+def show_hops(program):
+    """Whether all hops by way of the coordinator cost the same."""
+    print(f"{'instructions a hop':<32}" + "".join(
+        f"{f'{a} to {b}':>10}" for a, b in zip(DEPTHS, DEPTHS[1:])))
+    hops = {}
+    for fused in (0, 1):
+        each = [count_shape(program, (depth, 100, fused))["all"] for depth in DEPTHS]
+        hops[fused] = [(b - a) / (to - at) for a, b, at, to in
+                       zip(each, each[1:], DEPTHS, DEPTHS[1:])]
+        print(f"{'fused' if fused else 'by way of the coordinator':<32}" +
+              "".join(f"{hop:>10.0f}" for hop in hops[fused]))
+    return max(hops[0]) <= HOPS_MAY_DIFFER * min(hops[0])
 
 
 def show(counted, recorded):
@@ -90,6 +110,8 @@ def main(arguments):
     if shutil.which("valgrind") is None:
         print("skipped: valgrind is not installed (scripts/setup), nothing was counted")
         return SKIPPED
+    if "--hops" in arguments:
+        return 0 if show_hops(arguments[0]) else 1
     counted = count(arguments[0])
     recorded = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
     over = show(counted, recorded)
