@@ -14,6 +14,9 @@ using Level = link::Notice::Level;
 // One empty poll may have come just before a message; a source is taken to be empty after two.
 constexpr unsigned kIdlePollsToDrain = 2;
 
+// The turn with fewer takes less time than to wake the source's thread before it.
+constexpr std::size_t kWorthAskingAhead = 64;
+
 }  // namespace
 
 SourceMachine::SourceMachine(Options options, ReadPlan read_plan)
@@ -316,7 +319,8 @@ void SourceMachine::ask_source(TimePoint now, std::vector<Request>& requests) {
 void SourceMachine::ask_ahead(TimePoint now, std::vector<Request>& requests) {
   if (finished_ || stopping_ || !arrived_) return;
   const SourceBatch& batch = arrived_->batch;
-  if (!batch.messages.empty() && !batch.ended && may_poll()) ask_poll(now, requests);
+  const bool is_worth_it = batch.messages.size() >= kWorthAskingAhead && !batch.ended;
+  if (is_worth_it && may_poll()) ask_poll(now, requests);
 }
 
 void SourceMachine::ask_poll(TimePoint now, std::vector<Request>& requests) {

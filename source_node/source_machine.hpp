@@ -73,7 +73,7 @@ class SourceMachine {
   void receive(const link::FrameReceived& received, TimePoint now, link::Effects& effects);
   /// A request has been served.
   void take(Response response, TimePoint now, link::Effects& effects);
-  /// Before a turn: if a poll has brought something, the next poll, so that the source is read
+  /// Before a turn: if a poll has brought much, the next poll, so that the source is read
   /// while this turn works on what has come. Nothing is missed without it but time.
   void ask_ahead(TimePoint now, std::vector<Request>& requests);
   void turn(TimePoint now, link::Effects& effects, std::vector<Request>& requests);

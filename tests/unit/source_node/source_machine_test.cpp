@@ -39,11 +39,11 @@ TEST_CASE("a message is acked at the source once its tree is done, and not befor
 
 TEST_CASE("the next poll is under way while a turn takes in what the last one brought") {
   Plan plan = SourceHarness::default_plan();
-  plan.source.read_count = 10;
-  plan.source.max_pending = 25;
+  plan.source.read_count = 100;
+  plan.source.max_pending = 250;
   SourceHarness harness(plan);
   FakeCoordinator& coordinator = harness.add_coordinator("a");
-  harness.fill(30);
+  harness.fill(300);
   harness.step();
   while (harness.waiting<PollRequest>() == nullptr) {
     REQUIRE(harness.serve_one());
@@ -51,7 +51,7 @@ TEST_CASE("the next poll is under way while a turn takes in what the last one br
   }
 
   // Each time so many have come, and are not held yet: they count all the same.
-  for (const std::size_t room : {10U, 5U, 0U}) {
+  for (const std::size_t room : {100U, 50U, 0U}) {
     REQUIRE(harness.serve_one());
     std::vector<Request> ahead;
     harness.machine.ask_ahead(harness.now, ahead);
@@ -60,7 +60,7 @@ TEST_CASE("the next poll is under way while a turn takes in what the last one br
     harness.step();
     for (Request& request : ahead) harness.requests.push_back(std::move(request));
   }
-  CHECK(coordinator.received.size() == 25);
+  CHECK(coordinator.received.size() == 250);
   CHECK(harness.waiting<PollRequest>() == nullptr);
 }
 
