@@ -7,6 +7,7 @@
 #include "pipeline_node/pipeline_node.hpp"
 #include "task_node/task_node.hpp"
 #include "tempest/runtime/clock.hpp"
+#include "tempest/runtime/exact_waits.hpp"
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/logging.hpp"
 #include "tempest/runtime/node_program.hpp"
@@ -41,6 +42,8 @@ Standalone::~Standalone() {
 }
 
 Result<void> Standalone::start() {
+  // For all threads that are started from here on.
+  runtime::wait_exactly_in_this_thread();
   runtime::NodeOptions broker_options;
   broker_options.name = "broker";
   broker_options.link = link_;
@@ -54,9 +57,17 @@ Result<void> Standalone::start() {
   add_source();
 
   broker_thread_ = std::thread([this] { broker_->run(); });
-  for (auto& part : parts_) {
-    part->thread = std::thread([this, &part = *part] { run_part(part, &part == source_part_); });
+  // The coordinator and the source send each other what takes less time than to wake a thread. A
+  // worker has a thread that drives its loop already.
+  std::vector<Part*> together;
+  for (const auto& part : parts_) {
+    if (part.get() == coordinator_part_ || part.get() == source_part_) {
+      together.push_back(part.get());
+    } else {
+      threads_.emplace_back([this, worker = part.get()] { run_parts({worker}); });
+    }
   }
+  threads_.emplace_back([this, together] { run_parts(together); });
   return {};
 }
 
@@ -82,6 +93,7 @@ Result<void> Standalone::add_coordinator() {
   settings.min_workers = options_.workers;
   part->node = std::make_unique<pipeline_node::PipelineNode>(self, std::move(settings), topology_,
                                                              runtime::random_seed());
+  coordinator_part_ = part.get();
   parts_.push_back(std::move(part));
   return {};
 }
@@ -126,13 +138,24 @@ void Standalone::add_source() {
   parts_.push_back(std::move(part));
 }
 
-void Standalone::run_part(Part& part, bool is_source) {
-  int code = runtime::kExitInternal;
+void Standalone::run_parts(const std::vector<Part*>& parts) {
+  std::vector<std::pair<runtime::NodeLoop*, runtime::Node*>> loops;
+  for (const Part* part : parts) loops.emplace_back(part->loop.get(), part->node.get());
+  const auto ended = [&](std::size_t index, int exit_code) {
+    part_ended(*parts[index], exit_code);
+  };
   try {
-    code = part.loop->run(*part.node);
+    runtime::NodeLoop::run_together(loops, ended);
   } catch (const std::exception& error) {
     runtime::Log("tempest").error(std::string("a node has ended: ") + error.what());
+    for (Part* part : parts) {
+      if (!part->ended) part_ended(*part, runtime::kExitInternal);
+    }
   }
+}
+
+void Standalone::part_ended(Part& part, int code) {
+  const bool is_source = &part == source_part_;
   const std::lock_guard lock(mutex_);
   part.ended = true;
   if (!ending_ && !is_source) {
@@ -181,7 +204,7 @@ std::map<std::string, std::uint64_t> Standalone::handled() const {
 
 void Standalone::end_all() {
   for (auto& part : parts_) part->loop->request_stop(true);
-  for (auto& part : parts_) part->thread.join();
+  for (std::thread& thread : threads_) thread.join();
   for (auto& part : parts_) {
     auto* worker = dynamic_cast<task_node::TaskNode*>(part->node.get());
     if (worker == nullptr || worker->stop_handlers(options_.drain_timeout)) continue;

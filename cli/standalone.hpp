@@ -36,7 +36,8 @@ struct StandaloneOptions {
 };
 
 /// A whole topology in this process: broker, coordinator, workers and source as they run on their
-/// own, each on a thread, over inproc. Ends when the source does; the others follow.
+/// own, over inproc; coordinator and source share a thread, since they have most to say to each
+/// other. Ends when the source does; the others follow.
 class Standalone {
  public:
   Standalone(Topology topology, StandaloneOptions options);
@@ -62,19 +63,19 @@ class Standalone {
   source_node::SourceSummary summary() const { return source_->summary(); }
 
  private:
-  /// A node, its loop and its thread.
+  /// A node and its loop.
   struct Part {
     std::unique_ptr<runtime::NodeLoop> loop;
     std::unique_ptr<runtime::Node> node;
-    std::thread thread;
-    bool ended = false;  ///< Under mutex_.
+    bool ended = false;  ///< Under mutex_, once there is a thread.
   };
 
   runtime::NodeLoop& add_loop(Part& part, const link::Identity& self, const std::string& bind);
   Result<void> add_coordinator();
   void add_worker(std::size_t number);
   void add_source();
-  void run_part(Part& part, bool is_source);
+  void run_parts(const std::vector<Part*>& parts);
+  void part_ended(Part& part, int exit_code);
   void end_all();
 
   Topology topology_;
@@ -85,6 +86,8 @@ class Standalone {
   std::unique_ptr<broker::Broker> broker_;
   std::thread broker_thread_;
   std::vector<std::unique_ptr<Part>> parts_;
+  std::vector<std::thread> threads_;
+  Part* coordinator_part_ = nullptr;
   Part* source_part_ = nullptr;
   source_node::SourceNode* source_ = nullptr;
 

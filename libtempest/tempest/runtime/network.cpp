@@ -68,12 +68,14 @@ bool Network::has_news() const {
                      [](const auto& entry) { return entry.second.has_news(); });
 }
 
-void Network::wait_asleep(TimePoint until) {
-  TimePoint deadline = std::min(until, next_tick_);
-  for (const auto& [channel, dealer] : dealers_) {
-    deadline = std::min(deadline, dealer.next_connect());
-  }
-  poller_.wait(deadline == TimePoint::min() ? Duration::zero() : deadline - monotonic_now());
+TimePoint Network::next_turn() const {
+  TimePoint next = next_tick_;
+  for (const auto& [channel, dealer] : dealers_) next = std::min(next, dealer.next_connect());
+  return next;
+}
+
+void Network::wait(TimePoint until) {
+  poller_.wait(until == TimePoint::min() ? Duration::zero() : until - monotonic_now());
 }
 
 void Network::read(TimePoint now, FrameSink& sink) {

@@ -37,16 +37,17 @@ class Network {
   void send(const link::Effects::Send& send, TimePoint now);
   void flush(TimePoint now);
 
-  /// Waits until something has come, the doorbell rings, a connection wants something done or it is
-  /// `until`; never for much longer than a second. `look` says whether there is something for the
-  /// loop already that the doorbell rang for.
-  template <typename Look>
-  void wait(TimePoint until, Look look) {
-    doorbell_->prepare_to_sleep();
-    if (has_news() || look()) until = TimePoint::min();
-    wait_asleep(until);
-    doorbell_->wake_up();
-  }
+  /// To wait: prepare_to_sleep(), look for news, wait() if there are none, wake_up().
+  void prepare_to_sleep() { doorbell_->prepare_to_sleep(); }
+  /// Something has come that no descriptor tells of.
+  bool has_news() const;
+  /// Until something has come, the doorbell rings or it is `until`. With descriptor() in another
+  /// poller, which waits in place of this: once it says so, for no time at all.
+  void wait(TimePoint until);
+  void wake_up() { doorbell_->wake_up(); }
+  int descriptor() const { return poller_.descriptor(); }
+  /// Not later than this, read(): a connection wants something done. Never later than in a second.
+  TimePoint next_turn() const;
   /// Hands over everything that has come, up to a turn's share.
   void read(TimePoint now, FrameSink& sink);
 
@@ -56,8 +57,6 @@ class Network {
   void close_all();
 
  private:
-  bool has_news() const;
-  void wait_asleep(TimePoint until);
   void tick(TimePoint now);
 
   Transport& transport_;

@@ -2,7 +2,9 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tempest/base/result.hpp"
@@ -12,7 +14,8 @@
 
 namespace tempest::runtime {
 
-class Transport;  // runtime/transport.hpp
+class LoopMember;  // runtime/loop_member.hpp
+class Transport;   // runtime/transport.hpp
 
 /// A call of a user's code, to be made by one thread only: the one that the code's instances belong
 /// to. Where it is brief, that thread drives the loop as well (runtime/leadership.hpp), so that
@@ -88,6 +91,10 @@ class NodeLoop {
 
   /// Runs until the node has finished; returns its exit code. From one thread, once.
   int run(Node& node);
+  /// The same for several nodes of one process by this thread, so that what they send each other
+  /// wakes nobody, until all have finished. `on_end` is told as each does. All outlive the call.
+  static void run_together(std::span<const std::pair<NodeLoop*, Node*>> loops,
+                           const std::function<void(std::size_t index, int exit_code)>& on_end);
 
   /// Makes the loop call Node::woken(). From any thread, at any time; cheap when one is pending.
   void wake();
@@ -96,8 +103,7 @@ class NodeLoop {
   void request_stop(bool at_once);
 
  private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<LoopMember> member_;
 };
 
 }  // namespace tempest::runtime

@@ -54,6 +54,9 @@ class Poller {
   /// From a watcher's call, too: nothing more will come of it.
   void remove(int descriptor, const Watcher* watcher);
 
+  /// Readable while something is ready.
+  int descriptor() const { return descriptor_; }
+
   /// Until something is ready, a signal comes or the time is over.
   void wait(Duration timeout);
   /// Calls the watchers of what is ready.

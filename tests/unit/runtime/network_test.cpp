@@ -51,8 +51,17 @@ class Place final : public FrameSink {
                       [frame](const Received& one) { return one.frame == frame; }));
   }
 
-  void turn(Duration wait = 5ms) {
-    network.wait(monotonic_now() + wait, [] { return false; });
+  /// As a loop does: until there is something, or `look` says so, or it is `until`.
+  template <typename Look>
+  void wait(TimePoint until, Look look) {
+    network.prepare_to_sleep();
+    const bool has_news = network.has_news() || look();
+    network.wait(has_news ? TimePoint::min() : std::min(until, network.next_turn()));
+    network.wake_up();
+  }
+
+  void turn(Duration patience = 5ms) {
+    wait(monotonic_now() + patience, [] { return false; });
     network.read(monotonic_now(), *this);
     network.flush(monotonic_now());
   }
@@ -411,7 +420,7 @@ TEST_CASE("who rings wakes a loop that sleeps, and one that is about to") {
   bool is_missed = false;
   while (taken < kRounds && !is_missed) {
     const TimePoint begin = monotonic_now();
-    place.network.wait(begin + kPatience, [&] { return rung.load(); });
+    place.wait(begin + kPatience, [&] { return rung.load(); });
     place.network.read(monotonic_now(), place);
     if (rung.exchange(false)) ++taken;
     // A ring that is missed lets it sleep until the next tick.

@@ -223,4 +223,29 @@ TEST_CASE("a loop that another thread drives ends in its own") {
   CHECK(eventually([&] { return loop.has_ended.load(); }));
 }
 
+TEST_CASE("the thread of brief calls drives all that runs together with their node") {
+  CallThread thread;
+  CallThread idle_thread;
+  Transport transport;
+  NodeLoop calling_loop(transport, options());
+  NodeLoop other_loop(transport, options());
+  CallingNode calling(thread, [](int) {});
+  CallingNode other(idle_thread, [](int) {});
+  calling.wake = [&] { calling_loop.wake(); };
+  other.wake = [&] { other_loop.wake(); };
+  std::thread runner([&] {
+    const std::vector<std::pair<NodeLoop*, Node*>> loops = {{&calling_loop, &calling},
+                                                            {&other_loop, &other}};
+    NodeLoop::run_together(loops, [](std::size_t, int) {});
+  });
+  // Both want calls all the time, each in a thread of its own; one of these drives the loop.
+  CHECK(eventually([&] { return calling.returned > 1000 && other.returned > 1000; }));
+  CHECK(calling.turns_in_call_thread + other.turns_in_call_thread > 0);
+  CHECK(calling.made_elsewhere == 0);
+  CHECK(other.made_elsewhere == 0);
+  calling_loop.request_stop(false);
+  other_loop.request_stop(false);
+  runner.join();
+}
+
 }  // namespace tempest::runtime
