@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "task_node/arena.hpp"
+#include "tempest/base/arena.hpp"
 #include "tempest/base/histogram.hpp"
 #include "tempest/base/ids.hpp"
 #include "tempest/base/time.hpp"

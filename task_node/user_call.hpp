@@ -3,7 +3,7 @@
 #include <exception>
 #include <string_view>
 
-#include "task_node/arena.hpp"
+#include "tempest/base/arena.hpp"
 #include "tempest/base/result.hpp"
 #include "tempest/wire/frames.hpp"
 

@@ -4,7 +4,7 @@
 #include <memory>
 #include <new>
 
-#include "tempest/tracking/block_pool.hpp"
+#include "tempest/base/block_pool.hpp"
 
 namespace tempest::tracking {
 

@@ -5,9 +5,10 @@
 #include <cstring>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-namespace tempest::task_node {
+namespace tempest {
 
 /// Bytes that stay where they are until they are let go of, the last first. Taking costs no
 /// allocation once its blocks are there. For one thread at a time.
@@ -18,6 +19,19 @@ class Arena {
     std::size_t block = 0;
     std::size_t used = 0;
   };
+
+  Arena() = default;
+  /// What was taken stays where it is. The other is empty then.
+  Arena(Arena&& other) noexcept
+      : blocks_(std::move(other.blocks_)),
+        block_(std::exchange(other.block_, 0)),
+        used_(std::exchange(other.used_, 0)) {}
+  Arena& operator=(Arena&& other) noexcept {
+    blocks_ = std::exchange(other.blocks_, {});
+    block_ = std::exchange(other.block_, 0);
+    used_ = std::exchange(other.used_, 0);
+    return *this;
+  }
 
   /// So many bytes, not initialised.
   char* take(std::size_t bytes) {
@@ -75,4 +89,4 @@ class Arena {
   std::size_t used_ = 0;   ///< Of it.
 };
 
-}  // namespace tempest::task_node
+}  // namespace tempest

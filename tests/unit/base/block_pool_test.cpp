@@ -1,4 +1,4 @@
-#include "tempest/tracking/block_pool.hpp"
+#include "tempest/base/block_pool.hpp"
 
 #include <catch2/catch.hpp>
 #include <cstring>
@@ -7,7 +7,7 @@
 
 #include "tempest/base/random.hpp"
 
-namespace tempest::tracking {
+namespace tempest {
 
 TEST_CASE("a block is no larger than what it is for by more than seven bytes, up to 256") {
   for (std::size_t bytes = 1; bytes <= 256; ++bytes) {
@@ -121,4 +121,4 @@ TEST_CASE("a pool never gives out what is taken, whatever is taken and given bac
   for (const Taken& one : taken) BlockPool::give_back(one.memory, one.bytes);
 }
 
-}  // namespace tempest::tracking
+}  // namespace tempest

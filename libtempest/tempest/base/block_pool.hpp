@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace tempest::tracking {
+namespace tempest {
 
 /// The sizes of blocks: rounded up to 8 bytes up to 256, to 16 up to 512, 32 up to 1,024, and 64 up
 /// to kLargest. Each is a kind of its own, by number.
@@ -31,14 +31,14 @@ struct BlockSizes {
 inline constexpr BlockSizes::Kinds kBlockKinds = BlockSizes::kinds();
 static_assert(kBlockKinds.back() == BlockSizes::kKinds - 1);
 
-/// Memory for payloads: a coordinator takes and gives back millions a second, in other orders than
-/// an allocator for all purposes likes, and holds millions. One for each thread; what was taken in
-/// a thread is given back in it, or after its end.
+/// Memory for payloads: a source or a coordinator takes and gives back millions a second, in other
+/// orders than an allocator for all purposes likes, and holds millions. For one thread at a time:
+/// what was taken from a pool is given back in the thread that uses it, or after the pool's end.
 ///
 /// Blocks of a kind share **chunks**, and have nothing before or behind them: the chunk is found
 /// from a block's address, and knows what is free in it. A chunk in which nothing is taken any more
 /// may serve another kind; beyond kKeptBytes of such it goes back to where it came from. What is
-/// larger than BlockSizes::kLargest is an allocation of its own.
+/// larger than BlockSizes::kLargest is an allocation of its own, in no pool and of no thread.
 class BlockPool {
  public:
   static constexpr std::size_t kChunkBytes = std::size_t{256} << 10;
@@ -65,6 +65,9 @@ class BlockPool {
     if (!has_room(*chunk)) became_full(chunk);
     return block;
   }
+
+  /// What take() does for more than BlockSizes::kLargest.
+  static void* take_large(std::size_t bytes);
 
   /// `bytes`: as it was taken with.
   static void give_back(void* memory, std::size_t bytes) {
@@ -111,7 +114,6 @@ class BlockPool {
   static bool has_room(const Chunk& chunk) {
     return chunk.free != nullptr || chunk.untouched + chunk.block_bytes <= kChunkBytes;
   }
-  static void* take_large(std::size_t bytes);
   static void give_back_large(void* memory);
   static void gained_room(Chunk* chunk, bool was_full);
   static void release_chunk(Chunk* chunk);
@@ -127,4 +129,4 @@ class BlockPool {
   std::size_t chunk_count_ = 0;
 };
 
-}  // namespace tempest::tracking
+}  // namespace tempest

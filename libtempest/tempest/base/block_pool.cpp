@@ -1,8 +1,8 @@
-#include "tempest/tracking/block_pool.hpp"
+#include "tempest/base/block_pool.hpp"
 
 #include <new>
 
-namespace tempest::tracking {
+namespace tempest {
 
 namespace {
 constexpr std::align_val_t kChunkAlignment{BlockPool::kChunkBytes};
@@ -95,4 +95,4 @@ void BlockPool::give_back_large(void* memory) {
   ::operator delete(memory);
 }
 
-}  // namespace tempest::tracking
+}  // namespace tempest
