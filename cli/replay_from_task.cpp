@@ -142,12 +142,12 @@ std::size_t LetterSource::allowed(std::size_t max_messages, Duration wait) const
 }
 
 Result<void> LetterSource::poll(std::size_t max_messages, Duration wait, SourceBatch& batch) {
-  const std::size_t before = batch.messages.size();
+  const std::size_t before = batch.size();
   std::size_t left = allowed(max_messages, wait);
   while (left > 0 && !ended_) {
     if (next_in_page_ == page_.size()) {
       // A page is read only when that before it is used up, which bounds what is held.
-      if (batch.messages.size() > before) return {};
+      if (batch.size() > before) return {};
       auto letters = reader_.next();
       if (!letters) return letters.error();
       page_ = std::move(*letters);
@@ -158,11 +158,11 @@ Result<void> LetterSource::poll(std::size_t max_messages, Duration wait, SourceB
     StoredLetter& letter = page_[next_in_page_++];
     if (!has_failing_delivery(letter)) continue;
     SourceMessage message;
-    message.payload = std::move(letter.failing_payload);
-    if (options_.keeps_key) message.key = std::move(letter.key);
+    message.payload = letter.failing_payload;
+    if (options_.keeps_key) message.key = letter.key;
     message.token = {0, ++given_};
     places_[given_] = std::move(letter.place);
-    batch.messages.push_back(std::move(message));
+    batch.add(message);
     --left;
   }
   batch.ended = ended_;

@@ -16,12 +16,14 @@ constexpr std::uint64_t kMaxChunkMessages = 1024;
 // Fewer than this are not worth splitting between coordinators.
 constexpr std::uint64_t kMinChunkMessages = 64;
 
-std::uint64_t free_messages(const Coordinator& coordinator) {
+/// With `more` on their way to it already.
+std::uint64_t free_messages(const Coordinator& coordinator, const MessageList& more = {}) {
   const auto& [messages, bytes] = coordinator.window;
-  if (coordinator.sent.count >= messages) return 0;
+  const std::uint64_t sent = coordinator.sent.count + more.count;
+  if (sent >= messages) return 0;
   // One message may be larger than the whole window: alone, it goes.
-  if (coordinator.sent.bytes >= bytes && !coordinator.sent.empty()) return 0;
-  return messages - coordinator.sent.count;
+  if (coordinator.sent.bytes + more.bytes >= bytes && sent > 0) return 0;
+  return messages - sent;
 }
 
 double free_share(const Coordinator& coordinator) {
@@ -212,20 +214,17 @@ std::uint64_t Coordinators::send_chunk(link::ChannelId channel, Coordinator& coo
                                        MessageList& queue, MessageTraces& traces, TimePoint now,
                                        link::Effects& effects) {
   std::uint64_t resent = 0;
-  std::size_t bytes = 0;
+  MessageList chunk;
   messages_.items.clear();
   messages_.traced.clear();
-  while (!queue.empty() && messages_.items.size() < max_messages && bytes < kFrameTargetBytes &&
-         free_messages(coordinator) > 0) {
-    const std::uint32_t slot = queue.head;
-    store.remove(queue, slot);
-    store.push_back(coordinator.sent, slot);
+  for (std::uint32_t slot = queue.head; slot != kNoSlot && chunk.count < max_messages &&
+                                        chunk.bytes < kFrameTargetBytes &&
+                                        free_messages(coordinator, chunk) > 0;) {
     HeldMessage& message = store.at(slot);
     message.state = MessageState::sent;
     message.coordinator = channel;
     if (message.sent_before) ++resent;
     message.sent_before = true;
-    bytes += message.bytes.size();
     if (message.traced) {
       messages_.traced.push_back(
           {static_cast<std::uint32_t>(messages_.items.size()), traces.number_of(slot)});
@@ -233,10 +232,15 @@ std::uint64_t Coordinators::send_chunk(link::ChannelId channel, Coordinator& coo
                  now);
     }
     messages_.items.push_back({store.id_of(slot), message.key(), message.payload()});
+    chunk.extend(slot, message);
+    slot = message.next;
   }
+  store.cut(queue, chunk);
+  store.append(coordinator.sent, chunk);
   constexpr std::size_t kItemHeadBytes = 24;
   std::string frame;
-  frame.reserve(wire::kDataHeaderBytes + 16 + bytes + messages_.items.size() * kItemHeadBytes);
+  frame.reserve(wire::kDataHeaderBytes + 16 + chunk.bytes +
+                messages_.items.size() * kItemHeadBytes);
   wire::begin_data(wire::BodyKind::messages, frame);
   wire::encode(messages_, frame);
   coordinator.client.send(wire::BodyKind::messages, std::move(frame), now, output_);

@@ -88,12 +88,7 @@ void SourceMachine::take_outcomes(const CoordinatorEvent& event, TimePoint now,
     coordinators_.give_up(event.channel, now, effects, events_);
     return;
   }
-  for (const MessageId id : outcomes_.acked) {
-    HeldMessage* message = take_sent(*coordinator, event.channel, id);
-    if (message == nullptr) continue;
-    if (message->attempts > 0) attempts_.take(id.slot);
-    queue_ack(id.slot);
-  }
+  take_acked(*coordinator, event.channel);
   for (const auto& failed : outcomes_.failed) {
     take_failed(*coordinator, event.channel, failed, now, effects);
   }
@@ -101,15 +96,41 @@ void SourceMachine::take_outcomes(const CoordinatorEvent& event, TimePoint now,
   if (stopping_) let_go_of_unsent(now);
 }
 
-HeldMessage* SourceMachine::take_sent(Coordinator& coordinator, link::ChannelId channel,
-                                      MessageId id) {
+void SourceMachine::take_acked(Coordinator& coordinator, link::ChannelId channel) {
+  // Mostly they are done in the order of sending: what lies in a row moves at once.
+  MessageList row;
+  const auto move_row = [&] {
+    if (row.empty()) return;
+    store_.cut(coordinator.sent, row);
+    row.bytes = 0;  // Were dropped.
+    store_.append(to_ack_, std::exchange(row, {}));
+  };
+  for (const MessageId id : outcomes_.acked) {
+    HeldMessage* message = find_sent(channel, id);
+    if (message == nullptr) continue;
+    if (message->attempts > 0) attempts_.take(id.slot);
+    if (message->previous != row.tail) move_row();
+    row.extend(id.slot, *message);
+    store_.drop_bytes(*message);
+    message->state = MessageState::to_ack;
+  }
+  move_row();
+}
+
+HeldMessage* SourceMachine::find_sent(link::ChannelId channel, MessageId id) {
   HeldMessage* message = store_.find(id);
   if (message == nullptr || message->state != MessageState::sent ||
       message->coordinator != channel) {
     ++numbers_.stale_outcomes;
     return nullptr;
   }
-  store_.remove(coordinator.sent, id.slot);
+  return message;
+}
+
+HeldMessage* SourceMachine::take_sent(Coordinator& coordinator, link::ChannelId channel,
+                                      MessageId id) {
+  HeldMessage* message = find_sent(channel, id);
+  if (message != nullptr) store_.remove(coordinator.sent, id.slot);
   return message;
 }
 
@@ -284,8 +305,9 @@ bool SourceMachine::refuse_worn_out(std::uint32_t slot, std::uint32_t given_befo
 }
 
 void SourceMachine::queue_ack(std::uint32_t slot) {
-  store_.drop_bytes(slot);
-  store_.at(slot).state = MessageState::to_ack;
+  HeldMessage& message = store_.at(slot);
+  store_.drop_bytes(message);
+  message.state = MessageState::to_ack;
   store_.push_back(to_ack_, slot);
 }
 

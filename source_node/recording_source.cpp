@@ -33,9 +33,9 @@ Result<void> RecordingSource::poll(std::size_t max_messages, Duration wait, Sour
     batch.ended = true;
     return {};
   }
-  const std::size_t before = batch.messages.size();
+  const std::size_t before = batch.size();
   auto polled = source_->poll(max_messages, wait, batch);
-  const std::size_t count = batch.messages.size() - before;
+  const std::size_t count = batch.size() - before;
   if (count > 0 && !batch.redelivered) {
     if (record_->first_read_ns == 0) record_->first_read_ns = now_ns();
     add(record_->read, count);

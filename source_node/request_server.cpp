@@ -59,11 +59,11 @@ Result<void> RequestServer::Opened<Endpoint>::use(Call call) {
   });
 }
 
-Response RequestServer::serve(const Request& request) {
+Response RequestServer::serve(Request& request) {
   struct Visitor {
     RequestServer& server;
     Response operator()(const OpenRequest& asked) const { return server.open(asked); }
-    Response operator()(const PollRequest& asked) const { return server.poll(asked); }
+    Response operator()(PollRequest& asked) const { return server.poll(asked); }
     Response operator()(const AckRequest& asked) const { return server.ack(asked); }
     Response operator()(const DeadLetterRequest& asked) const { return server.write(asked); }
     Response operator()(const LeaveRequest& asked) const { return server.leave(asked); }
@@ -115,12 +115,13 @@ Result<void> RequestServer::make_parts(const Plan& plan) {
   return {};
 }
 
-PollDone RequestServer::poll(const PollRequest& request) {
+PollDone RequestServer::poll(PollRequest& request) {
   PollDone done;
+  done.batch = std::move(request.batch);
   done.result = source_.use([&](Source& source) {
     Result<void> polled = source.poll(request.max_messages, request.wait, done.batch);
-    if (!request.with_names && done.batch.messages.size() > kNamedInAnyCase) return polled;
-    for (const SourceMessage& message : done.batch.messages) {
+    if (!request.with_names && done.batch.size() > kNamedInAnyCase) return polled;
+    for (const SourceMessage& message : done.batch.messages()) {
       done.names.push_back(source.describe(message.token));
     }
     return polled;

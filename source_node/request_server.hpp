@@ -28,7 +28,8 @@ class RequestServer {
 
   explicit RequestServer(Makers makers) : makers_(std::move(makers)) {}
 
-  Response serve(const Request& request);
+  /// A poll's batch goes over into the response.
+  Response serve(Request& request);
   /// Something waits behind the poll that is being served. From another thread, and only while it
   /// is: the source stays the same one.
   void interrupt_poll();
@@ -45,7 +46,7 @@ class RequestServer {
   };
 
   OpenDone open(const OpenRequest& request);
-  PollDone poll(const PollRequest& request);
+  PollDone poll(PollRequest& request);
   AckDone ack(const AckRequest& request);
   DeadLettersDone write(const DeadLetterRequest& request);
   LeaveDone leave(const LeaveRequest& request);

@@ -58,6 +58,8 @@ struct PollRequest {
   /// What the source calls each is wanted as well. (Of a small batch it is given in any case, so
   /// that a trace that begins while a poll waits for a message has the name of that one.)
   bool with_names = false;
+  /// To be filled: empty, with the memory of one that was read before.
+  SourceBatch batch = {};
 };
 struct AckRequest {
   std::vector<SourceToken> tokens;

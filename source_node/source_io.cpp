@@ -63,8 +63,10 @@ class SourceIo::Impl {
       if (std::exchange(is_polling_, false)) {
         auto& poll = std::get<PollRequest>(request);
         poll.wait -= std::min(poll.wait, taken);
-        if (cut_short(poll, std::get<PollDone>(response))) {
+        auto& done = std::get<PollDone>(response);
+        if (cut_short(poll, done)) {
           // Nobody needs to be told: the rest of it comes after what it was interrupted for.
+          poll.batch = std::move(done.batch);
           requests_.push_back(std::move(request));
           continue;
         }
@@ -82,8 +84,8 @@ class SourceIo::Impl {
     const bool is_for_interruption = is_interrupted_ || was_interrupted_;
     was_interrupted_ = std::exchange(is_interrupted_, false);
     const SourceBatch& batch = done.batch;
-    const bool found_nothing = done.result && done.warnings.empty() && batch.messages.empty() &&
-                               !batch.ended && batch.lost == 0;
+    const bool found_nothing =
+        done.result && done.warnings.empty() && batch.empty() && !batch.ended && batch.lost == 0;
     return is_for_interruption && found_nothing && rest.wait > Duration::zero();
   }
 

@@ -121,12 +121,7 @@ void SourceMachine::settle(PollDone done, TimePoint now, link::Effects& effects)
   }
   source_worked(effects);
   read_arrived(now, effects);
-  std::uint64_t bytes = 0;
-  for (const SourceMessage& message : done.batch.messages) {
-    bytes += message.payload.size() + message.key.size();
-  }
-  pace_.polled(done.batch.messages.size(), bytes, now);
-  arrived_bytes_ = bytes;
+  pace_.polled(done.batch.size(), done.batch.bytes(), now);
   arrived_ = std::move(done);
 }
 
@@ -134,28 +129,28 @@ void SourceMachine::read_arrived(TimePoint now, link::Effects& effects) {
   if (!arrived_) return;
   // While stopping: not counted as read, and left to the source; nobody would wait for it.
   if (!stopping_) read(arrived_->batch, arrived_->names, now, effects);
+  spent_ = std::move(arrived_->batch);
+  spent_.clear();
   arrived_.reset();
-  arrived_bytes_ = 0;
 }
 
 void SourceMachine::read(SourceBatch& batch, std::span<const std::string> names, TimePoint now,
                          link::Effects& effects) {
   if (!batch.redelivered) held_tokens_known_ = false;
   std::uint64_t taken = 0;
-  const bool may_trace = traces_.wanted() && traces_.begin(batch.messages.size(), now) &&
-                         names.size() == batch.messages.size();
-  for (SourceMessage& message : batch.messages) {
+  const std::span<const SourceMessage> messages = batch.messages();
+  const bool may_trace =
+      traces_.wanted() && traces_.begin(messages.size(), now) && names.size() == messages.size();
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    const SourceMessage& message = messages[i];
     if (batch.redelivered && is_held(message.token)) {
       ++numbers_.given_again;
       continue;
     }
     const std::uint32_t given_before = message.given_before;
-    const auto place = static_cast<std::size_t>(&message - batch.messages.data());
-    const std::uint32_t slot = store_.add(std::move(message), now);
+    const std::uint32_t slot = store_.add(message, batch.take_large_bytes(i), now);
     ++taken;
-    if (may_trace) {
-      traces_.consider(slot, store_.at(slot), names[place], now);
-    }
+    if (may_trace) traces_.consider(slot, store_.at(slot), names[i], now);
     if (store_.at(slot).bytes.size() > kMaxPayloadBytes) {
       refuse(slot, now, effects);
     } else if (given_before == 0 || !refuse_worn_out(slot, given_before, now, effects)) {
@@ -175,7 +170,7 @@ void SourceMachine::read(SourceBatch& batch, std::span<const std::string> names,
     effects.notify(Level::info, "the source has given all it has",
                    {{"read", std::to_string(numbers_.read)}});
   }
-  idle_polls_ = batch.messages.empty() && store_.empty() ? idle_polls_ + 1 : 0;
+  idle_polls_ = batch.empty() && store_.empty() ? idle_polls_ + 1 : 0;
 }
 
 bool SourceMachine::is_held(const SourceToken& token) {
@@ -197,19 +192,22 @@ void SourceMachine::settle(AckDone done, TimePoint now, link::Effects& effects) 
   source_worked(effects);
   numbers_.acked += acking_.count;
   numbers_.last_ack_at = now;
+  if (traces_.active()) trace_acked(now);
   // Messages read together are acked together, as a rule: one entry for each run of them.
   TimePoint run_read_at{};
   std::uint64_t run = 0;
-  for (std::uint32_t slot = acking_.head; slot != kNoSlot; slot = store_.at(slot).next) {
-    const TimePoint read_at = store_.at(slot).read_at;
-    if (read_at != run_read_at && run > 0)
+  for (std::uint32_t slot = std::exchange(acking_, {}).head; slot != kNoSlot;) {
+    const HeldMessage& message = store_.at(slot);
+    if (message.read_at != run_read_at && run > 0) {
       latency_.record(now - run_read_at, std::exchange(run, 0));
-    run_read_at = read_at;
+    }
+    run_read_at = message.read_at;
     ++run;
+    const std::uint32_t next = message.next;
+    store_.release(slot);
+    slot = next;
   }
   if (run > 0) latency_.record(now - run_read_at, run);
-  if (traces_.active()) trace_acked(now);
-  store_.release_all(acking_);
   if (store_.empty()) pace_.became_idle(now);
 }
 
@@ -290,12 +288,17 @@ void SourceMachine::ask_acks(TimePoint now, std::vector<Request>& requests) {
   if (now < ack_at()) return;
   to_ack_since_ = kNever;
   AckRequest ack;
-  acking_ = store_.take_front(to_ack_, kMaxRequestTokens);
-  ack.tokens.reserve(acking_.count);
-  for (std::uint32_t slot = acking_.head; slot != kNoSlot; slot = store_.at(slot).next) {
-    store_.at(slot).state = MessageState::acking;
-    ack.tokens.push_back(store_.at(slot).token);
+  ack.tokens.reserve(std::min<std::uint64_t>(to_ack_.count, kMaxRequestTokens));
+  MessageList front;
+  for (std::uint32_t slot = to_ack_.head; slot != kNoSlot && front.count < kMaxRequestTokens;) {
+    HeldMessage& message = store_.at(slot);
+    message.state = MessageState::acking;
+    ack.tokens.push_back(message.token);
+    front.extend(slot, message);
+    slot = message.next;
   }
+  store_.cut(to_ack_, front);
+  store_.append(acking_, front);
   ack_out_ = true;
   requests.push_back(std::move(ack));
 }
@@ -319,7 +322,7 @@ void SourceMachine::ask_source(TimePoint now, std::vector<Request>& requests) {
 void SourceMachine::ask_ahead(TimePoint now, std::vector<Request>& requests) {
   if (finished_ || stopping_ || !arrived_) return;
   const SourceBatch& batch = arrived_->batch;
-  const bool is_worth_it = batch.messages.size() >= kWorthAskingAhead && !batch.ended;
+  const bool is_worth_it = batch.size() >= kWorthAskingAhead && !batch.ended;
   if (is_worth_it && may_poll()) ask_poll(now, requests);
 }
 
@@ -328,7 +331,8 @@ void SourceMachine::ask_poll(TimePoint now, std::vector<Request>& requests) {
   if (!poll) return;
   poll_out_ = true;
   poll->with_names = traces_.wants_names(now);
-  requests.push_back(*poll);
+  poll->batch = std::exchange(spent_, {});
+  requests.push_back(std::move(*poll));
 }
 
 bool SourceMachine::may_poll() const {
@@ -336,8 +340,9 @@ bool SourceMachine::may_poll() const {
 }
 
 ReadPace::Load SourceMachine::load() const {
-  const std::uint64_t arrived = arrived_ ? arrived_->batch.messages.size() : 0;
-  return {store_.count() + arrived, store_.bytes() + arrived_bytes_};
+  if (!arrived_) return {store_.count(), store_.bytes()};
+  const SourceBatch& batch = arrived_->batch;
+  return {store_.count() + batch.size(), store_.bytes() + batch.bytes()};
 }
 
 bool SourceMachine::nothing_out() const {

@@ -103,6 +103,7 @@ class SourceMachine {
   void settle(AckDone done, TimePoint now, link::Effects& effects);
   void settle(DeadLettersDone done, TimePoint now, link::Effects& effects);
   void read_arrived(TimePoint now, link::Effects& effects);
+  /// Of large messages it takes the memory.
   void read(SourceBatch& batch, std::span<const std::string> names, TimePoint now,
             link::Effects& effects);
   bool is_held(const SourceToken& token);
@@ -139,8 +140,10 @@ class SourceMachine {
   void take_outcomes(const CoordinatorEvent& event, TimePoint now, link::Effects& effects);
   void take_lost(link::ChannelId channel, TimePoint now, link::Effects& effects);
   void take_returned(Coordinator& coordinator, link::ChannelId channel, TimePoint now);
-  /// The message, taken out of the coordinator's list; null (and counted) if this coordinator has
-  /// no such message.
+  void take_acked(Coordinator& coordinator, link::ChannelId channel);
+  /// Null (and counted) if this coordinator has no such message.
+  HeldMessage* find_sent(link::ChannelId channel, MessageId id);
+  /// The same, and the message is taken out of the coordinator's list.
   HeldMessage* take_sent(Coordinator& coordinator, link::ChannelId channel, MessageId id);
   void take_failed(Coordinator& coordinator, link::ChannelId channel,
                    const wire::Outcomes::Failed& failed, TimePoint now, link::Effects& effects);
@@ -198,7 +201,7 @@ class SourceMachine {
   unsigned idle_polls_ = 0;  ///< Empty ones in a row, with nothing pending.
   /// What a poll has brought, until the next turn.
   std::optional<PollDone> arrived_;
-  std::uint64_t arrived_bytes_ = 0;
+  SourceBatch spent_;  ///< Taken in, and empty: for a poll to fill again.
 
   MessageStore store_;
   MessageList queue_;

@@ -180,11 +180,12 @@ class HotPath::Impl {
 
   /// In place of the source's thread.
   __attribute__((noinline)) void serve_source() {
-    for (const source_node::Request& request : requests_) {
+    for (source_node::Request& request : requests_) {
       if (std::holds_alternative<source_node::OpenRequest>(request)) {
         responses_.emplace_back(source_node::OpenDone{{}, {}, true});
-      } else if (const auto* poll = std::get_if<source_node::PollRequest>(&request)) {
+      } else if (auto* poll = std::get_if<source_node::PollRequest>(&request)) {
         source_node::PollDone done;
+        done.batch = std::move(poll->batch);
         done.result = generator_.poll(poll->max_messages, {}, done.batch);
         responses_.emplace_back(std::move(done));
       } else {

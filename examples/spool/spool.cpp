@@ -63,14 +63,12 @@ class Folder : public tempest::Source {
     for (const std::string& name : names) {
       if (given_out_.contains(name)) continue;
       if (given == max_messages) return {};
-      tempest::SourceMessage message;
       std::ifstream file(folder_ / name, std::ios::binary);
-      message.payload.assign(std::istreambuf_iterator<char>(file), {});
+      const std::string payload(std::istreambuf_iterator<char>(file), {});
       if (!file) return away("cannot read " + name);
-      message.token.low = ++last_token_;
-      names_.emplace(last_token_, name);
+      names_.emplace(++last_token_, name);
       given_out_.insert(name);
-      batch.messages.push_back(std::move(message));
+      batch.add({.payload = payload, .token = {0, last_token_}});
       ++given;
     }
     batch.ended = until_empty_ && given == 0;

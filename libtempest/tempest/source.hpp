@@ -12,44 +12,10 @@
 #include "tempest/base/time.hpp"
 #include "tempest/library.hpp"
 #include "tempest/sink.hpp"
+#include "tempest/source_batch.hpp"
 
 /// What feeds a topology. Include this to write a source of your own: docs/sources.md.
 namespace tempest {
-
-/// How a source knows one of its messages again: 128 bits of its own choosing (a stream entry's
-/// id, a place in a file, an index). Opaque to Tempest.
-struct SourceToken {
-  std::uint64_t high = 0;
-  std::uint64_t low = 0;
-
-  auto operator<=>(const SourceToken&) const = default;
-};
-
-/// One message as it was read.
-struct SourceMessage {
-  std::string payload;
-  std::string key;
-  SourceToken token;
-  /// How often the source had given this message out before, as far as it counts that.
-  std::uint32_t given_before = 0;
-  /// What a replay of its dead letter has put on it; handed on, as it is, to the next dead letter.
-  std::string replayed = {};
-};
-
-/// What one poll found.
-struct SourceBatch {
-  std::vector<SourceMessage> messages;
-  /// Set by a finite source with its last batch (which may be empty): nothing will ever follow.
-  bool ended = false;
-  /// Entries that the source had listed but no longer has (deleted from a stream while pending):
-  /// counted as lost at the source, never as done.
-  std::uint64_t lost = 0;
-  /// Set where `messages` are the source's own earlier reads that were never acked, read again.
-  bool redelivered = false;
-  /// Of `messages`: taken over from another reader that had let them lie. They count as
-  /// redelivered.
-  std::uint64_t claimed = 0;
-};
 
 /// What one tend() has done with messages that nobody held any more.
 struct SourceTended {
@@ -85,7 +51,7 @@ class Source {
   /// Called before the first poll, and again after an `unavailable`.
   virtual Result<void> open() = 0;
 
-  /// Appends up to max_messages that were not given out before (or that are given again after a
+  /// Adds up to max_messages that were not given out before (or that are given again after a
   /// lost connection; the node knows those it still holds by their token). Nothing there is
   /// success with an empty batch. Does not wait longer than `wait`: acks wait behind it.
   virtual Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) = 0;

@@ -28,7 +28,7 @@ void use(builtin::RedisStreamSource& source) {
     SourceBatch batch;
     const bool polled = source.poll(100, std::chrono::milliseconds(1), batch).ok();
     std::vector<SourceToken> tokens;
-    for (const SourceMessage& message : batch.messages) {
+    for (const SourceMessage& message : batch.messages()) {
       require(!source.describe(message.token).empty(), "a message without its id");
       tokens.push_back(message.token);
     }

@@ -32,7 +32,7 @@ void use(builtin::RedisListSource& source, bool leaves) {
     SourceBatch batch;
     const bool polled = source.poll(100, std::chrono::milliseconds(1), batch).ok();
     std::vector<SourceToken> tokens;
-    for (const SourceMessage& message : batch.messages) {
+    for (const SourceMessage& message : batch.messages()) {
       look_at(message);
       require(source.describe(message.token) == "list#" + std::to_string(message.token.low),
               "a message by another's name");

@@ -108,7 +108,7 @@ class SourceShell final : public Shell {
   void note(const Response& response) {
     if (const auto* poll = std::get_if<source_node::PollDone>(&response)) {
       if (!poll->result) return;
-      for (const SourceMessage& message : poll->batch.messages) held_.insert(message.token);
+      for (const SourceMessage& message : poll->batch.messages()) held_.insert(message.token);
     } else if (const auto* ack = std::get_if<source_node::AckDone>(&response)) {
       if (!ack->result) return;
       for (const SourceToken& token : acking_) held_.erase(token);
@@ -128,7 +128,7 @@ class SourceShell final : public Shell {
   }
 
   void serve(Duration rest) {
-    const Request request = std::move(waiting_.front());
+    Request request = std::move(waiting_.front());
     waiting_.pop_front();
     auto response = std::make_shared<std::optional<Response>>();
     host_.inside([&] { *response = server_.serve(request); });

@@ -1,12 +1,15 @@
 #include "tempest/builtin/generator_source.hpp"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 
 #include "tempest/builtin/limits.hpp"
 
 namespace tempest::builtin {
+
+GeneratorSource::GeneratorSource(Options options)
+    : options_(options), payload_(std::max<std::size_t>(1, options.size_bytes), '.') {
+  payload_[0] = '0';
+}
 
 Result<void> GeneratorSource::open() {
   next_due_ = Clock::now();
@@ -19,18 +22,26 @@ Result<void> GeneratorSource::poll(std::size_t max_messages, Duration wait, Sour
   const std::uint64_t wanted =
       std::min({std::uint64_t{max_messages}, by_size, options_.count - next_});
   const std::uint64_t end = next_ + allowed(wanted, wait);
-  batch.messages.reserve(batch.messages.size() + (end - next_));
-  std::array<char, 20> digits{};
+  batch.reserve(end - next_);
   for (; next_ < end; ++next_) {
-    const auto number = std::to_chars(digits.data(), digits.data() + digits.size(), next_);
-    const auto length = static_cast<std::size_t>(number.ptr - digits.data());
-    SourceMessage& message = batch.messages.emplace_back();
-    message.payload.assign(std::max(options_.size_bytes, length), '.');
-    message.payload.replace(0, length, digits.data(), length);
-    message.token = {0, next_};
+    batch.add({.payload = payload_, .token = {0, next_}});
+    count_up();
   }
   batch.ended = next_ == options_.count;
   return {};
+}
+
+void GeneratorSource::count_up() {
+  std::size_t place = digits_;
+  while (place > 0 && payload_[place - 1] == '9') payload_[--place] = '0';
+  if (place > 0) {
+    ++payload_[place - 1];
+    return;
+  }
+  // All were nines: one more digit, the first of which is a one.
+  if (digits_ == payload_.size()) payload_.push_back('.');
+  payload_[digits_++] = '0';
+  payload_[0] = '1';
 }
 
 std::uint64_t GeneratorSource::allowed(std::uint64_t wanted, Duration wait) {

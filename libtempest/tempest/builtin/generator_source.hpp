@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <mutex>
+#include <string>
 
 #include "tempest/source.hpp"
 
@@ -19,7 +20,7 @@ class GeneratorSource : public Source {
     double rate = 0;  ///< Messages per second; 0: no limit.
   };
 
-  explicit GeneratorSource(Options options) : options_(options) {}
+  explicit GeneratorSource(Options options);
 
   Result<void> open() override;
   Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override;
@@ -31,12 +32,16 @@ class GeneratorSource : public Source {
  private:
   using Clock = std::chrono::steady_clock;
 
+  /// Makes payload_ that of the next number.
+  void count_up();
   /// How many may go out now by the rate; waits for the first, not longer than `wait`.
   std::uint64_t allowed(std::uint64_t wanted, Duration wait);
   void wait_until(Clock::time_point until);
 
   Options options_;
   std::uint64_t next_ = 0;
+  std::string payload_;     ///< Of the next message: its number, then dots.
+  std::size_t digits_ = 1;  ///< Of that number.
   Clock::time_point next_due_;
 
   std::mutex mutex_;

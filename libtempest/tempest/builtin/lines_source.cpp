@@ -128,10 +128,10 @@ Result<bool> LinesSource::go_on() {
 
 Result<void> LinesSource::poll(std::size_t max_messages, Duration wait, SourceBatch& batch) {
   taken_bytes_ = 0;
-  const std::size_t first = batch.messages.size();
+  const std::size_t first = batch.size();
   while (true) {
-    take_lines(max_messages - (batch.messages.size() - first), batch);
-    const std::size_t taken = batch.messages.size() - first;
+    take_lines(max_messages - (batch.size() - first), batch);
+    const std::size_t taken = batch.size() - first;
     if (taken >= max_messages || taken_bytes_ >= kPollTargetBytes) return {};
     if (ended_) {
       take_rest(batch);
@@ -201,7 +201,7 @@ void LinesSource::add_line(std::string_view line, const LinePlace& place, Source
   ++line_;
   checkpoint_.read(line_, place);
   taken_bytes_ += line.size();
-  batch.messages.push_back({std::string(line), {}, {0, line_}});
+  batch.add({.payload = line, .token = {0, line_}});
 }
 
 void LinesSource::lose_line(SourceBatch& batch) {

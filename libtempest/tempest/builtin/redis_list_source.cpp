@@ -256,7 +256,7 @@ Result<std::size_t> RedisListSource::take_rows(RedisValue rows, SourceBatch& bat
     }
     message.payload = row[1].text();
     message.given_before = static_cast<std::uint32_t>(std::min<std::int64_t>(given - 1, 1U << 31));
-    batch.messages.push_back(std::move(message));
+    batch.add(message);
   }
   if (rows.size() > 0) {
     const std::size_t average = std::max<std::size_t>(1, bytes / rows.size());

@@ -120,7 +120,7 @@ Result<void> RedisStreamSource::poll(std::size_t max_messages, Duration wait, So
   }
   if (pending_worker_ && pending_worker_->has_claims()) {
     auto polled = poll_claims(count, batch);
-    if (!polled || !batch.messages.empty()) return polled;
+    if (!polled || !batch.empty()) return polled;
   }
   if (!entries_) {
     if (auto got = read_new(count, wait); !got || !entries_) return got;
@@ -198,7 +198,7 @@ Result<void> RedisStreamSource::poll_claims(std::size_t count, SourceBatch& batc
   hold(entries->value());
   const std::size_t claimed = entries->value().size();
   if (auto taken = take_entries(entries->value(), 0, claimed, batch); !taken) return taken;
-  batch.claimed = batch.messages.size();
+  batch.claimed = batch.size();
   // Before Redis 7 these are nils without an id, and the worker has acked them.
   deleted_.clear();
   return {};
@@ -235,7 +235,7 @@ Result<std::optional<RedisReply>> RedisStreamSource::read(std::string_view from,
 Result<void> RedisStreamSource::take_entries(RedisValue entries, std::size_t first,
                                              std::size_t count, SourceBatch& batch) {
   std::size_t bytes = 0;
-  batch.messages.reserve(batch.messages.size() + count);
+  batch.reserve(count);
   deleted_.clear();
   for (std::size_t i = first; i < first + count; ++i) {
     if (entries[i].size() != 2) continue;
@@ -252,7 +252,7 @@ Result<void> RedisStreamSource::take_entries(RedisValue entries, std::size_t fir
     const bool fits = take_fields(fields, message);
     bytes += message.payload.size() + message.key.size();
     if (fits) {
-      batch.messages.push_back(std::move(message));
+      batch.add(message);
     } else {
       if (pending_worker_) {
         pending_worker_->let_go(std::span(&*token, 1));
@@ -268,8 +268,11 @@ Result<void> RedisStreamSource::take_entries(RedisValue entries, std::size_t fir
   return {};
 }
 
-bool RedisStreamSource::take_fields(RedisValue fields, SourceMessage& message) const {
-  if (options_.field.empty()) message.payload = json_of(fields);
+bool RedisStreamSource::take_fields(RedisValue fields, SourceMessage& message) {
+  if (options_.field.empty()) {
+    json_ = json_of(fields);
+    message.payload = json_;
+  }
   for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
     const std::string_view name = fields[i].text();
     if (!options_.field.empty() && name == options_.field) message.payload = fields[i + 1].text();

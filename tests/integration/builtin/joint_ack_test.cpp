@@ -154,7 +154,7 @@ TEST_CASE_METHOD(Joint,
   auto source = opened_source();
   add_many(10);
   const SourceBatch first = poll(*source, 2);
-  REQUIRE(first.messages.size() == 2);
+  REQUIRE(first.size() == 2);
   auto dead = sink("redis_stream", server.uri());
   const auto done = source->write_and_ack(*dead, letters, tokens(first));
   REQUIRE(done);

@@ -54,9 +54,8 @@ struct Pending : tempest::test::Stream {
   std::size_t leave_pending(const std::string& name) {
     auto dead = consumer(name, {});
     std::size_t count = 0;
-    for (SourceBatch batch = poll(*dead, 1'000); !batch.messages.empty();
-         batch = poll(*dead, 1'000)) {
-      count += batch.messages.size();
+    for (SourceBatch batch = poll(*dead, 1'000); !batch.empty(); batch = poll(*dead, 1'000)) {
+      count += batch.size();
     }
     return count;
   }
@@ -86,7 +85,7 @@ struct Pending : tempest::test::Stream {
     SourceBatch all;
     tend(source, tended, [&] {
       REQUIRE(source.poll(1'000, Duration::zero(), all));
-      return all.messages.size() >= count;
+      return all.size() >= count;
     });
     return all;
   }
@@ -100,12 +99,12 @@ TEST_CASE_METHOD(Pending, "what a dead consumer left is claimed, in order, and t
   auto source = consumer("me", {rule("claim")});
   CHECK(source->tend_interval() > Duration::zero());
   const SourceBatch claimed = claim(*source, 2'500);
-  REQUIRE(claimed.messages.size() == 2'500);
+  REQUIRE(claimed.size() == 2'500);
   CHECK(claimed.claimed == 2'500);
   CHECK(claimed.redelivered);
   CHECK(claimed.lost == 0);
   for (std::size_t i = 0; i < 2'500; ++i) {
-    REQUIRE(claimed.messages[i].payload == std::to_string(i));
+    REQUIRE(claimed.messages()[i].payload == std::to_string(i));
   }
   REQUIRE(source->ack(tokens(claimed)));
   CHECK(pending() == 0);
@@ -118,7 +117,7 @@ TEST_CASE_METHOD(Pending, "what the source itself holds is neither claimed nor l
   add_many(1'500);
   auto source = consumer("me", {rule("claim", 0, "1s")});
   SourceBatch held = poll(*source, 1'000);
-  while (held.messages.size() < 1'500) REQUIRE(source->poll(1'000, Duration::zero(), held));
+  while (held.size() < 1'500) REQUIRE(source->poll(1'000, Duration::zero(), held));
   auto other = consumer("other", {rule("claim", 0, "1s")});
 
   const auto end = std::chrono::steady_clock::now() + 2'500ms;
@@ -126,8 +125,8 @@ TEST_CASE_METHOD(Pending, "what the source itself holds is neither claimed nor l
   while (std::chrono::steady_clock::now() < end) {
     REQUIRE(source->tend(tended));
     REQUIRE(other->tend(tended));
-    REQUIRE(poll(*source).messages.empty());
-    REQUIRE(poll(*other).messages.empty());
+    REQUIRE(poll(*source).empty());
+    REQUIRE(poll(*other).empty());
   }
   auto rows = redis.command({"XPENDING", "s", "group", "-", "+", "2000"});
   REQUIRE(rows);
@@ -176,7 +175,7 @@ TEST_CASE_METHOD(Pending, "entries deleted while pending are lost at the source,
   SourceBatch all;
   tend(*source, tended, [&] {
     REQUIRE(source->poll(100, Duration::zero(), all));
-    return all.lost > 0 && !all.messages.empty();
+    return all.lost > 0 && !all.empty();
   });
   CHECK(payloads(all) == Payloads{"keep"});
   CHECK(all.lost == 1);
@@ -191,7 +190,7 @@ TEST_CASE_METHOD(Pending, "entries are acked or deleted unread where a rule says
   SourceTended tended;
   tend(*source, tended, [&] { return tended.discarded == 10; });
   CHECK(pending() == 0);
-  CHECK(poll(*source).messages.empty());
+  CHECK(poll(*source).empty());
   auto length = redis.command({"XLEN", "s"});
   REQUIRE(length);
   CHECK(length->value().integer() == (deletes ? 0 : 10));

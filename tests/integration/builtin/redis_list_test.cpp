@@ -40,7 +40,7 @@ struct Queue {
   static SourceBatch take(Source& source, std::size_t count) {
     SourceBatch all;
     const auto deadline = std::chrono::steady_clock::now() + 10s;
-    while (all.messages.size() < count) {
+    while (all.size() < count) {
       REQUIRE(source.poll(1'000, Duration::zero(), all));
       SourceTended tended;
       REQUIRE(source.tend(tended));
@@ -73,8 +73,8 @@ TEST_CASE_METHOD(Queue, "a list's elements are given in order, any bytes, and go
   auto reader = this->reader("me");
   const SourceBatch batch = take(*reader, 3);
   CHECK(payloads(batch) == Payloads{"same", "same", bytes});
-  CHECK(batch.messages[0].token != batch.messages[1].token);
-  CHECK(batch.messages[0].given_before == 0);
+  CHECK(batch.messages()[0].token != batch.messages()[1].token);
+  CHECK(batch.messages()[0].given_before == 0);
   REQUIRE(reader->ack(tokens(batch)));
   CHECK(reader->ack(tokens(batch)));
   CHECK(keys() == std::set<std::string>{"q:ids", "q:lease:me", "q:readers"});
@@ -86,7 +86,7 @@ TEST_CASE_METHOD(Queue, "a reader takes up at its start what its last life had, 
   {
     auto first = reader("me");
     const SourceBatch batch = take(*first, 2);
-    REQUIRE(first->ack(std::vector<SourceToken>{batch.messages[0].token}));
+    REQUIRE(first->ack(std::vector<SourceToken>{batch.messages()[0].token}));
   }
   auto second = reader("me");
   push("c");
@@ -94,14 +94,14 @@ TEST_CASE_METHOD(Queue, "a reader takes up at its start what its last life had, 
   REQUIRE(second->poll(100, 0ms, batch));
   CHECK(batch.redelivered);
   CHECK(payloads(batch) == Payloads{"b"});
-  CHECK(batch.messages[0].given_before == 1);
+  CHECK(batch.messages()[0].given_before == 1);
   CHECK(payloads(take(*second, 1)) == Payloads{"c"});
   // A lost connection is no attempt.
   REQUIRE(second->open());
   SourceBatch again;
   REQUIRE(second->poll(100, 0ms, again));
   CHECK(payloads(again) == Payloads{"b", "c"});
-  CHECK(again.messages[0].given_before == 1);
+  CHECK(again.messages()[0].given_before == 1);
 }
 
 TEST_CASE_METHOD(Queue,
@@ -115,8 +115,8 @@ TEST_CASE_METHOD(Queue,
   auto living = reader("me");
   const SourceBatch batch = take(*living, 300);
   CHECK(std::chrono::steady_clock::now() - begin >= 900ms);
-  CHECK(batch.messages.size() == 300);
-  CHECK(batch.messages[0].given_before == 1);
+  CHECK(batch.size() == 300);
+  CHECK(batch.messages()[0].given_before == 1);
   REQUIRE(living->ack(tokens(batch)));
   CHECK(keys() == std::set<std::string>{"q:ids", "q:lease:me", "q:readers"});
 }
@@ -134,7 +134,7 @@ TEST_CASE_METHOD(Queue, "a reader that is tended keeps what it has beyond its le
     REQUIRE(other->tend(tended));
     REQUIRE(other->poll(10, 10ms, none));
   }
-  CHECK(none.messages.empty());
+  CHECK(none.empty());
 }
 
 TEST_CASE_METHOD(Queue, "what is left unacked is given again after a while, to anybody") {
@@ -146,8 +146,8 @@ TEST_CASE_METHOD(Queue, "what is left unacked is given again after a while, to a
   auto other = this->reader("other");
   const SourceBatch second = take(*other, 1);
   CHECK(std::chrono::steady_clock::now() - begin >= 45ms);
-  CHECK(second.messages[0].given_before == 1);
-  CHECK(second.messages[0].token == batch.messages[0].token);
+  CHECK(second.messages()[0].given_before == 1);
+  CHECK(second.messages()[0].token == batch.messages()[0].token);
 }
 
 TEST_CASE_METHOD(Queue, "an empty list is waited at, and what comes is seen at once") {
@@ -155,7 +155,7 @@ TEST_CASE_METHOD(Queue, "an empty list is waited at, and what comes is seen at o
   SourceBatch batch;
   auto begin = std::chrono::steady_clock::now();
   REQUIRE(reader->poll(10, 50ms, batch));
-  CHECK(batch.messages.empty());
+  CHECK(batch.empty());
   CHECK(std::chrono::steady_clock::now() - begin >= 45ms);
   push("a");
   push("b");
@@ -176,12 +176,12 @@ TEST_CASE_METHOD(Queue, "a list in a Redis that is killed and started again lose
   auto reader = this->reader("me");
   SourceBatch batch;
   REQUIRE(reader->poll(40, 0ms, batch));
-  REQUIRE(batch.messages.size() == 40);
+  REQUIRE(batch.size() == 40);
   server.kill();
   CHECK(reader->ack(tokens(batch)).error().code == ErrorCode::unavailable);
   server.start();
   REQUIRE(reader->open());
-  CHECK(take(*reader, 100).messages.size() == 100);
+  CHECK(take(*reader, 100).size() == 100);
 }
 
 TEST_CASE_METHOD(Queue, "a key that is no list is a configuration error in plain words") {

@@ -32,13 +32,13 @@ TEST_CASE_METHOD(Stream, "the group is made at the start of the stream, backlog 
   const SourceBatch batch = poll(*source);
   CHECK(payloads(batch) == Payloads{"before", "after"});
   CHECK_FALSE(batch.redelivered);
-  CHECK(source->describe(batch.messages[0].token) == id);
+  CHECK(source->describe(batch.messages()[0].token) == id);
   CHECK(source->take_warnings().empty());
 }
 
 TEST_CASE_METHOD(Stream, "the group of a stream that is not there yet is made with it") {
   auto source = opened_source();
-  CHECK(poll(*source).messages.empty());
+  CHECK(poll(*source).empty());
   add("first");
   CHECK(payloads(poll(*source)) == Payloads{"first"});
 }
@@ -73,8 +73,8 @@ TEST_CASE_METHOD(Stream, "many thousands are read and acked, each once") {
   std::vector<SourceToken> all;
   while (all.size() < 5'000) {
     const SourceBatch batch = poll(*source, 1'000);
-    REQUIRE_FALSE(batch.messages.empty());
-    for (const SourceMessage& message : batch.messages) seen.insert(message.payload);
+    REQUIRE_FALSE(batch.empty());
+    for (const SourceMessage& message : batch.messages()) seen.emplace(message.payload);
     for (const SourceToken& token : tokens(batch)) all.push_back(token);
   }
   CHECK(seen.size() == 5'000);
@@ -90,7 +90,7 @@ TEST_CASE_METHOD(Stream, "a source's own pending entries come first, all of them
     std::vector<SourceToken> read;
     while (count < 250) {
       const SourceBatch batch = poll(*first, 100);
-      count += batch.messages.size();
+      count += batch.size();
       for (const SourceToken& token : tokens(batch)) read.push_back(token);
     }
     REQUIRE(first->ack(std::span(read).first(50)));
@@ -100,7 +100,7 @@ TEST_CASE_METHOD(Stream, "a source's own pending entries come first, all of them
   Payloads redelivered;
   SourceBatch batch = poll(*second, 60);
   for (; batch.redelivered; batch = poll(*second, 60)) {
-    REQUIRE(batch.messages.size() <= 60);
+    REQUIRE(batch.size() <= 60);
     REQUIRE(redelivered.size() < 200);
     for (const std::string& payload : payloads(batch)) redelivered.push_back(payload);
   }
@@ -113,10 +113,10 @@ TEST_CASE_METHOD(Stream, "a source's own pending entries come first, all of them
 TEST_CASE_METHOD(Stream, "pending entries of another consumer are left to it") {
   add("one");
   auto mine = opened_source();
-  REQUIRE(poll(*mine).messages.size() == 1);
+  REQUIRE(poll(*mine).size() == 1);
   definition.endpoint.settings.set("consumer", {std::string("other")});
   auto other = opened_source();
-  CHECK(poll(*other).messages.empty());
+  CHECK(poll(*other).empty());
   add("two");
   CHECK(payloads(poll(*other)) == Payloads{"two"});
 }
@@ -126,7 +126,7 @@ TEST_CASE_METHOD(Stream, "entries deleted while pending are acked away and count
   const std::string id = add("gone");
   {
     auto first = opened_source();
-    REQUIRE(poll(*first).messages.size() == 2);
+    REQUIRE(poll(*first).size() == 2);
   }
   REQUIRE(redis.command({"XDEL", "s", id}));
   auto second = opened_source();
@@ -143,7 +143,7 @@ TEST_CASE_METHOD(Stream, "entries deleted while pending are acked away and count
 TEST_CASE_METHOD(Stream, "a poll of an empty stream waits as long as it may, or for an entry") {
   auto source = opened_source();
   auto begin = std::chrono::steady_clock::now();
-  CHECK(poll(*source, 10, 50ms).messages.empty());
+  CHECK(poll(*source, 10, 50ms).empty());
   CHECK(std::chrono::steady_clock::now() - begin >= 45ms);
   add("there");
   begin = std::chrono::steady_clock::now();
@@ -170,7 +170,7 @@ TEST_CASE_METHOD(Stream, "without a field the payload is a JSON object of all, i
   auto source = opened_source();
   const SourceBatch batch = poll(*source);
   CHECK(payloads(batch) == Payloads{"{\"who\":\"me\",\"a\":\"1\\\"2\",\"raw\":\"x\xef\xbf\xbd\"}"});
-  CHECK(batch.messages[0].key == "me");
+  CHECK(batch.messages()[0].key == "me");
 }
 
 TEST_CASE_METHOD(Stream, "an entry without the field is an empty payload") {
@@ -194,15 +194,15 @@ TEST_CASE_METHOD(Stream, "polls of large entries become small ones") {
   const std::string large(1'000'000, 'x');
   for (int i = 0; i < 150; ++i) add(large);
   auto source = opened_source();
-  REQUIRE(poll(*source, 2).messages.size() == 2);
-  CHECK(poll(*source, 1'000).messages.size() <= 10);
+  REQUIRE(poll(*source, 2).size() == 2);
+  CHECK(poll(*source, 1'000).size() <= 10);
 }
 
 TEST_CASE_METHOD(Stream, "a Redis that is restarted in mid-run loses nothing") {
   add_many(100);
   auto source = opened_source();
   const SourceBatch before = poll(*source, 40);
-  REQUIRE(before.messages.size() == 40);
+  REQUIRE(before.size() == 40);
   const auto read = tokens(before);
   REQUIRE(source->ack(std::span(read).first(10)));
 
@@ -213,7 +213,7 @@ TEST_CASE_METHOD(Stream, "a Redis that is restarted in mid-run loses nothing") {
   for (int i = 0; i < 10 && polled; ++i) polled = source->poll(10, 0ms, ahead);
   REQUIRE_FALSE(polled);
   CHECK(polled.error().code == ErrorCode::unavailable);
-  CHECK(ahead.messages.size() <= 40);
+  CHECK(ahead.size() <= 40);
   CHECK(source->ack(read).error().code == ErrorCode::unavailable);
   CHECK(source->open().error().code == ErrorCode::unavailable);
   server.start();
@@ -223,8 +223,7 @@ TEST_CASE_METHOD(Stream, "a Redis that is restarted in mid-run loses nothing") {
 
   Payloads rest;
   std::vector<SourceToken> to_ack;
-  for (SourceBatch batch = poll(*source, 1'000); !batch.messages.empty();
-       batch = poll(*source, 1'000)) {
+  for (SourceBatch batch = poll(*source, 1'000); !batch.empty(); batch = poll(*source, 1'000)) {
     for (const std::string& payload : payloads(batch)) rest.push_back(payload);
     for (const SourceToken& token : tokens(batch)) to_ack.push_back(token);
   }
@@ -239,13 +238,13 @@ TEST_CASE_METHOD(Stream, "a Redis that is restarted in mid-run loses nothing") {
 TEST_CASE_METHOD(Stream, "while more is there than was asked for, the next read is sent ahead") {
   add_many(100);
   auto source = opened_source();
-  CHECK(poll(*source, 20).messages.size() == 20);
+  CHECK(poll(*source, 20).size() == 20);
   CHECK(pending() == 40);
   // Given out in its order, and never more than is asked for.
   CHECK(payloads(poll(*source, 5)) == Payloads{"20", "21", "22", "23", "24"});
   std::size_t given = 25;
-  for (SourceBatch batch = poll(*source, 30); !batch.messages.empty(); batch = poll(*source, 30)) {
-    REQUIRE(batch.messages.size() <= 30);
+  for (SourceBatch batch = poll(*source, 30); !batch.empty(); batch = poll(*source, 30)) {
+    REQUIRE(batch.size() <= 30);
     for (const std::string& payload : payloads(batch)) CHECK(payload == std::to_string(given++));
     REQUIRE(source->ack(tokens(batch)));
   }
@@ -258,7 +257,7 @@ TEST_CASE_METHOD(Stream, "a group that was flushed is made again, with a warning
   auto source = opened_source();
   const auto read = tokens(poll(*source));
   REQUIRE(redis.command({"FLUSHALL"}));
-  CHECK(poll(*source).messages.empty());
+  CHECK(poll(*source).empty());
   REQUIRE(source->take_warnings().size() == 1);
   add("after");
   CHECK(payloads(poll(*source)) == Payloads{"after"});

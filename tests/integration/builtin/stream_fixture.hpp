@@ -73,13 +73,13 @@ inline SourceBatch poll(Source& source, std::size_t max_messages = 100,
 
 inline Payloads payloads(const SourceBatch& batch) {
   Payloads result;
-  for (const SourceMessage& message : batch.messages) result.push_back(message.payload);
+  for (const SourceMessage& message : batch.messages()) result.emplace_back(message.payload);
   return result;
 }
 
 inline std::vector<SourceToken> tokens(const SourceBatch& batch) {
   std::vector<SourceToken> result;
-  for (const SourceMessage& message : batch.messages) result.push_back(message.token);
+  for (const SourceMessage& message : batch.messages()) result.push_back(message.token);
   return result;
 }
 

@@ -17,14 +17,14 @@ TEST_CASE("a generator gives as many messages as it is told to, of the size it i
   for (SourceBatch batch; !batch.ended;) {
     batch = {};
     REQUIRE(source.poll(10, 0ms, batch));
-    REQUIRE(batch.messages.size() <= 10);
-    for (SourceMessage& message : batch.messages) all.messages.push_back(std::move(message));
+    REQUIRE(batch.size() <= 10);
+    for (const SourceMessage& message : batch.messages()) all.add(message);
   }
-  REQUIRE(all.messages.size() == 25);
-  CHECK(all.messages[0].payload == "0.........");
-  CHECK(all.messages[24].payload == "24........");
-  CHECK(all.messages[24].token == SourceToken{0, 24});
-  CHECK(source.describe(all.messages[24].token) == "message 24");
+  REQUIRE(all.size() == 25);
+  CHECK(all.messages()[0].payload == "0.........");
+  CHECK(all.messages()[24].payload == "24........");
+  CHECK(all.messages()[24].token == SourceToken{0, 24});
+  CHECK(source.describe(all.messages()[24].token) == "message 24");
   CHECK(source.ack({}));
 }
 
@@ -33,9 +33,27 @@ TEST_CASE("a generator's payload is never shorter than its number") {
   REQUIRE(source.open());
   SourceBatch batch;
   REQUIRE(source.poll(100, 0ms, batch));
-  REQUIRE(batch.messages.size() == 11);
-  CHECK(batch.messages[10].payload == "10");
+  REQUIRE(batch.size() == 11);
+  CHECK(batch.messages()[10].payload == "10");
   CHECK(batch.ended);
+}
+
+TEST_CASE("a generator's numbers grow by a digit where they must, within the size and beyond") {
+  GeneratorSource source({.count = 1'002, .size_bytes = 3});
+  REQUIRE(source.open());
+  SourceBatch batch;
+  REQUIRE(source.poll(10'000, 0ms, batch));
+  REQUIRE(batch.size() == 1'002);
+  const auto payload = [&batch](std::size_t i) { return batch.messages()[i].payload; };
+  CHECK(payload(9) == "9..");
+  CHECK(payload(10) == "10.");
+  CHECK(payload(99) == "99.");
+  CHECK(payload(100) == "100");
+  CHECK(payload(199) == "199");
+  CHECK(payload(200) == "200");
+  CHECK(payload(999) == "999");
+  CHECK(payload(1'000) == "1000");
+  CHECK(payload(1'001) == "1001");
 }
 
 TEST_CASE("a poll of large generated messages is bounded by their bytes") {
@@ -43,8 +61,8 @@ TEST_CASE("a poll of large generated messages is bounded by their bytes") {
   REQUIRE(source.open());
   SourceBatch batch;
   REQUIRE(source.poll(1000, 0ms, batch));
-  CHECK(batch.messages.size() >= 1);
-  CHECK(batch.messages.size() <= 10);
+  CHECK(batch.size() >= 1);
+  CHECK(batch.size() <= 10);
 }
 
 TEST_CASE("a generator keeps to its rate") {
@@ -55,7 +73,7 @@ TEST_CASE("a generator keeps to its rate") {
   while (count < 50) {
     SourceBatch batch;
     REQUIRE(source.poll(1000, 100ms, batch));
-    count += batch.messages.size();
+    count += batch.size();
     CHECK_FALSE(batch.ended);
   }
   const auto elapsed = std::chrono::steady_clock::now() - begin;
@@ -69,10 +87,10 @@ TEST_CASE("a slow generator gives up a poll at its wait") {
   REQUIRE(source.open());
   SourceBatch batch;
   REQUIRE(source.poll(10, 0ms, batch));
-  CHECK(batch.messages.size() == 1);
+  CHECK(batch.size() == 1);
   batch = {};
   REQUIRE(source.poll(10, 10ms, batch));
-  CHECK(batch.messages.empty());
+  CHECK(batch.empty());
 }
 
 TEST_CASE("an interrupted generator does not wait for its next message") {
@@ -86,7 +104,7 @@ TEST_CASE("an interrupted generator does not wait for its next message") {
   std::thread other([&source] { source.interrupt(); });
   REQUIRE(source.poll(10, 90s, batch));
   other.join();
-  CHECK(batch.messages.size() == 1);
+  CHECK(batch.size() == 1);
 }
 
 TEST_CASE("a source is made of what its definition says, or refused with the reason") {
@@ -107,8 +125,8 @@ TEST_CASE("a source is made of what its definition says, or refused with the rea
   REQUIRE((*generator)->open());
   SourceBatch batch;
   REQUIRE((*generator)->poll(10, 0ms, batch));
-  REQUIRE(batch.messages.size() == 3);
-  CHECK(batch.messages[0].payload.size() == 1024);
+  REQUIRE(batch.size() == 3);
+  CHECK(batch.messages()[0].payload.size() == 1024);
   settings.set("count", {std::int64_t{-3}});
   CHECK_THAT(error(), Contains("count"));
 

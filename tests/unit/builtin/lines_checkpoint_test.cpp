@@ -38,13 +38,13 @@ SourceBatch poll(LinesSource& source, std::size_t max_messages = 100) {
 
 Lines lines(const SourceBatch& batch) {
   Lines result;
-  for (const SourceMessage& message : batch.messages) result.push_back(message.payload);
+  for (const SourceMessage& message : batch.messages()) result.emplace_back(message.payload);
   return result;
 }
 
 void ack(LinesSource& source, const SourceBatch& batch, const std::vector<std::size_t>& which) {
   std::vector<SourceToken> tokens;
-  for (const std::size_t index : which) tokens.push_back(batch.messages.at(index).token);
+  for (const std::size_t index : which) tokens.push_back(batch.messages()[index].token);
   REQUIRE(source.ack(tokens));
 }
 
@@ -64,11 +64,11 @@ TEST_CASE_METHOD(Log, "a lines source begins at its checkpoint: the oldest line 
   REQUIRE(second.open());
   const SourceBatch batch = poll(second);
   CHECK(lines(batch) == Lines{"b", "c", "d"});
-  CHECK(second.describe(batch.messages[0].token) == "line 2");
+  CHECK(second.describe(batch.messages()[0].token) == "line 2");
   ack(second, batch, {0, 1, 2});
   auto third = source();
   REQUIRE(third.open());
-  CHECK(poll(third).messages.empty());
+  CHECK(poll(third).empty());
 }
 
 TEST_CASE_METHOD(Log, "a followed file gives what is added, once its line has an end") {
@@ -78,7 +78,7 @@ TEST_CASE_METHOD(Log, "a followed file gives what is added, once its line has an
   CHECK_FALSE(following.is_finite());
   CHECK(lines(poll(following)) == Lines{"a"});
   SourceBatch batch = poll(following);
-  CHECK(batch.messages.empty());
+  CHECK(batch.empty());
   CHECK_FALSE(batch.ended);
   append("c\nd\n");
   CHECK(lines(poll(following)) == Lines{"bc", "d"});
@@ -100,7 +100,7 @@ TEST_CASE_METHOD(Log, "a followed file that was cut is read from its start, with
   append("a long line\n");
   auto following = source(true);
   REQUIRE(following.open());
-  CHECK(poll(following).messages.size() == 1);
+  CHECK(poll(following).size() == 1);
   std::ofstream(folder.path("log"), std::ios::trunc) << "new\n";
   CHECK(lines(poll(following)) == Lines{"new"});
   CHECK_THAT(following.take_warnings().at(0), Contains("shorter"));

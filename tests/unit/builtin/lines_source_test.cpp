@@ -33,9 +33,9 @@ Read read_all(LinesSource& source, std::size_t max_messages = 3) {
   for (SourceBatch batch; !batch.ended;) {
     batch = {};
     REQUIRE(source.poll(max_messages, 0ms, batch));
-    CHECK(batch.messages.size() <= max_messages);
-    for (SourceMessage& message : batch.messages) {
-      read.lines.push_back(std::move(message.payload));
+    CHECK(batch.size() <= max_messages);
+    for (const SourceMessage& message : batch.messages()) {
+      read.lines.emplace_back(message.payload);
       read.tokens.push_back(message.token);
     }
     read.lost += batch.lost;
@@ -134,7 +134,7 @@ TEST_CASE("a poll of large lines is bounded by their bytes") {
   REQUIRE(source.open());
   SourceBatch batch;
   REQUIRE(source.poll(1000, 0ms, batch));
-  CHECK(batch.messages.size() < 12);
+  CHECK(batch.size() < 12);
   CHECK_FALSE(batch.ended);
 }
 
@@ -145,19 +145,19 @@ TEST_CASE("a pipe is read as it comes, and a partial line waits for its rest") {
   REQUIRE(source.open());
   SourceBatch batch;
   REQUIRE(source.poll(10, 0ms, batch));
-  CHECK(batch.messages.empty());
+  CHECK(batch.empty());
   CHECK_FALSE(batch.ended);
 
   pipe.write("one\ntw");
   REQUIRE(source.poll(10, 1s, batch));
-  REQUIRE(batch.messages.size() == 1);
-  CHECK(batch.messages[0].payload == "one");
+  REQUIRE(batch.size() == 1);
+  CHECK(batch.messages()[0].payload == "one");
 
   pipe.write("o\n");
   batch = {};
   REQUIRE(source.poll(10, 1s, batch));
-  REQUIRE(batch.messages.size() == 1);
-  CHECK(batch.messages[0].payload == "two");
+  REQUIRE(batch.size() == 1);
+  CHECK(batch.messages()[0].payload == "two");
   CHECK_FALSE(batch.ended);
 
   pipe.write("rest");
@@ -165,8 +165,8 @@ TEST_CASE("a pipe is read as it comes, and a partial line waits for its rest") {
   batch = {};
   REQUIRE(source.poll(10, 1s, batch));
   if (!batch.ended) REQUIRE(source.poll(10, 1s, batch));
-  REQUIRE(batch.messages.size() == 1);
-  CHECK(batch.messages[0].payload == "rest");
+  REQUIRE(batch.size() == 1);
+  CHECK(batch.messages()[0].payload == "rest");
   CHECK(batch.ended);
 }
 

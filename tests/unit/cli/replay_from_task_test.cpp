@@ -93,12 +93,12 @@ TEST_CASE("a letter goes with the ack of its message, and not before") {
   REQUIRE(source.open());
   SourceBatch batch;
   while (!batch.ended) REQUIRE(source.poll(10, 0s, batch));
-  REQUIRE(batch.messages.size() == 2);
-  CHECK(batch.messages[0].payload == "one");
-  CHECK(batch.messages[1].key == "k");
+  REQUIRE(batch.size() == 2);
+  CHECK(batch.messages()[0].payload == "one");
+  CHECK(batch.messages()[1].key == "k");
   CHECK(folder.read("dead").find("one") != std::string::npos);
 
-  const std::vector<SourceToken> tokens = {batch.messages[0].token};
+  const std::vector<SourceToken> tokens = {batch.messages()[0].token};
   REQUIRE(source.ack(tokens));
   REQUIRE(source.ack(tokens));
   CHECK(folder.read("dead").find("one") == std::string::npos);

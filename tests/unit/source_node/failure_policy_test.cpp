@@ -36,7 +36,7 @@ TEST_CASE("policy none leaves a failed message unacked and forgets it") {
   SECTION("and takes it anew when the source gives it again") {
     PollDone again;
     again.batch.redelivered = true;
-    again.batch.messages.push_back({"0", "", SourceToken{0, 0}});
+    again.batch.add({.payload = "0"});
     link::Effects effects;
     harness.machine.take(std::move(again), harness.now, effects);
     harness.run();
@@ -202,8 +202,8 @@ TEST_CASE("a message that its source has given out too often is given up before 
   const auto policy = GENERATE(FailurePolicy::retry, FailurePolicy::none);
   SourceHarness harness(plan_with(policy, true));
   FakeCoordinator& coordinator = harness.add_coordinator("a");
-  harness.source.backlog.push_back({"twice", "", {0, 1}, 2});
-  harness.source.backlog.push_back({"worn", "", {0, 2}, 3});
+  harness.source.backlog.push_back({"twice", {0, 1}, 2});
+  harness.source.backlog.push_back({"worn", {0, 2}, 3});
   harness.run();
   if (policy == FailurePolicy::none) {
     CHECK(coordinator.payloads() == std::vector<std::string>{"twice", "worn"});

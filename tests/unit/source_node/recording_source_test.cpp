@@ -46,7 +46,7 @@ TEST_CASE("what is read and acked can be seen in the record's file by another") 
   REQUIRE(source.open());
   SourceBatch batch;
   while (!batch.ended) REQUIRE(source.poll(100, std::chrono::seconds(1), batch));
-  const std::vector<SourceToken> tokens = {batch.messages[0].token, batch.messages[1].token};
+  const std::vector<SourceToken> tokens = {batch.messages()[0].token, batch.messages()[1].token};
   REQUIRE(source.ack(tokens));
 
   auto seen = FlowRecordFile::open(path);
@@ -70,7 +70,7 @@ TEST_CASE("whoever looks at a record can end its source") {
   (*record)->end = true;
   REQUIRE(source.poll(10, std::chrono::seconds(1), batch));
   CHECK(batch.ended);
-  CHECK(batch.messages.size() == 10);
+  CHECK(batch.size() == 10);
 }
 
 TEST_CASE("a file that is no record is refused") {

@@ -151,7 +151,7 @@ void SourceHarness::fill(std::size_t count, std::size_t payload_bytes) {
     const std::uint64_t number = next_message_++;
     std::string payload = std::to_string(number);
     if (payload.size() < payload_bytes) payload.resize(payload_bytes, '.');
-    source.backlog.push_back({std::move(payload), {}, SourceToken{0, number}});
+    source.backlog.push_back({std::move(payload), SourceToken{0, number}});
   }
 }
 
@@ -231,7 +231,7 @@ void SourceHarness::step() {
 
 bool SourceHarness::serve_one() {
   if (requests.empty()) return false;
-  const Request request = std::move(requests.front());
+  Request request = std::move(requests.front());
   requests.pop_front();
   const Error gone{ErrorCode::unavailable, "connection refused", {}};
   if (std::holds_alternative<OpenRequest>(request)) {
@@ -241,21 +241,23 @@ bool SourceHarness::serve_one() {
     done.finite = source.finite;
     done.tend_interval = source.tend_interval;
     machine.take(std::move(done), now, effects_);
-  } else if (const auto* poll = std::get_if<PollRequest>(&request)) {
+  } else if (auto* poll = std::get_if<PollRequest>(&request)) {
     PollDone done;
-    source.polls.push_back(*poll);
+    done.batch = std::move(poll->batch);
+    source.polls.push_back({poll->max_messages, poll->wait});
     source.poll_times.push_back(now);
     if (source.away) {
       done.result = gone;
     } else {
-      while (!source.backlog.empty() && done.batch.messages.size() < poll->max_messages) {
-        done.batch.messages.push_back(std::move(source.backlog.front()));
-        if (poll->with_names) {
-          done.names.push_back("no. " + std::to_string(done.batch.messages.back().token.low));
-        }
+      while (!source.backlog.empty() && done.batch.size() < poll->max_messages) {
+        const FakeSource::Message& message = source.backlog.front();
+        done.batch.add({.payload = message.payload,
+                        .token = message.token,
+                        .given_before = message.given_before});
+        if (poll->with_names) done.names.push_back("no. " + std::to_string(message.token.low));
         source.backlog.pop_front();
       }
-      if (source.blocks && done.batch.messages.empty()) now += poll->wait;
+      if (source.blocks && done.batch.empty()) now += poll->wait;
       done.batch.ended = source.finite && source.backlog.empty() && !source.more_to_come;
     }
     machine.take(std::move(done), now, effects_);

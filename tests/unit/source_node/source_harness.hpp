@@ -55,7 +55,13 @@ class FakeCoordinator {
 
 /// A source that gives what the test puts into it.
 struct FakeSource {
-  std::deque<SourceMessage> backlog;
+  struct Message {
+    std::string payload;
+    SourceToken token;
+    std::uint32_t given_before = 0;
+  };
+
+  std::deque<Message> backlog;
   bool finite = false;
   bool blocks = false;        ///< An empty poll takes all the time it may.
   bool more_to_come = false;  ///< Of a finite one: it has not ended yet.

@@ -78,7 +78,7 @@ class ScriptedSource : public Source {
   Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override {
     script_.note("poll " + std::to_string(max_messages));
     if (!script_.wait(wait)) return {};
-    batch.messages.push_back({"payload", "", SourceToken{0, 1}});
+    batch.add({.payload = "payload", .token = {0, 1}});
     return script_.answer();
   }
   void interrupt() override { script_.interrupt(); }
@@ -203,7 +203,7 @@ TEST_CASE("the source is opened once, then polled and acked, and its warnings co
   CHECK(opened.warnings == Calls{"a warning"});
   const PollDone polled = rig.ask<PollDone>(PollRequest{7, {}});
   CHECK(polled.result.ok());
-  CHECK(polled.batch.messages.size() == 1);
+  CHECK(polled.batch.size() == 1);
   CHECK(rig.ask<AckDone>(AckRequest{{{0, 1}, {0, 2}}}).result.ok());
   CHECK(rig.script.taken() == Calls{"open", "poll 7", "ack 2"});
 }
@@ -217,7 +217,7 @@ TEST_CASE("an ack does not wait behind a poll that waits, and the poll goes on a
   CHECK(rig.ask<AckDone>(AckRequest{{{0, 1}}}).result.ok());
   rig.script.set_waiting(false);
   // Of the interruption nothing is said: one poll, one response.
-  CHECK(rig.await<PollDone>().batch.messages.size() == 1);
+  CHECK(rig.await<PollDone>().batch.size() == 1);
   CHECK(rig.script.taken().size() >= 4);
 }
 

@@ -297,7 +297,7 @@ TEST_CASE("messages that the source gives again while they are held are skipped"
   PollDone again;
   again.batch.redelivered = true;
   for (std::uint64_t i : {0, 1, 2, 3, 4, 100}) {
-    again.batch.messages.push_back({std::to_string(i), "", SourceToken{0, i}});
+    again.batch.add({.payload = std::to_string(i), .token = {0, i}});
   }
   link::Effects effects;
   harness.machine.take(std::move(again), harness.now, effects);

@@ -23,6 +23,7 @@ std::chrono::nanoseconds processor_time() {
 // Hidden: run it by name, built for release. The machine alone, without source, sockets or threads.
 TEST_CASE("speed of the source machine", "[.][speed]") {
   constexpr std::size_t kMessages = 4'000'000;
+  const std::string payload(100, 'x');
   SourceHarness harness;
   FakeCoordinator& coordinator = harness.add_coordinator("a", 20'000);
   harness.run();
@@ -46,9 +47,10 @@ TEST_CASE("speed of the source machine", "[.][speed]") {
     harness.now += std::chrono::microseconds(300);
     if (poll) {
       PollDone done;
+      done.batch = std::move(std::get<PollRequest>(*poll).batch);
       const std::size_t count = std::get<PollRequest>(*poll).max_messages;
       for (std::size_t i = 0; i < count; ++i) {
-        done.batch.messages.push_back({std::string(100, 'x'), {}, SourceToken{0, next++}});
+        done.batch.add({.payload = payload, .token = {0, next++}});
       }
       poll.reset();
       timed([&] { harness.machine.take(std::move(done), harness.now, effects); });
