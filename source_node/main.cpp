@@ -17,5 +17,6 @@ int main(int argc, char** argv) {
   runtime::Transport transport;
   runtime::NodeLoop loop(transport, runtime::loop_options(options.node, identity, {}));
   source_node::SourceNode node(source_node::node_options(options, identity), loop);
+  runtime::keep_memory_of_frames();
   return runtime::run_loop(loop, node);
 }
