@@ -16,14 +16,16 @@ constexpr std::uint64_t kMaxChunkMessages = 1024;
 // Fewer than this are not worth splitting between coordinators.
 constexpr std::uint64_t kMinChunkMessages = 64;
 
-/// With `more` on their way to it already.
-std::uint64_t free_messages(const Coordinator& coordinator, const MessageList& more = {}) {
+std::uint64_t free_messages(const Coordinator& coordinator) {
   const auto& [messages, bytes] = coordinator.window;
-  const std::uint64_t sent = coordinator.sent.count + more.count;
-  if (sent >= messages) return 0;
+  if (coordinator.sent.count >= messages) return 0;
   // One message may be larger than the whole window: alone, it goes.
-  if (coordinator.sent.bytes + more.bytes >= bytes && sent > 0) return 0;
-  return messages - sent;
+  if (coordinator.sent.bytes >= bytes && !coordinator.sent.empty()) return 0;
+  return messages - coordinator.sent.count;
+}
+
+std::uint64_t free_bytes(const Coordinator& coordinator) {
+  return coordinator.window.bytes - std::min(coordinator.window.bytes, coordinator.sent.bytes);
 }
 
 double free_share(const Coordinator& coordinator) {
@@ -214,12 +216,15 @@ std::uint64_t Coordinators::send_chunk(link::ChannelId channel, Coordinator& coo
                                        MessageList& queue, MessageTraces& traces, TimePoint now,
                                        link::Effects& effects) {
   std::uint64_t resent = 0;
+  max_messages = std::min(max_messages, free_messages(coordinator));
+  const std::uint64_t max_bytes =
+      std::min<std::uint64_t>(kFrameTargetBytes, free_bytes(coordinator));
   MessageList chunk;
   messages_.items.clear();
   messages_.traced.clear();
-  for (std::uint32_t slot = queue.head; slot != kNoSlot && chunk.count < max_messages &&
-                                        chunk.bytes < kFrameTargetBytes &&
-                                        free_messages(coordinator, chunk) > 0;) {
+  std::uint32_t slot = queue.head;
+  while (slot != kNoSlot && chunk.count < max_messages &&
+         (chunk.empty() || chunk.bytes < max_bytes)) {
     HeldMessage& message = store.at(slot);
     message.state = MessageState::sent;
     message.coordinator = channel;

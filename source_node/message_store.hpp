@@ -35,15 +35,19 @@ class HeldBytes {
   static constexpr bool kMovesAsBytes = true;  ///< See Slab.
 
   HeldBytes() = default;
-  /// Copies them into a block, but for `large`, if that is there: it holds them, and is kept.
-  HeldBytes(const SourceMessage& message, SourceBatch::LargeBytes large, BlockPool& pool)
-      : memory_(large.release()),
-        payload_bytes_(static_cast<std::uint32_t>(message.payload.size())),
-        key_bytes_(static_cast<std::uint32_t>(message.key.size())) {
+  /// Copies them into a block, but for `large`, if that is there: it holds them, and is kept. There
+  /// were none before.
+  void hold(const SourceMessage& message, SourceBatch::LargeBytes large, BlockPool& pool) {
+    const std::string_view payload = message.payload;
+    const std::string_view key = message.key;
+    payload_bytes_ = static_cast<std::uint32_t>(payload.size());
+    key_bytes_ = static_cast<std::uint32_t>(key.size());
+    memory_ = large.release();
     if (memory_ != nullptr) return;
-    memory_ = static_cast<char*>(pool.take(size()));
-    if (payload_bytes_ > 0) std::memcpy(memory_, message.payload.data(), payload_bytes_);
-    if (key_bytes_ > 0) std::memcpy(memory_ + payload_bytes_, message.key.data(), key_bytes_);
+    char* const block = static_cast<char*>(pool.take(payload.size() + key.size()));
+    if (!payload.empty()) std::memcpy(block, payload.data(), payload.size());
+    if (!key.empty()) std::memcpy(block + payload.size(), key.data(), key.size());
+    memory_ = block;
   }
   HeldBytes(HeldBytes&& other) noexcept { *this = std::move(other); }
   HeldBytes& operator=(HeldBytes&& other) noexcept {
@@ -118,7 +122,7 @@ class MessageStore {
   std::uint32_t add(const SourceMessage& message, SourceBatch::LargeBytes large, TimePoint now) {
     const std::uint32_t slot = messages_.create().slot;
     HeldMessage& held = messages_.at(slot);
-    held.bytes = HeldBytes(message, std::move(large), pool_);
+    held.bytes.hold(message, std::move(large), pool_);
     held.token = message.token;
     held.read_at = now;
     bytes_ += held.bytes.size();

@@ -147,13 +147,13 @@ void SourceMachine::read(SourceBatch& batch, std::span<const std::string> names,
       ++numbers_.given_again;
       continue;
     }
-    const std::uint32_t given_before = message.given_before;
     const std::uint32_t slot = store_.add(message, batch.take_large_bytes(i), now);
     ++taken;
     if (may_trace) traces_.consider(slot, store_.at(slot), names[i], now);
-    if (store_.at(slot).bytes.size() > kMaxPayloadBytes) {
+    if (message.payload.size() + message.key.size() > kMaxPayloadBytes) {
       refuse(slot, now, effects);
-    } else if (given_before == 0 || !refuse_worn_out(slot, given_before, now, effects)) {
+    } else if (message.given_before == 0 ||
+               !refuse_worn_out(slot, message.given_before, now, effects)) {
       store_.push_back(queue_, slot);
     }
   }
