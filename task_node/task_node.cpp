@@ -10,17 +10,19 @@ namespace {
 
 /// The handler thread that may drive the loop: the first, to which a single delivery goes.
 constexpr std::size_t kCallThread = 0;
-/// Beyond this it is worth waking another thread, so that the loop goes on meanwhile.
+/// Beyond this it is worth waking another thread, so that the loop goes on meanwhile: to give work
+/// to other handlers, or, if there are none, to have the next work ready.
 constexpr Duration kBriefCall = std::chrono::microseconds(30);
+constexpr Duration kBriefCallOfOnlyThread = std::chrono::microseconds(250);
 
 /// An execution for that thread.
 class HandlerCall final : public runtime::Call {
  public:
-  HandlerCall(HandlerPool& pool, std::unique_ptr<Execution> execution)
-      : pool_(pool), execution_(std::move(execution)) {}
+  HandlerCall(HandlerPool& pool, std::unique_ptr<Execution> execution, Duration brief)
+      : pool_(pool), execution_(std::move(execution)), brief_(brief) {}
 
   bool is_brief() const override {
-    return execution_->expected_time > Duration::zero() && execution_->expected_time <= kBriefCall;
+    return execution_->expected_time > Duration::zero() && execution_->expected_time <= brief_;
   }
   bool is_thread_free() const override { return pool_.is_free(kCallThread); }
   void make() override { pool_.run_here(std::move(execution_)); }
@@ -31,6 +33,7 @@ class HandlerCall final : public runtime::Call {
  private:
   HandlerPool& pool_;
   std::unique_ptr<Execution> execution_;
+  Duration brief_;
 };
 
 }  // namespace
@@ -45,6 +48,7 @@ TaskNode::TaskNode(link::Identity self, TaskNodeOptions options, runtime::TaskLi
                                   .drain_timeout = options.drain_timeout,
                                   .stall_after = options.stall_after},
                runtime::random_seed()),
+      brief_call_(options.threads == 1 ? kBriefCallOfOnlyThread : kBriefCall),
       pool_(options.threads, std::move(wake)) {}
 
 void TaskNode::start(TimePoint now, link::Effects& effects) {
@@ -92,7 +96,7 @@ void TaskNode::build(const BuildRequest& request, TimePoint now, link::Effects& 
 
 std::unique_ptr<runtime::Call> TaskNode::take_call() {
   if (calls_.empty()) return nullptr;
-  auto call = std::make_unique<HandlerCall>(pool_, std::move(calls_.front()));
+  auto call = std::make_unique<HandlerCall>(pool_, std::move(calls_.front()), brief_call_);
   calls_.pop_front();
   return call;
 }
