@@ -52,8 +52,7 @@ class SourceIo::Impl {
     while (true) {
       arrived_.wait(lock, [this] { return ending_ || !requests_.empty(); });
       if (ending_) return;
-      Request request = std::move(requests_.front());
-      requests_.pop_front();
+      Request request = take_next();
       is_polling_ = std::holds_alternative<PollRequest>(request);
       lock.unlock();
       const TimePoint begun_at = runtime::monotonic_now();
@@ -76,6 +75,18 @@ class SourceIo::Impl {
       wake_();
       lock.lock();
     }
+  }
+
+  /// The first that is no poll, or the poll.
+  Request take_next() {
+    const auto is_other = [](const Request& one) {
+      return !std::holds_alternative<PollRequest>(one);
+    };
+    auto next = std::find_if(requests_.begin(), requests_.end(), is_other);
+    if (next == requests_.end()) next = requests_.begin();
+    Request request = std::move(*next);
+    requests_.erase(next);
+    return request;
   }
 
   /// True if a poll ended before its time, with nothing, for an interruption: its own, or one that

@@ -10,8 +10,8 @@
 namespace tempest::source_node {
 
 /// The thread that owns the source and the dead-letter sink. It may block there as long as it
-/// needs: requests wait in a mailbox, are served in the order they came in, and their responses
-/// wait in another, of which `wake` tells.
+/// needs: requests wait in a mailbox, are served in the order they came in (but a poll after all
+/// others), and their responses wait in another, of which `wake` tells.
 class SourceIo {
  public:
   /// `wake` is called from the thread. All are called only while this lives.

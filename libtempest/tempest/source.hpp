@@ -58,7 +58,8 @@ class Source {
 
   /// Acks wait behind the poll that is under way: it is to return soon, with what it has. Called
   /// from another thread, the only such call there is. One that comes before the poll waits, or
-  /// after, may end the next wait. A source that never waits for long need not heed it.
+  /// just after, may end the wait of the next poll, but of no later one. A source that never waits
+  /// for long need not heed it.
   virtual void interrupt() {}
 
   /// Confirms these for good. Success means that the source has done so. Acking twice is success.

@@ -47,12 +47,9 @@ void GeneratorSource::count_up() {
 std::uint64_t GeneratorSource::allowed(std::uint64_t wanted, Duration wait) {
   if (options_.rate <= 0 || wanted == 0) return wanted;
   const std::chrono::duration<double> interval(1.0 / options_.rate);
-  Clock::time_point now = Clock::now();
-  if (next_due_ > now) {
-    wait_until(std::min(next_due_, now + wait));
-    now = Clock::now();
-    if (next_due_ > now) return 0;
-  }
+  wait_until(std::min(next_due_, Clock::now() + wait));
+  const Clock::time_point now = Clock::now();
+  if (next_due_ > now) return 0;
   // What could not be taken is made up for, but never more than a second's worth at once.
   next_due_ = std::max(next_due_, now - std::chrono::seconds(1));
   const std::chrono::duration<double> behind = now - next_due_;
@@ -64,7 +61,10 @@ std::uint64_t GeneratorSource::allowed(std::uint64_t wanted, Duration wait) {
 
 void GeneratorSource::wait_until(Clock::time_point until) {
   std::unique_lock lock(mutex_);
-  interrupted_.wait_until(lock, until, [this] { return is_interrupted_; });
+  if (until > Clock::now()) {
+    interrupted_.wait_until(lock, until, [this] { return is_interrupted_; });
+  }
+  // Where there was nothing to wait for, too: it was meant for this poll, and not for a later one.
   is_interrupted_ = false;
 }
 

@@ -107,6 +107,18 @@ TEST_CASE("an interrupted generator does not wait for its next message") {
   CHECK(batch.size() == 1);
 }
 
+TEST_CASE("an interruption that finds nothing to wait for ends no later wait") {
+  GeneratorSource source({.rate = 0.01});
+  REQUIRE(source.open());
+  SourceBatch batch;
+  source.interrupt();
+  REQUIRE(source.poll(10, 90s, batch));
+  REQUIRE(batch.size() == 1);
+  const auto begin = std::chrono::steady_clock::now();
+  REQUIRE(source.poll(10, 30ms, batch));
+  CHECK(std::chrono::steady_clock::now() - begin >= 30ms);
+}
+
 TEST_CASE("a source is made of what its definition says, or refused with the reason") {
   SourceDefinition definition;
   Settings& settings = definition.endpoint.settings;
