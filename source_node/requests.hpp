@@ -14,8 +14,8 @@
 #include "tempest/wire/frames.hpp"
 
 /// What the machine asks of whoever owns the source and the dead-letter sink (source_io.hpp, or a
-/// test), and what comes back. Requests are served in order, except that a poll may come after those
-/// that wait with it; of each kind one at most is out.
+/// test), and what comes back. Requests are served in order, except that a poll may come after
+/// those that wait with it; of each kind one at most is out.
 namespace tempest::source_node {
 
 /// Bounds the memory of one request; the rest follows in the next.

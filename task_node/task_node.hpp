@@ -65,7 +65,7 @@ class TaskNode final : public runtime::Node {
   std::vector<Extension> extensions_;
   TimePoint started_{};
   Duration brief_call_;  ///< Calls up to this long are made by the thread that drives the loop.
-  HandlerPool pool_;  ///< Last, so first to go: its threads read what the machine keeps.
+  HandlerPool pool_;     ///< Last, so first to go: its threads read what the machine keeps.
 };
 
 }  // namespace tempest::task_node
