@@ -45,7 +45,8 @@ LoopDriver::Left LoopDriver::drive(std::size_t driver) {
     bool has_finished = false;
     for (std::size_t i = 0; i < members_.size(); ++i) {
       if (!has_reason(i, now)) continue;
-      if (!step(i, driver, now)) return Left::leadership;
+      members_[i]->step(now);
+      if (!make_calls(i, driver)) return Left::leadership;
       has_finished |= members_[i]->has_finished();
     }
     if (driver == kOwnThread) continue;
@@ -54,11 +55,6 @@ LoopDriver::Left LoopDriver::drive(std::size_t driver) {
       return Left::leadership;
     }
   }
-}
-
-bool LoopDriver::step(std::size_t member, std::size_t driver, TimePoint now) {
-  members_[member]->step(now);
-  return make_calls(member, driver);
 }
 
 bool LoopDriver::make_calls(std::size_t member, std::size_t driver) {

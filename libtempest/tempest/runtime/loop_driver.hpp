@@ -40,7 +40,6 @@ class LoopDriver : public std::enable_shared_from_this<LoopDriver> {
 
   Left drive(std::size_t driver);
   /// False: another thread drives the loop now, or may at any moment.
-  bool step(std::size_t member, std::size_t driver, TimePoint now);
   bool make_calls(std::size_t member, std::size_t driver);
   bool has_reason(std::size_t member, TimePoint now) const;
   void wait();

@@ -6,6 +6,7 @@
 
 #include "tempest/base/ids.hpp"
 #include "tempest/base/result.hpp"
+#include "tempest/wire/one_byte.hpp"
 
 namespace tempest::wire {
 
@@ -31,7 +32,7 @@ class Reader {
   /// The number of values of an array. Never more than could follow, nor than `maximum`.
   std::size_t array(std::size_t maximum) {
     if (at_ != end_) {
-      const std::size_t size = next() ^ 0x90U;
+      const std::size_t size = next() ^ one_byte::array(0);
       if (size < 16 && size <= maximum && size < remaining()) {
         ++at_;
         return size;
@@ -53,7 +54,8 @@ class Reader {
   }
 
   std::uint64_t integer(std::uint64_t maximum = UINT64_MAX) {
-    if (at_ != end_ && next() < 128 && next() <= maximum) return static_cast<std::uint8_t>(*at_++);
+    if (at_ != end_ && one_byte::holds(next()) && next() <= maximum)
+      return static_cast<std::uint8_t>(*at_++);
     return any_integer(maximum);
   }
   /// Any number.
@@ -61,13 +63,13 @@ class Reader {
   bool boolean();
   /// Takes a nil if that comes next.
   bool take_nil() {
-    if (at_ == end_ || next() != 0xc0) return false;
+    if (at_ == end_ || next() != one_byte::kNil) return false;
     ++at_;
     return true;
   }
   /// str or bin: writers in other languages do not all tell them apart.
   std::string_view bytes(std::size_t maximum) {
-    if (remaining() >= 2 && next() == 0xc4) {
+    if (remaining() >= 2 && next() == one_byte::kShortBytes) {
       const std::size_t size = static_cast<std::uint8_t>(at_[1]);
       if (size <= maximum && size <= remaining() - 2) {
         const std::string_view taken(at_ + 2, size);

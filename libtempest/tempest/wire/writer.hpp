@@ -7,23 +7,9 @@
 #include <string_view>
 
 #include "tempest/base/ids.hpp"
+#include "tempest/wire/one_byte.hpp"
 
 namespace tempest::wire {
-
-/// Values that are one byte, or begin with it.
-namespace one_byte {
-inline constexpr std::uint8_t kNil = 0xc0;
-/// Opaque bytes, up to 255: their number follows.
-inline constexpr std::uint8_t kShortBytes = 0xc4;
-/// size < 16.
-constexpr std::uint8_t array(std::size_t size) {
-  return static_cast<std::uint8_t>(0x90 | size);
-}
-/// True of a number that is its own byte.
-constexpr bool holds(std::uint64_t value) {
-  return value < 128;
-}
-}  // namespace one_byte
 
 /// Appends msgpack to a frame, each value in its shortest form. For the codec only. The frame is
 /// good, and of its right size, once the writer is gone.
@@ -42,13 +28,13 @@ class Writer {
   void reserve(std::size_t bytes) { need(bytes); }
 
   /// The head of an array: `size` values follow.
-  void array(std::size_t size) { size < 16 ? byte(0x90 | size) : long_array(size); }
+  void array(std::size_t size) { size < 16 ? byte(one_byte::array(size)) : long_array(size); }
   /// The head of a map: `size` pairs follow.
   void map(std::size_t size);
-  void integer(std::uint64_t value) { value < 128 ? byte(value) : long_integer(value); }
+  void integer(std::uint64_t value) { one_byte::holds(value) ? byte(value) : long_integer(value); }
   void number(double value);
   void boolean(bool value) { byte(value ? 0xc3 : 0xc2); }
-  void nil() { byte(0xc0); }
+  void nil() { byte(one_byte::kNil); }
   /// Text, as str.
   void text(std::string_view value);
   /// Text, cut to this length at the end of a character.

@@ -147,6 +147,14 @@ class Rig {
     CHECK(requests.empty());
   }
 
+  /// Opens the source, and waits until it waits in a poll.
+  void begin_waiting_poll() {
+    open();
+    script.set_waiting(true);
+    submit(PollRequest{7, 60s});
+    script.wait_for_call("poll 7");
+  }
+
   /// The only response there is.
   template <typename Done>
   Done await() {
@@ -210,10 +218,7 @@ TEST_CASE("the source is opened once, then polled and acked, and its warnings co
 
 TEST_CASE("an ack does not wait behind a poll that waits, and the poll goes on after it") {
   Rig rig;
-  rig.open();
-  rig.script.set_waiting(true);
-  rig.submit(PollRequest{7, 60s});
-  rig.script.wait_for_call("poll 7");
+  rig.begin_waiting_poll();
   CHECK(rig.ask<AckDone>(AckRequest{{{0, 1}}}).result.ok());
   rig.script.set_waiting(false);
   // Of the interruption nothing is said: one poll, one response.
@@ -223,10 +228,7 @@ TEST_CASE("an ack does not wait behind a poll that waits, and the poll goes on a
 
 TEST_CASE("an end does not wait for a poll that waits") {
   Rig rig;
-  rig.open();
-  rig.script.set_waiting(true);
-  rig.submit(PollRequest{7, 60s});
-  rig.script.wait_for_call("poll 7");
+  rig.begin_waiting_poll();
 }
 
 TEST_CASE("after an unavailable the source is opened again before its next use") {
