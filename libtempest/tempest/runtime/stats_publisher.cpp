@@ -8,6 +8,7 @@ namespace tempest::runtime {
 
 namespace {
 
+// What was published last gets this long to leave once the socket is closed.
 constexpr int kLinger_ms = 200;
 
 bool send_part(zmq::socket_t& socket, std::string_view bytes, int flags) {
@@ -23,16 +24,17 @@ struct StatsPublisher::Socket {
 StatsPublisher::StatsPublisher(Transport& transport, const std::vector<std::string>& endpoints,
                                Log& log) {
   for (const std::string& endpoint : endpoints) {
-    if (!socket_) socket_ = std::make_unique<Socket>(Socket{make_publisher(transport)});
+    if (!socket_) {
+      socket_ = std::make_unique<Socket>(Socket{make_publisher(transport)});
+      socket_->socket.set(zmq::sockopt::linger, kLinger_ms);
+    }
     if (auto connected = connect_socket(socket_->socket, endpoint); !connected) {
       log.warning("statistics are not published: " + connected.error().message);
     }
   }
 }
 
-StatsPublisher::~StatsPublisher() {
-  if (socket_) socket_->socket.set(zmq::sockopt::linger, kLinger_ms);
-}
+StatsPublisher::~StatsPublisher() = default;
 
 void StatsPublisher::publish(std::string_view topic, std::string_view body) {
   if (socket_ && send_part(socket_->socket, topic, ZMQ_SNDMORE)) {
