@@ -132,8 +132,8 @@ void PipelineMachine::attach(Peer& peer, std::string_view body, TimePoint now) {
                         {{"peer", peer.name}, {"version", std::string(attach.topology_version)}}});
     return;
   }
-  peer.worker =
-      scheduler_.add_worker(peer.name, attach.tasks, {attach.window_messages, attach.window_bytes});
+  peer.worker = scheduler_.add_worker(
+      peer.name, attach.tasks, {attach.window_messages, attach.window_bytes, attach.window_batch});
   if (batches_.size() <= *peer.worker) batches_.resize(*peer.worker + 1);
   batches_[*peer.worker] = Batch{};
   batches_[*peer.worker].peer = peer.id;
@@ -145,7 +145,8 @@ void PipelineMachine::attach(Peer& peer, std::string_view body, TimePoint now) {
 void PipelineMachine::receive_window(const Peer& peer, std::string_view body) {
   wire::Window window;
   if (auto decoded = wire::decode(body, window); !decoded) return malformed(peer, decoded.error());
-  if (peer.worker) scheduler_.set_window(*peer.worker, {window.messages, window.bytes});
+  if (peer.worker)
+    scheduler_.set_window(*peer.worker, {window.messages, window.bytes, window.batch});
 }
 
 void PipelineMachine::receive_messages(Peer& peer, std::string_view body, const SharedBytes& frame,

@@ -18,11 +18,11 @@ constexpr std::uint64_t kMaxChunkMessages = 256;
 constexpr std::uint64_t kMinChunkMessages = 64;
 
 std::uint64_t free_messages(const Coordinator& coordinator) {
-  const auto& [messages, bytes] = coordinator.window;
-  if (coordinator.sent.count >= messages) return 0;
+  const wire::Window& window = coordinator.window;
+  if (coordinator.sent.count >= window.messages) return 0;
   // One message may be larger than the whole window: alone, it goes.
-  if (coordinator.sent.bytes >= bytes && !coordinator.sent.empty()) return 0;
-  return messages - coordinator.sent.count;
+  if (coordinator.sent.bytes >= window.bytes && !coordinator.sent.empty()) return 0;
+  return window.messages - coordinator.sent.count;
 }
 
 std::uint64_t free_bytes(const Coordinator& coordinator) {

@@ -12,6 +12,11 @@ namespace {
 constexpr Duration kWindowInterval = std::chrono::milliseconds(50);
 constexpr std::uint64_t kWindowShare = 4;
 
+bool differs(std::uint64_t number, std::uint64_t told) {
+  const auto [less, more] = std::minmax(number, told);
+  return more != less && (more - less) * kWindowShare >= told;
+}
+
 }  // namespace
 
 CoordinatorLink::CoordinatorLink(link::ChannelId channel,
@@ -58,15 +63,14 @@ void CoordinatorLink::send(const Body& body, TimePoint now) {
 
 void CoordinatorLink::attach(std::string_view topology_version, const std::vector<TaskId>& tasks,
                              const wire::Window& window, TimePoint now) {
-  send(wire::Attach{topology_version, tasks, window.messages, window.bytes}, now);
+  send(wire::Attach{topology_version, tasks, window.messages, window.bytes, window.batch}, now);
   told_ = window;
   told_at_ = now;
 }
 
 void CoordinatorLink::adjust_window(const wire::Window& window, TimePoint now) {
   if (!is_up() || now - told_at_ < kWindowInterval) return;
-  const auto [less, more] = std::minmax(window.messages, told_.messages);
-  if ((more - less) * kWindowShare < told_.messages || more == less) return;
+  if (!differs(window.messages, told_.messages) && !differs(window.batch, told_.batch)) return;
   send(window, now);
   told_ = window;
   told_at_ = now;

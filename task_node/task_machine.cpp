@@ -175,7 +175,7 @@ void TaskMachine::completed(std::unique_ptr<Execution> execution, TimePoint now,
 // --- The turn ----------------------------------------------------------------------------------
 
 wire::Window TaskMachine::window() const {
-  return {estimate_.messages(coordinators_up()), options_.window_bytes};
+  return {estimate_.messages(coordinators_up()), options_.window_bytes, estimate_.batch()};
 }
 
 std::size_t TaskMachine::coordinators_up() const {

@@ -20,15 +20,27 @@ void WindowEstimate::record(std::size_t deliveries, Duration handle_time) {
   }
 }
 
+double WindowEstimate::mean_ns() const {
+  return std::max(busy_ns_ / deliveries_, 1.0) / static_cast<double>(threads_);
+}
+
+std::uint64_t WindowEstimate::batch() const {
+  if (deliveries_ <= 0) return 1;
+  const double quickness =
+      static_cast<double>(kBatchWork.count()) / static_cast<double>(kMostBatch) / mean_ns();
+  const double batch = static_cast<double>(kMostBatch) * quickness * quickness;
+  return std::clamp<std::uint64_t>(
+      batch >= static_cast<double>(kMostBatch) ? kMostBatch : static_cast<std::uint64_t>(batch), 1,
+      kMostBatch);
+}
+
 std::uint64_t WindowEstimate::messages(std::size_t coordinators) const {
   const auto threads = static_cast<std::uint64_t>(threads_);
   const std::uint64_t least = threads * 4;
   const std::uint64_t most = std::max(kMost, least);
   std::uint64_t total = threads * 64;
   if (deliveries_ > 0) {
-    const double mean_ns = std::max(busy_ns_ / deliveries_, 1.0);
-    const double ahead =
-        static_cast<double>(kWorkAhead.count()) * static_cast<double>(threads_) / mean_ns;
+    const double ahead = static_cast<double>(kWorkAhead.count()) / mean_ns();
     total = ahead >= static_cast<double>(most) ? most : static_cast<std::uint64_t>(ahead);
   }
   total = std::clamp(total, least, most);

@@ -21,10 +21,22 @@ class WindowEstimate {
   /// an idle worker's window does not shrink.
   std::uint64_t messages(std::size_t coordinators) const;
 
+  /// How many a coordinator should give this worker before it wakes another. The longer a delivery
+  /// takes, the less a wake-up costs by comparison, and the more there is to win by spreading: they
+  /// are so many that a message waits behind at most kBatchWork's worth, and less with the square
+  /// of what each takes. One while nothing is known.
+  std::uint64_t batch() const;
+
+  static constexpr std::uint64_t kMostBatch = 1'024;
+  /// 1.5 us each for the largest batch.
+  static constexpr Duration kBatchWork = std::chrono::microseconds(1'536);
   static constexpr Duration kWorkAhead = std::chrono::milliseconds(100);
   static constexpr std::uint64_t kMost = 16'384;
 
  private:
+  /// What all threads together take for one. There must be a record.
+  double mean_ns() const;
+
   std::size_t threads_;
   double deliveries_ = 0;
   double busy_ns_ = 0;

@@ -58,10 +58,10 @@ inline auto fields(const Snapshot& f) {
   return std::tie(f.id, f.nodes);
 }
 inline auto fields(const Attach& f) {
-  return std::tie(f.topology_version, f.tasks, f.window_messages, f.window_bytes);
+  return std::tie(f.topology_version, f.tasks, f.window_messages, f.window_bytes, f.window_batch);
 }
 inline auto fields(const Window& f) {
-  return std::tie(f.messages, f.bytes);
+  return std::tie(f.messages, f.bytes, f.batch);
 }
 inline auto fields(const Messages::Item& f) {
   return std::tie(f.id, f.key, f.payload);

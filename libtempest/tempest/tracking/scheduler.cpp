@@ -2,24 +2,18 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstdint>
 #include <tuple>
 
 namespace tempest::tracking {
 namespace {
 
-// A worker's window is some 100 ms of its work. The quicker it is, the more a wake-up costs by
-// comparison: with the largest window (16,384, handling takes 6 us at the most) it is woken for
-// 512, with one of 4,096 for 32, with one of 724 or less for a single one. At most 3 ms of its
-// work.
-constexpr std::uint64_t kSquareForEach = 1ULL << 19;
-constexpr std::uint64_t kLargestWindow = 16'384;
+// A batch is full with so many bytes, too: copying them costs what a wake-up does.
+constexpr std::uint64_t kBatchBytes = 256ULL << 10;
+// Who has kept a delivery for so long may be stuck, and is spared as long as others are free.
+constexpr Duration kPromptness = std::chrono::milliseconds(10);
 
 }  // namespace
-
-std::size_t Scheduler::Worker::least_share() const {
-  const std::uint64_t messages = std::min(window.messages, kLargestWindow);
-  return static_cast<std::size_t>(messages * messages / kSquareForEach);
-}
 
 Scheduler::Scheduler(const dag::Graph& graph, DeliveryTable& table, const QueueLimits& limits)
     : graph_(graph), table_(table), limits_(limits), tasks_(graph.task_count()) {
@@ -196,6 +190,12 @@ bool Scheduler::can_take(std::uint32_t number, const std::vector<bool>& blocked)
          !(number < blocked.size() && blocked[number]);
 }
 
+bool Scheduler::wants_batch(const Worker& worker, TimePoint now) const {
+  if (worker.in_flight.empty()) return worker.window.batch > 1;
+  return worker.in_flight.size < worker.window.batch && worker.in_flight_bytes < kBatchBytes &&
+         now - TimePoint(table_.at(worker.in_flight.head).since) < kPromptness;
+}
+
 void Scheduler::find_candidates(TaskId task, const std::vector<bool>& blocked) {
   candidates_.clear();
   for (std::uint32_t number = 0; number < workers_.size(); ++number) {
@@ -213,28 +213,42 @@ void Scheduler::find_candidates(TaskId task, const std::vector<bool>& blocked) {
 void Scheduler::dispatch_shuffle(TaskId task, TimePoint now, const std::vector<bool>& blocked,
                                  std::vector<Assignment>& assignments) {
   WaitingLine& line = tasks_[index(task)].shuffle;
+  find_candidates(task, blocked);
+  fill_batches(line, now, assignments);
   while (!line.empty()) {
     find_candidates(task, blocked);
     if (candidates_.empty()) return;
-    // As water finds its level: what waits goes to the least busy until they have as much as the
-    // others, then to all alike. But to no more of them than get something worth waking for.
-    std::size_t total = line.size();
-    std::size_t count = 0;
-    for (const std::uint32_t number : candidates_) {
-      const std::size_t has = workers_[number].in_flight.size;
-      if (count > 0 && has * count >= total) break;
-      if (line.size() < count * workers_[number].least_share()) break;
-      total += has;
-      ++count;
-    }
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::uint32_t number = candidates_[i];
-      const std::size_t level = total / count + (i < total % count ? 1 : 0);
-      const std::size_t has = workers_[number].in_flight.size;
-      if (line.empty() || has >= level) continue;
-      send_front(line, level - has, number, now, assignments);
-      last_given_ = number;
-    }
+    level(line, now, assignments);
+  }
+}
+
+void Scheduler::fill_batches(WaitingLine& line, TimePoint now,
+                             std::vector<Assignment>& assignments) {
+  for (auto number = candidates_.rbegin(); number != candidates_.rend(); ++number) {
+    if (line.empty()) return;
+    const Worker& worker = workers_[*number];
+    if (!wants_batch(worker, now)) continue;
+    send_front(line, worker.window.batch - worker.in_flight.size, kBatchBytes, *number, now,
+               assignments);
+  }
+}
+
+void Scheduler::level(WaitingLine& line, TimePoint now, std::vector<Assignment>& assignments) {
+  std::size_t total = line.size();
+  std::size_t count = 0;
+  for (const std::uint32_t number : candidates_) {
+    const std::size_t has = workers_[number].in_flight.size;
+    if (count > 0 && has * count >= total) break;
+    total += has;
+    ++count;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t number = candidates_[i];
+    const std::size_t level = total / count + (i < total % count ? 1 : 0);
+    const std::size_t has = workers_[number].in_flight.size;
+    if (line.empty() || has >= level) continue;
+    send_front(line, level - has, UINT64_MAX, number, now, assignments);
+    last_given_ = number;
   }
 }
 
@@ -250,7 +264,7 @@ void Scheduler::dispatch_keyed(TaskId task, TimePoint now, const std::vector<boo
     while (!slots_.empty() && workers_[number].has_room()) {
       for (const std::size_t slot : slots_) {
         if (!workers_[number].has_room()) break;
-        send_front(keyed.slot(slot).queue, 1, number, now, assignments);
+        send_front(keyed.slot(slot).queue, 1, UINT64_MAX, number, now, assignments);
         keyed.turn_ended(number, slot);
       }
       std::erase_if(slots_, has_nothing_to_send);
@@ -258,13 +272,16 @@ void Scheduler::dispatch_keyed(TaskId task, TimePoint now, const std::vector<boo
   }
 }
 
-void Scheduler::send_front(WaitingLine& line, std::size_t most, std::uint32_t number, TimePoint now,
+void Scheduler::send_front(WaitingLine& line, std::size_t most, std::uint64_t most_bytes,
+                           std::uint32_t number, TimePoint now,
                            std::vector<Assignment>& assignments) {
   Worker& worker = workers_[number];
   const std::size_t given_before = assignments.size();
   const auto take = [&](Delivery& delivery, std::uint32_t slot) {
     const std::size_t given = assignments.size() - given_before;
-    if (given == most || !worker.has_room_beside(given)) return false;
+    if (given == most || worker.in_flight_bytes >= most_bytes || !worker.has_room_beside(given)) {
+      return false;
+    }
     const std::size_t bytes = size_bytes(delivery);
     count_left(delivery, bytes);
     worker.in_flight_bytes += bytes;

@@ -28,8 +28,9 @@ struct QueueLimits {
 /// Decides which worker gets which delivery. Knows workers by a number it gives them, and their
 /// credit: the deliveries and bytes each may have out at once.
 ///
-/// A task is served after all tasks below it, so that what has been begun is finished; of the
-/// workers of a task the least busy is served first, and of a worker's key slots each in turn.
+/// A task is served after all tasks below it, so that what has been begun is finished; of a
+/// worker's key slots each in turn. With shuffle, a worker that is at work gets its batch before
+/// another is woken; beyond that the least busy is served first.
 ///
 /// While more waits than QueueLimits allow, a task is given work only if nothing waits at any of
 /// its descendants: then what waits can only shrink, and something can always go on.
@@ -59,6 +60,7 @@ class Scheduler {
   struct Window {
     std::uint64_t messages = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t batch = 1;  ///< So many are worth waking it for.
   };
   /// Its number is good until remove_worker, and used again after that.
   std::uint32_t add_worker(std::string name, std::span<const TaskId> tasks, Window window);
@@ -141,8 +143,6 @@ class Scheduler {
       const std::size_t messages = in_flight.size + more;
       return messages < window.messages && (in_flight_bytes < window.bytes || messages == 0);
     }
-    /// What others with as much to do are not spared for less.
-    std::size_t least_share() const;
   };
   struct TaskQueue {
     WaitingLine shuffle;
@@ -168,15 +168,23 @@ class Scheduler {
   bool may_feed(TaskId task) const;
   /// Live, with room, and not blocked.
   bool can_take(std::uint32_t worker, const std::vector<bool>& blocked) const;
+  /// Has not got its batch, and has not kept anything for long.
+  bool wants_batch(const Worker& worker, TimePoint now) const;
   /// Into candidates_: who can take something of the task, the least busy first.
   void find_candidates(TaskId task, const std::vector<bool>& blocked);
-  /// From the front of the line, up to `most` of them and as far as the worker has room.
-  void send_front(WaitingLine& line, std::size_t most, std::uint32_t worker, TimePoint now,
-                  std::vector<Assignment>& assignments);
+  /// From the front of the line, up to `most` of them, until the worker has `most_bytes` in flight,
+  /// and as far as it has room.
+  void send_front(WaitingLine& line, std::size_t most, std::uint64_t most_bytes,
+                  std::uint32_t worker, TimePoint now, std::vector<Assignment>& assignments);
   void dispatch_tasks(TimePoint now, const std::vector<bool>& blocked,
                       std::vector<Assignment>& assignments);
   void dispatch_shuffle(TaskId task, TimePoint now, const std::vector<bool>& blocked,
                         std::vector<Assignment>& assignments);
+  /// Those of candidates_ that want a batch get it, the fullest first, as far as the line goes.
+  void fill_batches(WaitingLine& line, TimePoint now, std::vector<Assignment>& assignments);
+  /// Some of the line goes to those of candidates_ that have least, until they have as much as the
+  /// others, then to all alike: as water finds its level.
+  void level(WaitingLine& line, TimePoint now, std::vector<Assignment>& assignments);
   void dispatch_keyed(TaskId task, TimePoint now, const std::vector<bool>& blocked,
                       std::vector<Assignment>& assignments);
 

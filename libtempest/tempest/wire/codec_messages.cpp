@@ -77,12 +77,13 @@ void read_traced(Reader& reader, Messages& messages) {
 
 void encode(const Attach& attach, std::string& frame) {
   Writer writer(frame);
-  writer.array(4);
+  writer.array(attach.window_batch == 1 ? 4 : 5);
   writer.text(attach.topology_version);
   writer.array(attach.tasks.size());
   for (const TaskId task : attach.tasks) writer.integer(static_cast<std::uint64_t>(task));
   writer.integer(attach.window_messages);
   writer.integer(attach.window_bytes);
+  if (attach.window_batch != 1) writer.integer(attach.window_batch);
 }
 
 Result<void> decode(std::string_view body, Attach& attach) {
@@ -97,15 +98,17 @@ Result<void> decode(std::string_view body, Attach& attach) {
   }
   attach.window_messages = reader.integer();
   attach.window_bytes = reader.integer();
-  reader.skip(fields - 4);
+  attach.window_batch = fields > 4 ? reader.integer() : 1;
+  if (fields > 5) reader.skip(fields - 5);
   return reader.finish();
 }
 
 void encode(const Window& window, std::string& frame) {
   Writer writer(frame);
-  writer.array(2);
+  writer.array(window.batch == 1 ? 2 : 3);
   writer.integer(window.messages);
   writer.integer(window.bytes);
+  if (window.batch != 1) writer.integer(window.batch);
 }
 
 Result<void> decode(std::string_view body, Window& window) {
@@ -113,7 +116,8 @@ Result<void> decode(std::string_view body, Window& window) {
   const std::size_t fields = reader.record(2);
   window.messages = reader.integer();
   window.bytes = reader.integer();
-  reader.skip(fields - 2);
+  window.batch = fields > 2 ? reader.integer() : 1;
+  if (fields > 3) reader.skip(fields - 3);
   return reader.finish();
 }
 

@@ -205,6 +205,7 @@ struct Attach {
   std::vector<TaskId> tasks;          ///< A worker's. Empty for a source.
   std::uint64_t window_messages = 0;  ///< A worker's: see Window.
   std::uint64_t window_bytes = 0;
+  std::uint64_t window_batch = 1;
 };
 
 /// Credit. The receiver of messages (a coordinator to a source) or of deliveries (a worker to a
@@ -213,6 +214,8 @@ struct Attach {
 struct Window {
   std::uint64_t messages = 0;
   std::uint64_t bytes = 0;
+  /// A worker's: another is not woken before this one has so many.
+  std::uint64_t batch = 1;
 };
 
 /// A source to a coordinator.

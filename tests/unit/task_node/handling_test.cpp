@@ -292,6 +292,28 @@ TEST_CASE("a quick task's window grows, a slow one's shrinks, and small changes 
   CHECK(coordinator.windows.back().messages == 8);
 }
 
+TEST_CASE("the quicker a task, the larger the batch that is worth waking its worker for") {
+  World world(2);
+  FakeCoordinator& coordinator = world.serve();
+  CHECK(coordinator.windows.back().batch == 1);
+  // What is told is true to a quarter.
+  const auto batch_is_about = [&](std::uint64_t expected, Duration each) {
+    for (int i = 0; i < 60; ++i) {
+      coordinator.deliver(messages(1000), world.now);
+      world.finish_all(each);
+      world.advance(milliseconds(20));
+    }
+    const std::uint64_t batch = coordinator.windows.back().batch;
+    INFO("batch: " << batch);
+    return batch * 4 >= expected * 3 && batch * 4 <= expected * 5 + 4;
+  };
+  // Two threads.
+  CHECK(batch_is_about(1024, microseconds(2)));
+  CHECK(batch_is_about(256, microseconds(6)));
+  CHECK(batch_is_about(16, microseconds(24)));
+  CHECK(batch_is_about(1, microseconds(200)));
+}
+
 TEST_CASE("deliveries of a coordinator that is lost are dropped, with their late results") {
   World world(1);
   FakeCoordinator& coordinator = world.serve();

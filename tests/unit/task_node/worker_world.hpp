@@ -165,7 +165,7 @@ class FakeCoordinator : public Accepter {
       if (!wire::decode(body, attach)) return;
       attached_version = attach.topology_version;
       attached_tasks = attach.tasks;
-      windows.push_back({attach.window_messages, attach.window_bytes});
+      windows.push_back({attach.window_messages, attach.window_bytes, attach.window_batch});
     } else if (kind == wire::BodyKind::window) {
       wire::Window window;
       if (wire::decode(body, window)) windows.push_back(window);

@@ -501,7 +501,9 @@ class Trial {
     const std::uint64_t key = random_.below(4);
     return key == 0 ? std::string() : "k" + std::to_string(key);
   }
-  Scheduler::Window draw_window() { return {random_.below(6), random_.below(30)}; }
+  Scheduler::Window draw_window() {
+    return {random_.below(6), random_.below(30), 1 + random_.below(4)};
+  }
   std::uint32_t draw_worker() {
     auto worker = workers_.begin();
     std::advance(worker, static_cast<std::ptrdiff_t>(random_.below(workers_.size())));

@@ -44,20 +44,67 @@ TEST_CASE("shuffle gives messages that come one by one to each idle worker in tu
   CHECK(counts == std::vector<int>{10, 10, 10});
 }
 
-TEST_CASE("no more of many quick workers are woken than get something worth it") {
+TEST_CASE("of many quick workers one after the other gets its batch, and only then more") {
   Pipeline p("a");
-  for (int i = 0; i < 8; ++i) p.worker("w" + std::to_string(i), {}, {16'384, 1 << 20});
+  for (int i = 0; i < 4; ++i) p.worker("w" + std::to_string(i), {}, {16'384, 1 << 20, 500});
+  const auto sorted = [&] {
+    auto sizes = in_flight_at(p, 4);
+    std::sort(sizes.begin(), sizes.end());
+    return sizes;
+  };
   sources(p, 100);
   p.dispatch();
-  CHECK(in_flight_at(p, 8) == std::vector<std::size_t>{0, 100, 0, 0, 0, 0, 0, 0});
+  CHECK(sorted() == std::vector<std::size_t>{0, 0, 0, 100});
+  sources(p, 100);
+  p.dispatch();
+  CHECK(sorted() == std::vector<std::size_t>{0, 0, 0, 200});
   sources(p, 1'000);
   p.dispatch();
-  CHECK(in_flight_at(p, 8) == std::vector<std::size_t>{0, 100, 500, 500, 0, 0, 0, 0});
-  sources(p, 16'384);
+  CHECK(sorted() == std::vector<std::size_t>{0, 200, 500, 500});
+  sources(p, 2'800);
   p.dispatch();
-  const auto sizes = in_flight_at(p, 8);
-  CHECK(*std::max_element(sizes.begin(), sizes.end()) == 2'186);
-  CHECK(*std::min_element(sizes.begin(), sizes.end()) == 2'185);
+  CHECK(sorted() == std::vector<std::size_t>{1'000, 1'000, 1'000, 1'000});
+}
+
+TEST_CASE("who is nearest to its batch gets it before others do") {
+  Pipeline p("a");
+  const auto one = p.worker("w1", {}, {16'384, 1 << 20, 10});
+  sources(p, 9);
+  p.dispatch();
+  const auto two = p.worker("w2", {}, {16'384, 1 << 20, 100});
+  p.scheduler.set_window(one, {16'384, 1 << 20, 9});
+  sources(p, 20);
+  p.dispatch();
+  p.scheduler.set_window(one, {16'384, 1 << 20, 12});
+  sources(p, 3);
+  p.dispatch();
+  CHECK(p.scheduler.in_flight_at(one) == 9);
+  CHECK(p.scheduler.in_flight_at(two) == 23);
+}
+
+TEST_CASE("a batch is full with 256 KiB, too") {
+  Pipeline p("a");
+  for (const char* name : {"w1", "w2"}) p.worker(name, {}, {16'384, 1 << 24, 500});
+  for (int i = 0; i < 6; ++i) p.source(std::string(100 << 10, 'x'));
+  p.dispatch();
+  CHECK(in_flight_at(p, 2) == std::vector<std::size_t>{3, 3});
+}
+
+TEST_CASE("a worker that keeps a message gets no batch before others") {
+  Pipeline p("a");
+  for (const char* name : {"w1", "w2"}) p.worker(name, {}, {16'384, 1 << 20, 500});
+  p.source("m");
+  p.dispatch();
+  const std::uint32_t stuck = p.scheduler.in_flight_at(0) == 1 ? 0 : 1;
+  p.advance(std::chrono::milliseconds(9));
+  sources(p, 10);
+  p.dispatch();
+  CHECK(p.scheduler.in_flight_at(stuck) == 11);
+  p.advance(std::chrono::milliseconds(1));
+  sources(p, 10);
+  p.dispatch();
+  CHECK(p.scheduler.in_flight_at(stuck) == 11);
+  CHECK(p.scheduler.in_flight_at(1 - stuck) == 10);
 }
 
 TEST_CASE("slow workers share even the little there is") {

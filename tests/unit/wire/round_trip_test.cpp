@@ -132,12 +132,30 @@ TEST_CASE("Registry bodies come out as they went in") {
 
 TEST_CASE("Attach and Window come out as they went in") {
   std::string frame;
-  const Attach attach = pass(Attach{"v1", {TaskId{0}, TaskId{300}}, 1024, 1 << 20}, frame);
+  const Attach attach = pass(Attach{"v1", {TaskId{0}, TaskId{300}}, 1024, 1 << 20, 7}, frame);
   CHECK(attach.topology_version == "v1");
   CHECK(attach.tasks == std::vector<TaskId>{TaskId{0}, TaskId{300}});
   CHECK(attach.window_messages == 1024);
   CHECK(attach.window_bytes == 1 << 20);
+  CHECK(attach.window_batch == 7);
   CHECK(pass(Window{0, UINT64_MAX}, frame).bytes == UINT64_MAX);
+  CHECK(pass(Window{1, 2, 3}, frame).batch == 3);
+}
+
+TEST_CASE("A batch of one is left out of Attach and Window, and what is left out is one") {
+  std::string frame;
+  Attach attach;
+  attach.window_batch = 9;
+  encode(Attach{"v1", {}, 0, 0}, frame);
+  CHECK(frame.front() == '\x94');
+  REQUIRE(decode(frame, attach).ok());
+  CHECK(attach.window_batch == 1);
+  frame.clear();
+  Window window{5, 5, 9};
+  encode(Window{1, 2}, frame);
+  CHECK(frame.front() == '\x92');
+  REQUIRE(decode(frame, window).ok());
+  CHECK(window.batch == 1);
 }
 
 TEST_CASE("Messages and Outcomes come out as they went in") {
