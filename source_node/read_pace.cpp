@@ -17,6 +17,9 @@ constexpr std::uint64_t kManyMessages = 256;
 constexpr std::uint64_t kManyBytes = 64ULL << 10;
 constexpr Duration kGatherTime = std::chrono::microseconds(300);
 
+// A source that says a message is due, and then has none, is not asked as often as can be.
+constexpr Duration kShortestQuiet = std::chrono::microseconds(100);
+
 }  // namespace
 
 ReadPace::ReadPace(const SourceDefinition& definition)
@@ -54,7 +57,9 @@ std::optional<PollRequest> ReadPace::next(const Load& load, TimePoint now) {
   return poll;
 }
 
-void ReadPace::polled(std::uint64_t messages, std::uint64_t bytes, TimePoint now) {
+void ReadPace::polled(std::uint64_t messages, std::uint64_t bytes, TimePoint quiet_until,
+                      TimePoint now) {
+  quiet_until_ = quiet_until;
   if (messages > 0) {
     if (bytes > 0) average_bytes_ = bytes / messages;
     empty_wait_.reset();
@@ -62,6 +67,9 @@ void ReadPace::polled(std::uint64_t messages, std::uint64_t bytes, TimePoint now
     const bool is_worth_gathering = messages >= kFewMessages && messages < kManyMessages &&
                                     messages < asked_ && bytes < kManyBytes;
     poll_at_ = is_worth_gathering ? std::max(now, polled_at_ + kGatherTime) : now;
+    poll_at_ = std::max(poll_at_, quiet_until);
+  } else if (quiet_until > TimePoint{}) {
+    poll_at_ = std::max({now, quiet_until, polled_at_ + kShortestQuiet});
   } else {
     poll_at_ = std::max(now, polled_at_ + wait_);
     wait_ = empty_wait_.take();

@@ -1,5 +1,6 @@
 #include "source_node/request_server.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -12,6 +13,9 @@ namespace {
 
 // Few enough that to name them costs nothing beside the poll itself.
 constexpr std::size_t kNamedInAnyCase = 8;
+
+// A source that says it will be quiet for longer is asked all the same.
+constexpr Duration kLongestQuiet = std::chrono::hours(1);
 
 FailureCause cause_of(wire::FailureKind kind) {
   switch (kind) {
@@ -127,6 +131,9 @@ PollDone RequestServer::poll(PollRequest& request) {
     return polled;
   });
   done.warnings = warnings();
+  if (done.batch.quiet_for > Duration::zero()) {
+    done.quiet_until = runtime::monotonic_now() + std::min(done.batch.quiet_for, kLongestQuiet);
+  }
   return done;
 }
 

@@ -91,6 +91,7 @@ struct PollDone {
   SourceBatch batch;
   std::vector<std::string> warnings;
   std::vector<std::string> names = {};  ///< Source::describe() of each, or none.
+  TimePoint quiet_until{};              ///< By SourceBatch::quiet_for; zero: it did not say.
 };
 struct AckDone {
   Result<void> result;

@@ -11,6 +11,35 @@
 
 namespace tempest::source_node {
 
+namespace {
+
+/// How long polls and acks took last. Known only while the last poll knew when the next is due:
+/// else the next may wait, and be under way at any moment.
+class RequestTimes {
+ public:
+  void record(const Request& request, const Response& response, Duration taken) {
+    if (const auto* done = std::get_if<PollDone>(&response)) {
+      poll_.reset();
+      if (done->quiet_until > TimePoint{}) poll_ = taken;
+    } else if (const auto* ack = std::get_if<AckRequest>(&request)) {
+      each_ack_ = taken / std::max<std::size_t>(1, ack->tokens.size());
+    }
+  }
+
+  std::optional<Duration> expected(const Request& request) const {
+    if (!poll_ || std::holds_alternative<PollRequest>(request)) return poll_;
+    const auto* ack = std::get_if<AckRequest>(&request);
+    if (ack == nullptr || !each_ack_) return std::nullopt;
+    return *each_ack_ * ack->tokens.size();
+  }
+
+ private:
+  std::optional<Duration> poll_;
+  std::optional<Duration> each_ack_;  ///< For each token.
+};
+
+}  // namespace
+
 class SourceIo::Impl {
  public:
   Impl(RequestServer::Makers makers, std::function<void()> wake)
@@ -30,14 +59,29 @@ class SourceIo::Impl {
     if (requests.empty()) return;
     {
       const std::lock_guard lock(mutex_);
-      for (Request& request : requests) requests_.push_back(std::move(request));
-      if (is_polling_ && !is_interrupted_) {
-        is_interrupted_ = true;
-        server_.interrupt_poll();
-      }
+      for (Request& request : requests) jobs_.push_back({std::move(request), {}});
+      interrupt_poll();
     }
     requests.clear();
     arrived_.notify_one();
+  }
+
+  void submit(Request request, std::function<void()> then) {
+    {
+      const std::lock_guard lock(mutex_);
+      jobs_.push_back({std::move(request), std::move(then)});
+      interrupt_poll();
+    }
+    arrived_.notify_one();
+  }
+
+  void serve_here(Request request) {
+    Response response = serve(request);
+    {
+      const std::lock_guard lock(mutex_);
+      responses_.push_back(std::move(response));
+    }
+    wake_();
   }
 
   void collect(std::vector<Response>& responses) {
@@ -46,47 +90,84 @@ class SourceIo::Impl {
     responses_.clear();
   }
 
+  std::optional<Duration> expected_time(const Request& request) const {
+    const std::lock_guard lock(mutex_);
+    return times_.expected(request);
+  }
+  bool is_free() const {
+    const std::lock_guard lock(mutex_);
+    return !is_busy_ && !is_wanted_now();
+  }
+  bool is_wanted() const {
+    const std::lock_guard lock(mutex_);
+    return is_wanted_now();
+  }
+
  private:
+  struct Job {
+    Request request;
+    std::function<void()> then;
+  };
+
+  bool is_wanted_now() const { return ending_ || !jobs_.empty(); }
+
+  void interrupt_poll() {
+    if (!is_polling_ || is_interrupted_) return;
+    is_interrupted_ = true;
+    server_.interrupt_poll();
+  }
+
   void serve_all() {
     std::unique_lock lock(mutex_);
     while (true) {
-      arrived_.wait(lock, [this] { return ending_ || !requests_.empty(); });
+      is_busy_ = false;
+      arrived_.wait(lock, [this] { return is_wanted_now(); });
       if (ending_) return;
-      Request request = take_next();
-      is_polling_ = std::holds_alternative<PollRequest>(request);
+      is_busy_ = true;
+      Job job = take_next();
+      is_polling_ = std::holds_alternative<PollRequest>(job.request);
       lock.unlock();
       const TimePoint begun_at = runtime::monotonic_now();
-      Response response = server_.serve(request);
-      const Duration taken = runtime::monotonic_now() - begun_at;
+      Response response = serve(job.request);
       lock.lock();
       if (std::exchange(is_polling_, false)) {
-        auto& poll = std::get<PollRequest>(request);
-        poll.wait -= std::min(poll.wait, taken);
+        auto& poll = std::get<PollRequest>(job.request);
+        poll.wait -= std::min(poll.wait, runtime::monotonic_now() - begun_at);
         auto& done = std::get<PollDone>(response);
         if (cut_short(poll, done)) {
           // Nobody needs to be told: the rest of it comes after what it was interrupted for.
           poll.batch = std::move(done.batch);
-          requests_.push_back(std::move(request));
+          jobs_.push_back(std::move(job));
           continue;
         }
       }
       responses_.push_back(std::move(response));
       lock.unlock();
       wake_();
+      if (job.then) job.then();
       lock.lock();
     }
   }
 
+  Response serve(Request& request) {
+    const TimePoint begun_at = runtime::monotonic_now();
+    Response response = server_.serve(request);
+    const Duration taken = runtime::monotonic_now() - begun_at;
+    const std::lock_guard lock(mutex_);
+    times_.record(request, response, taken);
+    return response;
+  }
+
   /// The first that is no poll, or the poll.
-  Request take_next() {
-    const auto is_other = [](const Request& one) {
-      return !std::holds_alternative<PollRequest>(one);
+  Job take_next() {
+    const auto is_other = [](const Job& one) {
+      return !std::holds_alternative<PollRequest>(one.request);
     };
-    auto next = std::find_if(requests_.begin(), requests_.end(), is_other);
-    if (next == requests_.end()) next = requests_.begin();
-    Request request = std::move(*next);
-    requests_.erase(next);
-    return request;
+    auto next = std::find_if(jobs_.begin(), jobs_.end(), is_other);
+    if (next == jobs_.end()) next = jobs_.begin();
+    Job job = std::move(*next);
+    jobs_.erase(next);
+    return job;
   }
 
   /// True if a poll ended before its time, with nothing, for an interruption: its own, or one that
@@ -103,10 +184,12 @@ class SourceIo::Impl {
   RequestServer server_;
   std::function<void()> wake_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable arrived_;
-  std::deque<Request> requests_;
+  std::deque<Job> jobs_;
   std::vector<Response> responses_;
+  RequestTimes times_;
+  bool is_busy_ = false;
   bool is_polling_ = false;
   bool is_interrupted_ = false;   ///< The poll under way.
   bool was_interrupted_ = false;  ///< The one before.
@@ -122,8 +205,23 @@ SourceIo::~SourceIo() = default;
 void SourceIo::submit(std::vector<Request>& requests) {
   impl_->submit(requests);
 }
+void SourceIo::submit(Request request, std::function<void()> then) {
+  impl_->submit(std::move(request), std::move(then));
+}
+void SourceIo::serve_here(Request request) {
+  impl_->serve_here(std::move(request));
+}
 void SourceIo::collect(std::vector<Response>& responses) {
   impl_->collect(responses);
+}
+std::optional<Duration> SourceIo::expected_time(const Request& request) const {
+  return impl_->expected_time(request);
+}
+bool SourceIo::is_free() const {
+  return impl_->is_free();
+}
+bool SourceIo::is_wanted() const {
+  return impl_->is_wanted();
 }
 
 }  // namespace tempest::source_node

@@ -121,7 +121,7 @@ void SourceMachine::settle(PollDone done, TimePoint now, link::Effects& effects)
   }
   source_worked(effects);
   read_arrived(now, effects);
-  pace_.polled(done.batch.size(), done.batch.bytes(), now);
+  pace_.polled(done.batch.size(), done.batch.bytes(), done.quiet_until, now);
   arrived_ = std::move(done);
 }
 

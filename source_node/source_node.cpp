@@ -32,6 +32,29 @@ Result<std::unique_ptr<Source>> record(std::unique_ptr<Source> source, const std
       std::make_unique<RecordingSource>(std::move(source), std::move(*file), rate));
 }
 
+/// Beyond this it is worth waking another thread, so that the links are served meanwhile.
+constexpr Duration kBriefCall = std::chrono::microseconds(30);
+
+/// A request to the thread that owns the source.
+class SourceCall final : public runtime::Call {
+ public:
+  SourceCall(SourceIo& io, Request request) : io_(io), request_(std::move(request)) {}
+
+  bool is_brief() const override {
+    const auto expected = io_.expected_time(request_);
+    return expected && *expected <= kBriefCall;
+  }
+  bool is_thread_free() const override { return io_.is_free(); }
+  void make() override { io_.serve_here(std::move(request_)); }
+  void send(std::function<void()> then) override {
+    io_.submit(std::move(request_), std::move(then));
+  }
+
+ private:
+  SourceIo& io_;
+  Request request_;
+};
+
 RequestServer::Makers makers_of(const SourceNodeOptions& options) {
   const auto maker = std::make_shared<PartMaker>(options.consumer, options.libraries);
   RequestServer::Makers makers;
@@ -93,9 +116,21 @@ void SourceNode::turn(TimePoint now, link::Effects& effects) {
   machine_.ask_ahead(now, requests_);
   io_.submit(requests_);
   machine_.turn(now, effects, requests_);
-  io_.submit(requests_);
+  for (Request& request : requests_) calls_.push_back(std::move(request));
+  requests_.clear();
   settle_end(effects);
   publish();
+}
+
+std::unique_ptr<runtime::Call> SourceNode::take_call() {
+  if (calls_.empty()) return nullptr;
+  auto call = std::make_unique<SourceCall>(io_, std::move(calls_.front()));
+  calls_.pop_front();
+  return call;
+}
+
+bool SourceNode::is_call_thread_wanted() const {
+  return io_.is_wanted();
 }
 
 TimePoint SourceNode::next_turn() const {

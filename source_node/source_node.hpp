@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -48,6 +49,8 @@ class SourceNode : public runtime::Node {
   void woken(TimePoint now, link::Effects& effects) override;
   void turn(TimePoint now, link::Effects& effects) override;
   TimePoint next_turn() const override;
+  std::unique_ptr<runtime::Call> take_call() override;
+  bool is_call_thread_wanted() const override;
   void stop(bool at_once, TimePoint now, link::Effects& effects) override;
   void report(TimePoint now, wire::StatsReport& report) const override;
 
@@ -64,6 +67,7 @@ class SourceNode : public runtime::Node {
   SourceMachine machine_;
   std::unique_ptr<Published> published_;
   std::vector<Request> requests_;
+  std::deque<Request> calls_;  ///< For the thread that may drive the loop.
   std::vector<Response> responses_;
   TimePoint started_at_{};
   SourceIo io_;  // The last: its thread is the first to end.

@@ -14,6 +14,7 @@
 
 #include "tempest/base/arena.hpp"
 #include "tempest/base/block_pool.hpp"
+#include "tempest/base/time.hpp"
 
 namespace tempest {
 
@@ -96,6 +97,7 @@ class SourceBatch {
     bytes_ = 0;
     ended = redelivered = false;
     lost = claimed = 0;
+    quiet_for = Duration::zero();
   }
 
   /// Set by a finite source with its last batch (which may be empty): nothing will ever follow.
@@ -108,6 +110,9 @@ class SourceBatch {
   /// Of the messages: taken over from another reader that had let them lie. They count as
   /// redelivered.
   std::uint64_t claimed = 0;
+  /// Set by a source that knows when its next message comes, and never waits in poll(): it has
+  /// nothing more for so long, and need not be polled sooner.
+  Duration quiet_for{0};
 
  private:
   static constexpr std::size_t kFromLarge = BlockSizes::kLargest + 1;

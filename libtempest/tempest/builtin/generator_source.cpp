@@ -16,18 +16,22 @@ Result<void> GeneratorSource::open() {
   return {};
 }
 
-Result<void> GeneratorSource::poll(std::size_t max_messages, Duration wait, SourceBatch& batch) {
+Result<void> GeneratorSource::poll(std::size_t max_messages, Duration /*wait*/,
+                                   SourceBatch& batch) {
   const std::uint64_t by_size =
       std::max<std::uint64_t>(1, kPollTargetBytes / std::max<std::size_t>(1, options_.size_bytes));
   const std::uint64_t wanted =
       std::min({std::uint64_t{max_messages}, by_size, options_.count - next_});
-  const std::uint64_t end = next_ + allowed(wanted, wait);
+  const std::uint64_t end = next_ + allowed(wanted);
   batch.reserve(end - next_);
   for (; next_ < end; ++next_) {
     batch.add({.payload = payload_, .token = {0, next_}});
     count_up();
   }
   batch.ended = next_ == options_.count;
+  if (options_.rate > 0) {
+    batch.quiet_for = std::max<Duration>(next_due_ - Clock::now(), Duration::zero());
+  }
   return {};
 }
 
@@ -44,10 +48,9 @@ void GeneratorSource::count_up() {
   payload_[0] = '1';
 }
 
-std::uint64_t GeneratorSource::allowed(std::uint64_t wanted, Duration wait) {
+std::uint64_t GeneratorSource::allowed(std::uint64_t wanted) {
   if (options_.rate <= 0 || wanted == 0) return wanted;
   const std::chrono::duration<double> interval(1.0 / options_.rate);
-  wait_until(std::min(next_due_, Clock::now() + wait));
   const Clock::time_point now = Clock::now();
   if (next_due_ > now) return 0;
   // What could not be taken is made up for, but never more than a second's worth at once.
@@ -57,23 +60,6 @@ std::uint64_t GeneratorSource::allowed(std::uint64_t wanted, Duration wait) {
   const std::uint64_t granted = std::min(wanted, due);
   next_due_ += std::chrono::duration_cast<Clock::duration>(interval * static_cast<double>(granted));
   return granted;
-}
-
-void GeneratorSource::wait_until(Clock::time_point until) {
-  std::unique_lock lock(mutex_);
-  if (until > Clock::now()) {
-    interrupted_.wait_until(lock, until, [this] { return is_interrupted_; });
-  }
-  // Where there was nothing to wait for, too: it was meant for this poll, and not for a later one.
-  is_interrupted_ = false;
-}
-
-void GeneratorSource::interrupt() {
-  {
-    const std::lock_guard lock(mutex_);
-    is_interrupted_ = true;
-  }
-  interrupted_.notify_one();
 }
 
 Result<void> GeneratorSource::ack(std::span<const SourceToken> /*tokens*/) {

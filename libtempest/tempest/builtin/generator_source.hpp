@@ -1,10 +1,8 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <limits>
-#include <mutex>
 #include <string>
 
 #include "tempest/source.hpp"
@@ -24,7 +22,6 @@ class GeneratorSource : public Source {
 
   Result<void> open() override;
   Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override;
-  void interrupt() override;
   Result<void> ack(std::span<const SourceToken> tokens) override;
   bool is_finite() const override { return true; }
   std::string describe(const SourceToken& token) const override;
@@ -34,19 +31,14 @@ class GeneratorSource : public Source {
 
   /// Makes payload_ that of the next number.
   void count_up();
-  /// How many may go out now by the rate; waits for the first, not longer than `wait`.
-  std::uint64_t allowed(std::uint64_t wanted, Duration wait);
-  void wait_until(Clock::time_point until);
+  /// How many of those that are wanted may go out now by the rate.
+  std::uint64_t allowed(std::uint64_t wanted);
 
   Options options_;
   std::uint64_t next_ = 0;
   std::string payload_;     ///< Of the next message: its number, then dots.
   std::size_t digits_ = 1;  ///< Of that number.
   Clock::time_point next_due_;
-
-  std::mutex mutex_;
-  std::condition_variable interrupted_;
-  bool is_interrupted_ = false;
 };
 
 }  // namespace tempest::builtin

@@ -1,7 +1,6 @@
 #include "tempest/builtin/generator_source.hpp"
 
 #include <catch2/catch.hpp>
-#include <thread>
 
 #include "tempest/builtin/source_factory.hpp"
 
@@ -82,41 +81,26 @@ TEST_CASE("a generator keeps to its rate") {
   CHECK(static_cast<double>(count) <= 2 + 1000 * std::chrono::duration<double>(elapsed).count());
 }
 
-TEST_CASE("a slow generator gives up a poll at its wait") {
+TEST_CASE("a generator with a rate does not wait, but says for how long it has nothing") {
   GeneratorSource source({.rate = 0.01});
   REQUIRE(source.open());
   SourceBatch batch;
   REQUIRE(source.poll(10, 0ms, batch));
   CHECK(batch.size() == 1);
-  batch = {};
-  REQUIRE(source.poll(10, 10ms, batch));
+  CHECK(batch.quiet_for > 90s);
+  CHECK(batch.quiet_for <= 100s);
+  batch.clear();
+  REQUIRE(source.poll(10, 1h, batch));
   CHECK(batch.empty());
+  CHECK(batch.quiet_for > 90s);
 }
 
-TEST_CASE("an interrupted generator does not wait for its next message") {
-  GeneratorSource source({.rate = 0.01});
+TEST_CASE("a generator without a rate always has more") {
+  GeneratorSource source({});
   REQUIRE(source.open());
   SourceBatch batch;
   REQUIRE(source.poll(10, 0ms, batch));
-  // Before the wait it ends it as well: whoever interrupts cannot know how far the poll is.
-  source.interrupt();
-  REQUIRE(source.poll(10, 90s, batch));
-  std::thread other([&source] { source.interrupt(); });
-  REQUIRE(source.poll(10, 90s, batch));
-  other.join();
-  CHECK(batch.size() == 1);
-}
-
-TEST_CASE("an interruption that finds nothing to wait for ends no later wait") {
-  GeneratorSource source({.rate = 0.01});
-  REQUIRE(source.open());
-  SourceBatch batch;
-  source.interrupt();
-  REQUIRE(source.poll(10, 90s, batch));
-  REQUIRE(batch.size() == 1);
-  const auto begin = std::chrono::steady_clock::now();
-  REQUIRE(source.poll(10, 30ms, batch));
-  CHECK(std::chrono::steady_clock::now() - begin >= 30ms);
+  CHECK(batch.quiet_for == 0s);
 }
 
 TEST_CASE("a source is made of what its definition says, or refused with the reason") {

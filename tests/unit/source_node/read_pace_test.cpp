@@ -13,7 +13,7 @@ constexpr TimePoint kBegin{1h};
 Duration next_poll_after(ReadPace& pace, std::uint64_t messages, std::uint64_t bytes_each = 100) {
   const auto poll = pace.next({}, kBegin);
   REQUIRE(poll);
-  pace.polled(messages, messages * bytes_each, kBegin + 20us);
+  pace.polled(messages, messages * bytes_each, {}, kBegin + 20us);
   return pace.poll_at() - kBegin;
 }
 
@@ -44,8 +44,28 @@ TEST_CASE("what fills a frame by its size is not waited with") {
 TEST_CASE("a poll that took longer than that is followed at once") {
   ReadPace pace{SourceDefinition{}};
   REQUIRE(pace.next({}, kBegin));
-  pace.polled(20, 2000, kBegin + 2ms);
+  pace.polled(20, 2000, {}, kBegin + 2ms);
   CHECK(pace.poll_at() == kBegin + 2ms);
+}
+
+TEST_CASE("a source that knows when its next message comes is polled then") {
+  ReadPace pace{SourceDefinition{}};
+  const std::uint64_t messages = GENERATE(as<std::uint64_t>{}, 0, 1, 20);
+  REQUIRE(pace.next({}, kBegin));
+  pace.polled(messages, 100 * messages, kBegin + 1s, kBegin + 20us);
+  CHECK(pace.poll_at() == kBegin + 1s);
+  pace.became_idle(kBegin + 2ms);
+  CHECK(pace.poll_at() == kBegin + 1s);
+  REQUIRE(pace.next({}, kBegin + 1s));
+  pace.polled(1, 100, {}, kBegin + 1s);
+  CHECK(pace.poll_at() == kBegin + 1s);
+}
+
+TEST_CASE("a source that has nothing, and says that it will at once, is polled again soon") {
+  ReadPace pace{SourceDefinition{}};
+  REQUIRE(pace.next({}, kBegin));
+  pace.polled(0, 0, kBegin + 10us, kBegin + 20us);
+  CHECK(pace.poll_at() == kBegin + 100us);
 }
 
 }  // namespace tempest::source_node

@@ -259,6 +259,7 @@ bool SourceHarness::serve_one() {
       }
       if (source.blocks && done.batch.empty()) now += poll->wait;
       done.batch.ended = source.finite && source.backlog.empty() && !source.more_to_come;
+      done.quiet_until = source.quiet_until;
     }
     machine.take(std::move(done), now, effects_);
   } else if (const auto* ack = std::get_if<AckRequest>(&request)) {

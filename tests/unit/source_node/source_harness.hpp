@@ -65,6 +65,7 @@ struct FakeSource {
   bool finite = false;
   bool blocks = false;        ///< An empty poll takes all the time it may.
   bool more_to_come = false;  ///< Of a finite one: it has not ended yet.
+  TimePoint quiet_until{};    ///< What it says with each poll.
   bool away = false;
   bool acks_fail = false;
   bool sink_away = false;

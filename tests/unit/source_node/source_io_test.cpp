@@ -4,8 +4,12 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <stdexcept>
+#include <thread>
+
+#include "tempest/runtime/clock.hpp"
 
 using namespace tempest;
 using namespace tempest::source_node;
@@ -19,7 +23,8 @@ struct Script {
   std::vector<std::string> calls;
   bool away = false;
   bool throws = false;
-  bool waits = false;  ///< A poll does, until it is interrupted or need not any more.
+  bool waits = false;     ///< A poll does, until it is interrupted or need not any more.
+  Duration quiet_for{0};  ///< What a poll says.
   std::condition_variable changed;
   bool interrupted = false;
 
@@ -79,6 +84,7 @@ class ScriptedSource : public Source {
     script_.note("poll " + std::to_string(max_messages));
     if (!script_.wait(wait)) return {};
     batch.add({.payload = "payload", .token = {0, 1}});
+    batch.quiet_for = script_.quiet_for;
     return script_.answer();
   }
   void interrupt() override { script_.interrupt(); }
@@ -146,6 +152,8 @@ class Rig {
     io_.submit(requests);
     CHECK(requests.empty());
   }
+
+  SourceIo& io() { return io_; }
 
   /// Opens the source, and waits until it waits in a poll.
   void begin_waiting_poll() {
@@ -224,6 +232,73 @@ TEST_CASE("an ack does not wait behind a poll that waits, and the poll goes on a
   // Of the interruption nothing is said: one poll, one response.
   CHECK(rig.await<PollDone>().batch.size() == 1);
   CHECK(rig.script.taken().size() >= 4);
+}
+
+TEST_CASE("what the source's thread is to do after a request comes after its response") {
+  Rig rig;
+  rig.open();
+  struct Seen {
+    std::thread::id by;
+    std::vector<Response> responses;
+    bool free = true;
+    bool wanted_before = true;
+    bool wanted_after = false;
+  } seen;
+  std::promise<void> done;
+  rig.io().submit(AckRequest{{{0, 1}}}, [&] {
+    seen.by = std::this_thread::get_id();
+    rig.io().collect(seen.responses);
+    // It is busy with this, but nothing else waits for it.
+    seen.free = rig.io().is_free();
+    seen.wanted_before = rig.io().is_wanted();
+    rig.io().submit(AckRequest{{{0, 1}, {0, 2}}}, {});
+    seen.wanted_after = rig.io().is_wanted();
+    rig.io().serve_here(AckRequest{{{0, 1}, {0, 2}, {0, 3}}});
+    rig.io().collect(seen.responses);
+    done.set_value();
+  });
+  REQUIRE(done.get_future().wait_for(10s) == std::future_status::ready);
+  CHECK(seen.by != std::this_thread::get_id());
+  CHECK(seen.responses.size() == 2);
+  CHECK_FALSE(seen.free);
+  CHECK_FALSE(seen.wanted_before);
+  CHECK(seen.wanted_after);
+  CHECK(rig.await<AckDone>().result.ok());
+  CHECK(rig.script.taken() == Calls{"open", "ack 1", "ack 3", "ack 2"});
+}
+
+TEST_CASE("until when a source has nothing is told on the clock of the machines") {
+  Rig rig;
+  rig.open();
+  CHECK(rig.ask<PollDone>(PollRequest{7, {}}).quiet_until == TimePoint{});
+  rig.script.quiet_for = 20s;
+  const TimePoint before = runtime::monotonic_now();
+  const TimePoint until = rig.ask<PollDone>(PollRequest{7, {}}).quiet_until;
+  CHECK(until >= before + 20s);
+  CHECK(until <= runtime::monotonic_now() + 20s);
+  rig.script.quiet_for = Duration::max();
+  CHECK(rig.ask<PollDone>(PollRequest{7, {}}).quiet_until > before);
+}
+
+TEST_CASE(
+    "how long a call takes is known from the last, if the source does not wait in its polls") {
+  Rig rig;
+  rig.open();
+  const auto poll = [] { return PollRequest{7, {}}; };
+  const AckRequest ack{{{0, 1}}};
+  CHECK_FALSE(rig.io().expected_time(poll()));
+  CHECK_FALSE(rig.io().expected_time(TendRequest{}));
+  rig.ask<AckDone>(ack);
+  rig.ask<PollDone>(poll());
+  // It may have waited, or may the next time.
+  CHECK_FALSE(rig.io().expected_time(poll()));
+  CHECK_FALSE(rig.io().expected_time(ack));
+  rig.script.quiet_for = 1ms;
+  rig.ask<PollDone>(poll());
+  CHECK(rig.io().expected_time(poll()));
+  REQUIRE(rig.io().expected_time(ack));
+  CHECK(rig.io().expected_time(AckRequest{{{0, 1}, {0, 2}}}) == 2 * *rig.io().expected_time(ack));
+  CHECK_FALSE(rig.io().expected_time(TendRequest{}));
 }
 
 TEST_CASE("an end does not wait for a poll that waits") {

@@ -195,6 +195,26 @@ TEST_CASE("a poll interval above max_backoff is cut to it") {
   CHECK(harness.source.polls.size() >= 4);
 }
 
+TEST_CASE(
+    "a source that says until when it has nothing is polled then, whatever is done meanwhile") {
+  SourceHarness harness;
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.pass(100ms);
+  const TimePoint due = harness.now + 700ms;
+  harness.source.quiet_until = due;
+  harness.fill(1);
+  harness.pass(500ms);
+  coordinator.ack_all(harness.now);
+  harness.run();
+  REQUIRE(harness.source.acked.size() == 1);
+  const std::size_t polls = harness.source.polls.size();
+  harness.pass(due - harness.now - 1ms);
+  CHECK(harness.source.polls.size() == polls);
+  harness.pass(1ms);
+  CHECK(harness.source.polls.size() > polls);
+  CHECK(harness.source.poll_times[polls] == due);
+}
+
 TEST_CASE("acks go at once when none is out, and gather while one is") {
   SourceHarness harness;
   FakeCoordinator& coordinator = harness.add_coordinator("a");
