@@ -83,9 +83,10 @@ TEST_CASE("who is nearest to its batch gets it before others do") {
 }
 
 TEST_CASE("a batch is full with 256 KiB, too") {
+  const std::string large(100 << 10, 'x');  // Not copied: it stays until the end.
   Pipeline p("a");
   for (const char* name : {"w1", "w2"}) p.worker(name, {}, {16'384, 1 << 24, 500});
-  for (int i = 0; i < 6; ++i) p.source(std::string(100 << 10, 'x'));
+  for (int i = 0; i < 6; ++i) p.source(large);
   p.dispatch();
   CHECK(in_flight_at(p, 2) == std::vector<std::size_t>{3, 3});
 }
