@@ -55,17 +55,6 @@ class SourceIo::Impl {
     thread_.join();
   }
 
-  void submit(std::vector<Request>& requests) {
-    if (requests.empty()) return;
-    {
-      const std::lock_guard lock(mutex_);
-      for (Request& request : requests) jobs_.push_back({std::move(request), {}});
-      interrupt_poll();
-    }
-    requests.clear();
-    arrived_.notify_one();
-  }
-
   void submit(Request request, std::function<void()> then) {
     {
       const std::lock_guard lock(mutex_);
@@ -76,10 +65,11 @@ class SourceIo::Impl {
   }
 
   void serve_here(Request request) {
-    Response response = serve(request);
+    Served served = serve(request);
     {
       const std::lock_guard lock(mutex_);
-      responses_.push_back(std::move(response));
+      times_.record(request, served.response, served.taken);
+      responses_.push_back(std::move(served.response));
     }
     wake_();
   }
@@ -109,6 +99,11 @@ class SourceIo::Impl {
     std::function<void()> then;
   };
 
+  struct Served {
+    Response response;
+    Duration taken;
+  };
+
   bool is_wanted_now() const { return ending_ || !jobs_.empty(); }
 
   void interrupt_poll() {
@@ -127,13 +122,13 @@ class SourceIo::Impl {
       Job job = take_next();
       is_polling_ = std::holds_alternative<PollRequest>(job.request);
       lock.unlock();
-      const TimePoint begun_at = runtime::monotonic_now();
-      Response response = serve(job.request);
+      Served served = serve(job.request);
       lock.lock();
+      times_.record(job.request, served.response, served.taken);
       if (std::exchange(is_polling_, false)) {
         auto& poll = std::get<PollRequest>(job.request);
-        poll.wait -= std::min(poll.wait, runtime::monotonic_now() - begun_at);
-        auto& done = std::get<PollDone>(response);
+        poll.wait -= std::min(poll.wait, served.taken);
+        auto& done = std::get<PollDone>(served.response);
         if (cut_short(poll, done)) {
           // Nobody needs to be told: the rest of it comes after what it was interrupted for.
           poll.batch = std::move(done.batch);
@@ -141,7 +136,7 @@ class SourceIo::Impl {
           continue;
         }
       }
-      responses_.push_back(std::move(response));
+      responses_.push_back(std::move(served.response));
       lock.unlock();
       wake_();
       if (job.then) job.then();
@@ -149,13 +144,10 @@ class SourceIo::Impl {
     }
   }
 
-  Response serve(Request& request) {
+  Served serve(Request& request) {
     const TimePoint begun_at = runtime::monotonic_now();
     Response response = server_.serve(request);
-    const Duration taken = runtime::monotonic_now() - begun_at;
-    const std::lock_guard lock(mutex_);
-    times_.record(request, response, taken);
-    return response;
+    return {std::move(response), runtime::monotonic_now() - begun_at};
   }
 
   /// The first that is no poll, or the poll.
@@ -203,7 +195,8 @@ SourceIo::SourceIo(RequestServer::Makers makers, std::function<void()> wake)
 SourceIo::~SourceIo() = default;
 
 void SourceIo::submit(std::vector<Request>& requests) {
-  impl_->submit(requests);
+  for (Request& request : requests) impl_->submit(std::move(request), {});
+  requests.clear();
 }
 void SourceIo::submit(Request request, std::function<void()> then) {
   impl_->submit(std::move(request), std::move(then));

@@ -32,9 +32,6 @@ Result<std::unique_ptr<Source>> record(std::unique_ptr<Source> source, const std
       std::make_unique<RecordingSource>(std::move(source), std::move(*file), rate));
 }
 
-/// Beyond this it is worth waking another thread, so that the links are served meanwhile.
-constexpr Duration kBriefCall = std::chrono::microseconds(30);
-
 /// A request to the thread that owns the source.
 class SourceCall final : public runtime::Call {
  public:
@@ -42,7 +39,7 @@ class SourceCall final : public runtime::Call {
 
   bool is_brief() const override {
     const auto expected = io_.expected_time(request_);
-    return expected && *expected <= kBriefCall;
+    return expected && *expected <= kBrief;
   }
   bool is_thread_free() const override { return io_.is_free(); }
   void make() override { io_.serve_here(std::move(request_)); }

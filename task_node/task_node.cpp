@@ -10,9 +10,8 @@ namespace {
 
 /// The handler thread that may drive the loop: the first, to which a single delivery goes.
 constexpr std::size_t kCallThread = 0;
-/// Beyond this it is worth waking another thread, so that the loop goes on meanwhile: to give work
-/// to other handlers, or, if there are none, to have the next work ready.
-constexpr Duration kBriefCall = std::chrono::microseconds(30);
+/// In place of Call::kBrief where there are no other handlers to give work to: the loop would only
+/// have the next work ready.
 constexpr Duration kBriefCallOfOnlyThread = std::chrono::microseconds(250);
 
 /// An execution for that thread.
@@ -48,7 +47,7 @@ TaskNode::TaskNode(link::Identity self, TaskNodeOptions options, runtime::TaskLi
                                   .drain_timeout = options.drain_timeout,
                                   .stall_after = options.stall_after},
                runtime::random_seed()),
-      brief_call_(options.threads == 1 ? kBriefCallOfOnlyThread : kBriefCall),
+      brief_call_(options.threads == 1 ? kBriefCallOfOnlyThread : runtime::Call::kBrief),
       pool_(options.threads, std::move(wake)) {}
 
 void TaskNode::start(TimePoint now, link::Effects& effects) {

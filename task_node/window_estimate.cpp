@@ -26,12 +26,9 @@ double WindowEstimate::mean_ns() const {
 
 std::uint64_t WindowEstimate::batch() const {
   if (deliveries_ <= 0) return 1;
-  const double quickness =
-      static_cast<double>(kBatchWork.count()) / static_cast<double>(kMostBatch) / mean_ns();
-  const double batch = static_cast<double>(kMostBatch) * quickness * quickness;
-  return std::clamp<std::uint64_t>(
-      batch >= static_cast<double>(kMostBatch) ? kMostBatch : static_cast<std::uint64_t>(batch), 1,
-      kMostBatch);
+  const auto most = static_cast<double>(kMostBatch);
+  const double quickness = static_cast<double>(kBatchWork.count()) / (most * mean_ns());
+  return static_cast<std::uint64_t>(std::clamp(most * quickness * quickness, 1.0, most));
 }
 
 std::uint64_t WindowEstimate::messages(std::size_t coordinators) const {

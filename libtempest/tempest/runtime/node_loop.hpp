@@ -22,6 +22,10 @@ class Transport;   // runtime/transport.hpp
 /// nobody has to be woken between what comes in, the call, and what goes out.
 class Call {
  public:
+  /// What is expected to take longer is worth waking another thread for, so that the loop goes on
+  /// meanwhile.
+  static constexpr Duration kBrief = std::chrono::microseconds(30);
+
   virtual ~Call() = default;
 
   /// It is expected to take no longer than to wake a thread.

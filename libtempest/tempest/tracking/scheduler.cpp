@@ -214,23 +214,26 @@ void Scheduler::dispatch_shuffle(TaskId task, TimePoint now, const std::vector<b
                                  std::vector<Assignment>& assignments) {
   WaitingLine& line = tasks_[index(task)].shuffle;
   find_candidates(task, blocked);
-  fill_batches(line, now, assignments);
+  bool have_changed = fill_batches(line, now, assignments);
   while (!line.empty()) {
-    find_candidates(task, blocked);
+    if (have_changed) find_candidates(task, blocked);
     if (candidates_.empty()) return;
     level(line, now, assignments);
+    have_changed = true;
   }
 }
 
-void Scheduler::fill_batches(WaitingLine& line, TimePoint now,
+bool Scheduler::fill_batches(WaitingLine& line, TimePoint now,
                              std::vector<Assignment>& assignments) {
+  const std::size_t given_before = assignments.size();
   for (auto number = candidates_.rbegin(); number != candidates_.rend(); ++number) {
-    if (line.empty()) return;
+    if (line.empty()) break;
     const Worker& worker = workers_[*number];
     if (!wants_batch(worker, now)) continue;
     send_front(line, worker.window.batch - worker.in_flight.size, kBatchBytes, *number, now,
                assignments);
   }
+  return assignments.size() > given_before;
 }
 
 void Scheduler::level(WaitingLine& line, TimePoint now, std::vector<Assignment>& assignments) {

@@ -181,7 +181,8 @@ class Scheduler {
   void dispatch_shuffle(TaskId task, TimePoint now, const std::vector<bool>& blocked,
                         std::vector<Assignment>& assignments);
   /// Those of candidates_ that want a batch get it, the fullest first, as far as the line goes.
-  void fill_batches(WaitingLine& line, TimePoint now, std::vector<Assignment>& assignments);
+  /// False: nobody got anything.
+  bool fill_batches(WaitingLine& line, TimePoint now, std::vector<Assignment>& assignments);
   /// Some of the line goes to those of candidates_ that have least, until they have as much as the
   /// others, then to all alike: as water finds its level.
   void level(WaitingLine& line, TimePoint now, std::vector<Assignment>& assignments);
