@@ -6,6 +6,7 @@
 
 #include "tempest/builtin/json_text.hpp"
 #include "tempest/builtin/redis_stream_id.hpp"
+#include "tempest/runtime/clock.hpp"
 
 namespace tempest::builtin {
 namespace {
@@ -111,10 +112,17 @@ Result<bool> RedisPendingWorker::sort_page(bool own_unread) {
   std::vector<std::string_view> arguments = {"XPENDING", options_.key, options_.group};
   if (features_.pending_idle) arguments.insert(arguments.end(), {"IDLE", idle});
   arguments.insert(arguments.end(), {from, "+", count});
+  const bool begins = cursor_ == SourceToken{};
+  if (begins) pass_began_ = runtime::monotonic_now();
   auto reply = connection_.command(arguments);
   // The stream or its group is gone: the source makes it again at its next read.
   if (!reply && reply.error().code == ErrorCode::not_found) return true;
   if (!reply) return reply.error();
+  // An entry of a later page that has grown old since the first was asked for would be claimed
+  // before those of the first page that were just as old, and were passed over.
+  pass_age_ =
+      begins ? Duration::zero()
+             : std::chrono::ceil<std::chrono::milliseconds>(runtime::monotonic_now() - pass_began_);
   const RedisValue rows = reply->value();
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const RedisValue row = rows[i];
@@ -137,7 +145,7 @@ void RedisPendingWorker::sort_entry(const SourceToken& token, bool own, Duration
   }
   // Taken over by another consumer's worker while this source was held up: it is at work there.
   if (held_.contains(token)) return;
-  const PendingRule* rule = rule_for(idle, deliveries);
+  const PendingRule* rule = rule_for(idle - pass_age_, deliveries);
   if (rule == nullptr) return;
   if (rule->action != PendingRule::Action::claim) {
     by_rule_[static_cast<std::size_t>(rule - options_.rules.data())].push_back(token);

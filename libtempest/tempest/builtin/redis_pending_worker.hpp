@@ -36,7 +36,8 @@ struct PendingRule {
 /// it, and in its thread. Never takes what this source holds: it knows that by hold() and let_go(),
 /// and keeps such entries from looking idle to others' workers, however long they take.
 ///
-/// A pass walks all pending entries, a page at a time, and remembers where it was.
+/// A pass walks all pending entries, a page at a time, and remembers where it was. It judges each
+/// by how idle it was when the pass began, so that what was read in order is claimed in order.
 class RedisPendingWorker {
  public:
   struct Options {
@@ -103,6 +104,8 @@ class RedisPendingWorker {
   std::unordered_set<SourceToken, TokenHash> held_;
   std::unordered_set<SourceToken, TokenHash> never_claimed_;
   SourceToken cursor_;
+  TimePoint pass_began_ = TimePoint::min();
+  Duration pass_age_{0};  ///< When the page at hand was looked at; zero for the first.
   std::map<SourceToken, Duration> claims_;  ///< And how idle they must still be.
   Tokens to_keep_;
   std::vector<Tokens> by_rule_;  ///< To ack, remove or move.

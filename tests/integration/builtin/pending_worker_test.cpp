@@ -2,6 +2,8 @@
 #include <chrono>
 #include <functional>
 #include <set>
+#include <string_view>
+#include <vector>
 
 #include "tempest/base/settings.hpp"
 #include "tempest/builtin/redis_server_features.hpp"
@@ -60,6 +62,19 @@ struct Pending : tempest::test::Stream {
     return count;
   }
 
+  /// As if all that is pending had been given to `consumer` that long ago.
+  void set_idle(const std::string& consumer, std::chrono::milliseconds idle) {
+    auto rows = redis.command({"XPENDING", "s", "group", "-", "+", "100000"});
+    REQUIRE(rows);
+    const std::string idle_ms = std::to_string(idle.count());
+    std::vector<std::string_view> arguments = {"XCLAIM", "s", "group", consumer, "0"};
+    for (std::size_t i = 0; i < rows->value().size(); ++i) {
+      arguments.push_back(rows->value()[i][0].text());
+    }
+    arguments.insert(arguments.end(), {"IDLE", idle_ms, "JUSTID"});
+    REQUIRE(redis.command(arguments));
+  }
+
   std::set<std::string> consumers() {
     auto reply = redis.command({"XINFO", "CONSUMERS", "s", "group"});
     REQUIRE(reply);
@@ -111,6 +126,20 @@ TEST_CASE_METHOD(Pending, "what a dead consumer left is claimed, in order, and t
   SourceTended tended;
   tend(*source, tended, [&] { return consumers() == std::set<std::string>{"me"}; });
   CHECK(tended.readers_removed == 1);
+}
+
+TEST_CASE_METHOD(Pending, "what grows old enough in the midst of a pass is claimed in order too") {
+  constexpr std::size_t kMessages = 12'000;
+  add_many(kMessages);
+  REQUIRE(leave_pending("dead") == kMessages);
+  // All grow old enough at one moment, which comes between two of a pass's many pages.
+  set_idle("dead", 1h - 300ms);
+  auto source = consumer("me", {rule("claim", 0, "1h")});
+  const SourceBatch claimed = claim(*source, kMessages);
+  REQUIRE(claimed.size() == kMessages);
+  for (std::size_t i = 0; i < kMessages; ++i) {
+    REQUIRE(claimed.messages()[i].payload == std::to_string(i));
+  }
 }
 
 TEST_CASE_METHOD(Pending, "what the source itself holds is neither claimed nor left to look idle") {
