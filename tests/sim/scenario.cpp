@@ -175,7 +175,10 @@ void Scenario::draw_deployment() {
   if (chance(0.4)) source_window = 1 + random.below(20);
   if (chance(0.3)) queue_limits.messages = 1 + random.below(10);
   if (chance(0.1)) queue_limits.bytes = 1 + random.below(500);
-  if (seed % 3 == 1) queue_limits.begun_ahead = 1 + seed % 7;  // Not drawn: see above.
+  // Not drawn: see above.
+  if (seed % 3 == 1) queue_limits.begun_ahead = 1 + seed % 7;
+  if (seed % 5 == 2) queue_limits.made_ahead = seed % 11;
+  if (seed % 5 == 2) queue_limits.fed_ahead = 1 + seed % 3;
   if (chance(0.2)) min_workers = 1 + random.below(workers);
 
   link.lease = between(milliseconds(300), milliseconds(3000));

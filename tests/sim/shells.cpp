@@ -110,6 +110,15 @@ class CoordinatorShell final : public Shell {
     return false;
   }
 
+  /// Nothing that the task makes is needed to keep others at work.
+  bool has_all_children_waiting(TaskId task) const {
+    const dag::Graph& graph = scenario_.topology.graph;
+    const auto edges = graph.outgoing(task);
+    return std::all_of(edges.begin(), edges.end(), [&](EdgeId edge) {
+      return machine_.scheduler().queued(graph.edge(edge).to) > 0;
+    });
+  }
+
   bool is_over_limits() const {
     const tracking::Scheduler& scheduler = machine_.scheduler();
     const tracking::QueueLimits& limits = scenario_.queue_limits;
@@ -154,6 +163,10 @@ class CoordinatorShell final : public Shell {
     for (const TaskId task : graph.topological_order()) {
       if (scheduler.queued(task) == 0) continue;
       if (is_over_limits() && !graph.is_terminal(task) && has_descendant_waiting(task)) continue;
+      if (scenario_.queue_limits.made_ahead < 100 && !graph.is_terminal(task) &&
+          has_all_children_waiting(task)) {
+        continue;
+      }
       std::string idle;
       bool all_idle = true;
       for (const auto& host : world_.hosts()) {

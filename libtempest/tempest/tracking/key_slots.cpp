@@ -74,6 +74,7 @@ void KeyedQueues::slots_in_turn(std::uint32_t worker, std::uint64_t settled_revi
 void KeyedQueues::turn_ended(std::uint32_t worker, std::size_t slot) {
   if (next_slot_.size() <= worker) next_slot_.resize(worker + 1);
   next_slot_[worker] = (slot + 1) % kKeySlots;
+  if (slots_[slot].queue.empty()) waiting_.reset(slot);
 }
 
 }  // namespace tempest::tracking

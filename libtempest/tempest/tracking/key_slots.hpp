@@ -69,12 +69,12 @@ class KeyedQueues {
   /// while the worker's window is small.
   void slots_in_turn(std::uint32_t worker, std::uint64_t settled_revision,
                      std::vector<std::size_t>& slots) const;
-  /// This slot has had its turn at the worker.
+  /// This slot has had its turn at the worker, which may have taken the last of its line.
   void turn_ended(std::uint32_t worker, std::size_t slot);
 
  private:
   std::array<Slot, kKeySlots> slots_;
-  std::bitset<kKeySlots> waiting_;
+  std::bitset<kKeySlots> waiting_;  ///< Slots whose line is not empty.
   std::size_t queued_ = 0;
   std::vector<std::size_t> next_slot_;  ///< By worker: whose turn it is.
 };

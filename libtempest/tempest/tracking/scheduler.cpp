@@ -41,6 +41,9 @@ void Scheduler::enqueue(std::uint32_t delivery) {
   const Delivery& record = table_.at(delivery);
   line_of(record).push_back(table_, delivery);
   count_joined(record);
+  if (record.edge != kNoEdge) {
+    tasks_[index(graph_.edge(record.edge).from)].selectivity.count_made();
+  }
 }
 
 void Scheduler::enqueue_returned(std::uint32_t delivery) {
@@ -163,30 +166,60 @@ bool Scheduler::may_feed(TaskId task) const {
   return true;
 }
 
+std::size_t Scheduler::allowance(TaskId task, const std::vector<bool>& blocked) const {
+  const TaskQueue& queue = tasks_[index(task)];
+  const double made_of_each = queue.selectivity.value();
+  if (made_of_each <= 1) return SIZE_MAX;
+  std::size_t waiting = 0;
+  bool one_has_nothing = false;
+  for (const EdgeId edge : graph_.outgoing(task)) {
+    const std::size_t waits = ready(graph_.edge(edge).to);
+    waiting += waits;
+    if (waits == 0) one_has_nothing = true;
+  }
+  const auto wanted = static_cast<double>(limits_.made_ahead);
+  const double expected =
+      static_cast<double>(waiting) + made_of_each * static_cast<double>(queue.in_flight);
+  const auto wanted_more =
+      static_cast<std::size_t>(std::max(wanted - expected, 0.0) / made_of_each);
+  if (!one_has_nothing) return wanted_more;
+  // What is expected may not come: it is slow, or its worker hangs, or it goes another way.
+  std::size_t at_idle_workers = 0;
+  for (std::uint32_t number = 0; number < workers_.size(); ++number) {
+    if (!can_take(number, task, blocked)) continue;
+    at_idle_workers += limits_.fed_ahead -
+                       std::min<std::size_t>(limits_.fed_ahead, workers_[number].in_flight.size);
+  }
+  return std::max(wanted_more, at_idle_workers);
+}
+
 void Scheduler::dispatch(TimePoint now, const std::vector<bool>& blocked,
                          std::vector<Assignment>& assignments) {
   if (queued_ == 0) return;
   const bool was_over_limits = over_limits();
-  dispatch_tasks(now, blocked, assignments);
+  Turn turn{now, blocked, assignments};
+  dispatch_tasks(turn);
   // What was held back when its turn came need not be any more.
-  if (was_over_limits && !over_limits()) dispatch_tasks(now, blocked, assignments);
+  if (was_over_limits && !over_limits()) dispatch_tasks(turn);
 }
 
-void Scheduler::dispatch_tasks(TimePoint now, const std::vector<bool>& blocked,
-                               std::vector<Assignment>& assignments) {
+void Scheduler::dispatch_tasks(Turn& turn) {
   const auto order = graph_.topological_order();
   for (auto task = order.rbegin(); task != order.rend(); ++task) {
     if (ready(*task) == 0 || !may_feed(*task)) continue;
+    turn.allowance = allowance(*task, turn.blocked);
     if (tasks_[index(*task)].keyed) {
-      dispatch_keyed(*task, now, blocked, assignments);
+      dispatch_keyed(*task, turn);
     } else {
-      dispatch_shuffle(*task, now, blocked, assignments);
+      dispatch_shuffle(*task, turn);
     }
   }
 }
 
-bool Scheduler::can_take(std::uint32_t number, const std::vector<bool>& blocked) const {
-  return workers_[number].live && workers_[number].has_room() &&
+bool Scheduler::can_take(std::uint32_t number, TaskId task,
+                         const std::vector<bool>& blocked) const {
+  const Worker& worker = workers_[number];
+  return worker.live && worker.has_room() && worker.serves[index(task)] &&
          !(number < blocked.size() && blocked[number]);
 }
 
@@ -199,9 +232,7 @@ bool Scheduler::wants_batch(const Worker& worker, TimePoint now) const {
 void Scheduler::find_candidates(TaskId task, const std::vector<bool>& blocked) {
   candidates_.clear();
   for (std::uint32_t number = 0; number < workers_.size(); ++number) {
-    if (can_take(number, blocked) && workers_[number].serves[index(task)]) {
-      candidates_.push_back(number);
-    }
+    if (can_take(number, task, blocked)) candidates_.push_back(number);
   }
   const auto rank = [this](std::uint32_t number) {
     return std::tuple(workers_[number].in_flight.size, number <= last_given_, number);
@@ -210,34 +241,31 @@ void Scheduler::find_candidates(TaskId task, const std::vector<bool>& blocked) {
             [&](auto left, auto right) { return rank(left) < rank(right); });
 }
 
-void Scheduler::dispatch_shuffle(TaskId task, TimePoint now, const std::vector<bool>& blocked,
-                                 std::vector<Assignment>& assignments) {
+void Scheduler::dispatch_shuffle(TaskId task, Turn& turn) {
   WaitingLine& line = tasks_[index(task)].shuffle;
-  find_candidates(task, blocked);
-  bool have_changed = fill_batches(line, now, assignments);
-  while (!line.empty()) {
-    if (have_changed) find_candidates(task, blocked);
+  find_candidates(task, turn.blocked);
+  bool have_changed = fill_batches(line, turn);
+  while (!line.empty() && turn.allowance > 0) {
+    if (have_changed) find_candidates(task, turn.blocked);
     if (candidates_.empty()) return;
-    level(line, now, assignments);
+    level(line, turn);
     have_changed = true;
   }
 }
 
-bool Scheduler::fill_batches(WaitingLine& line, TimePoint now,
-                             std::vector<Assignment>& assignments) {
-  const std::size_t given_before = assignments.size();
+bool Scheduler::fill_batches(WaitingLine& line, Turn& turn) {
+  const std::size_t given_before = turn.assignments.size();
   for (auto number = candidates_.rbegin(); number != candidates_.rend(); ++number) {
     if (line.empty()) break;
     const Worker& worker = workers_[*number];
-    if (!wants_batch(worker, now)) continue;
-    send_front(line, worker.window.batch - worker.in_flight.size, kBatchBytes, *number, now,
-               assignments);
+    if (!wants_batch(worker, turn.now)) continue;
+    send_front(line, worker.window.batch - worker.in_flight.size, kBatchBytes, *number, turn);
   }
-  return assignments.size() > given_before;
+  return turn.assignments.size() > given_before;
 }
 
-void Scheduler::level(WaitingLine& line, TimePoint now, std::vector<Assignment>& assignments) {
-  std::size_t total = line.size();
+void Scheduler::level(WaitingLine& line, Turn& turn) {
+  std::size_t total = std::min<std::size_t>(line.size(), turn.allowance);
   std::size_t count = 0;
   for (const std::uint32_t number : candidates_) {
     const std::size_t has = workers_[number].in_flight.size;
@@ -250,46 +278,57 @@ void Scheduler::level(WaitingLine& line, TimePoint now, std::vector<Assignment>&
     const std::size_t level = total / count + (i < total % count ? 1 : 0);
     const std::size_t has = workers_[number].in_flight.size;
     if (line.empty() || has >= level) continue;
-    send_front(line, level - has, UINT64_MAX, number, now, assignments);
+    send_front(line, level - has, UINT64_MAX, number, turn);
     last_given_ = number;
   }
 }
 
-void Scheduler::dispatch_keyed(TaskId task, TimePoint now, const std::vector<bool>& blocked,
-                               std::vector<Assignment>& assignments) {
+void Scheduler::dispatch_keyed(TaskId task, Turn& turn) {
   KeyedQueues& keyed = *tasks_[index(task)].keyed;
+  candidates_.clear();
   for (std::uint32_t number = 0; number < workers_.size(); ++number) {
-    if (!can_take(number, blocked)) continue;
-    keyed.slots_in_turn(number, settled_revision_, slots_);
-    const auto has_nothing_to_send = [&](std::size_t slot) {
-      return keyed.slot(slot).queue.empty();
-    };
-    while (!slots_.empty() && workers_[number].has_room()) {
-      for (const std::size_t slot : slots_) {
-        if (!workers_[number].has_room()) break;
-        send_front(keyed.slot(slot).queue, 1, UINT64_MAX, number, now, assignments);
-        keyed.turn_ended(number, slot);
-      }
-      std::erase_if(slots_, has_nothing_to_send);
+    if (can_take(number, task, turn.blocked)) candidates_.push_back(number);
+  }
+  // A worker's slots are its own, so what is allowed is shared out beforehand.
+  const std::size_t count = std::max<std::size_t>(1, candidates_.size());
+  const std::size_t share = turn.allowance / count + (turn.allowance % count > 0 ? 1 : 0);
+  for (const std::uint32_t number : candidates_) send_keyed(keyed, share, number, turn);
+}
+
+void Scheduler::send_keyed(KeyedQueues& keyed, std::size_t most, std::uint32_t number, Turn& turn) {
+  const std::size_t given_before = turn.assignments.size();
+  const auto is_done = [&] {
+    return !workers_[number].has_room() || turn.allowance == 0 ||
+           turn.assignments.size() - given_before >= most;
+  };
+  const auto has_nothing_to_send = [&](std::size_t slot) { return keyed.slot(slot).queue.empty(); };
+  keyed.slots_in_turn(number, settled_revision_, slots_);
+  while (!slots_.empty() && !is_done()) {
+    for (const std::size_t slot : slots_) {
+      if (is_done()) break;
+      send_front(keyed.slot(slot).queue, 1, UINT64_MAX, number, turn);
+      keyed.turn_ended(number, slot);
     }
+    std::erase_if(slots_, has_nothing_to_send);
   }
 }
 
 void Scheduler::send_front(WaitingLine& line, std::size_t most, std::uint64_t most_bytes,
-                           std::uint32_t number, TimePoint now,
-                           std::vector<Assignment>& assignments) {
+                           std::uint32_t number, Turn& turn) {
   Worker& worker = workers_[number];
-  const std::size_t given_before = assignments.size();
+  most = std::min(most, turn.allowance);
+  const std::size_t given_before = turn.assignments.size();
+  const auto given = [&] { return turn.assignments.size() - given_before; };
   const auto take = [&](Delivery& delivery, std::uint32_t slot) {
-    const std::size_t given = assignments.size() - given_before;
-    if (given == most || worker.in_flight_bytes >= most_bytes || !worker.has_room_beside(given)) {
+    if (given() == most || worker.in_flight_bytes >= most_bytes ||
+        !worker.has_room_beside(given())) {
       return false;
     }
     const std::size_t bytes = size_bytes(delivery);
     count_left(delivery, bytes);
     worker.in_flight_bytes += bytes;
     delivery.worker = static_cast<std::uint16_t>(number);
-    delivery.since = now;
+    delivery.since = turn.now;
     delivery.sent_number = ++sent_number_;
     delivery.started = false;
     TaskQueue& task = tasks_[index(delivery.task)];
@@ -299,10 +338,11 @@ void Scheduler::send_front(WaitingLine& line, std::size_t most, std::uint64_t mo
       ++key_slot.in_flight;
       key_slot.sent_to = number;
     }
-    assignments.push_back({number, slot});
+    turn.assignments.push_back({number, slot});
     return true;
   };
   line.send_front(table_, worker.in_flight, take);
+  turn.allowance -= given();
 }
 
 void Scheduler::settle(std::uint32_t delivery) {
@@ -313,6 +353,7 @@ void Scheduler::settle(std::uint32_t delivery) {
   worker.in_flight_bytes -= size_bytes(record);
   table_.remove(worker.in_flight, delivery);
   --task.in_flight;
+  task.selectivity.count_done();
   if (task.keyed) --task.keyed->slot(record.key_slot).in_flight;
   record.worker = kNoWorker;
 }

@@ -31,7 +31,8 @@ class Trial {
         rules_(draw_rules(random_, shape_.nodes.size())),
         limits_{random_.below(3) == 0 ? random_.below(20) : 1'000'000,
                 random_.below(4) == 0 ? random_.below(200) : 1'000'000,
-                random_.below(2) == 0 ? 1 + random_.below(6) : 1'000'000},
+                random_.below(2) == 0 ? 1 + random_.below(6) : 1'000'000,
+                random_.below(2) == 0 ? random_.below(10) : 1'000'000, 1 + random_.below(3)},
         graph_(shape_.build()),
         scheduler_(graph_, table_, limits_),
         tracker_(graph_, table_, scheduler_, rules_, seed),
@@ -289,9 +290,24 @@ class Trial {
     for (const auto& [number, delivery] : model_.deliveries) {
       if (delivery.place != ModelDelivery::Place::waiting || !fed.contains(delivery.task)) continue;
       for (const auto& [worker_number, worker] : workers_) {
-        MUST(blocked[worker_number] || !serves(worker, delivery.task) || !has_room(worker_number));
+        MUST(blocked[worker_number] || !serves(worker, delivery.task) || !has_room(worker_number) ||
+             may_be_spared(worker_number, delivery.task));
       }
     }
+  }
+
+  // The tasks it leads to have enough to do already, or will have; or the worker has.
+  bool may_be_spared(std::uint32_t worker, TaskId task) const {
+    if (limits_.made_ahead > 1'000 || graph_.is_terminal(task)) return false;
+    const auto waits = [&](EdgeId edge) {
+      return model_.count([&](const ModelDelivery& delivery) {
+        return delivery.place == ModelDelivery::Place::waiting &&
+               delivery.task == graph_.edge(edge).to;
+      }) > 0;
+    };
+    const auto edges = graph_.outgoing(task);
+    return scheduler_.in_flight_at(worker) >= limits_.fed_ahead || scheduler_.in_flight(task) > 0 ||
+           std::all_of(edges.begin(), edges.end(), waits);
   }
 
   std::size_t count_suspects() const {
@@ -470,6 +486,7 @@ class Trial {
     for (std::uint16_t i = 0; i < graph_.task_count(); ++i) worker.tasks.push_back(TaskId{i});
     add(std::move(worker));
     change_directory();
+    compare();  // The loss of a worker may have been the end of the last.
     for (int i = 0; !model_.trees.empty() || !given_.empty(); ++i) {
       MUST(i < 100'000);
       scheduler_.set_settled(scheduler_.settled_here());

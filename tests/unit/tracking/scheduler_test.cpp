@@ -227,6 +227,132 @@ TEST_CASE("a worker's number is used again, and means the new worker") {
   CHECK(p.take("b").worker == third);
 }
 
+// --- What makes more than it is given ------------------------------------------------------------
+
+namespace {
+
+QueueLimits few_made_ahead() {
+  QueueLimits limits;
+  limits.made_ahead = 100;
+  limits.fed_ahead = 3;
+  return limits;
+}
+
+const std::vector<Out> kTen(10, Out("x"));
+
+/// "a" makes ten of each, as the scheduler has seen.
+struct Making : Pipeline {
+  explicit Making(std::string_view shape = "a -> b")
+      : Pipeline(shape, rules_of(FailurePolicy::retry), few_made_ahead()) {
+    const auto teacher = worker("teacher");
+    directory({"teacher"}, 1);
+    scheduler.set_settled(1);
+    for (int i = 0; i < 100; ++i) {
+      source("m");
+      done("a", kTen);
+      while (!at_work("b").empty()) done("b");
+    }
+    lose(teacher);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a task is given so much that what it makes keeps the next one at work, and no more") {
+  Making p;
+  p.worker("w1", {"a"});
+  p.worker("w2", {"b"}, {20, 1 << 20});
+  sources(p, 1'000);
+  CHECK(p.at_work("a").size() == 10);
+  // What waits counts as what is to come.
+  p.done("a", kTen);
+  p.done("a", kTen);
+  p.done("a", kTen);
+  CHECK(p.at_work("b").size() == 20);
+  CHECK(p.waiting("b") == 10);
+  CHECK(p.at_work("a").size() == 9);
+  for (int i = 0; i < 9; ++i) p.done("a", kTen);
+  CHECK(p.waiting("b") == 100);
+  CHECK(p.at_work("a").empty());
+  // And once it is at work, more is made.
+  for (int i = 0; i < 10; ++i) p.done("b");
+  CHECK(p.at_work("a").size() == 1);
+}
+
+TEST_CASE("the same of a task that is grouped by key, and its workers share alike") {
+  Making p("a(key) -> b");
+  p.worker("w1", {"a"});
+  p.worker("w2", {"a"});
+  p.directory({"w1", "w2"}, 2);
+  p.scheduler.set_settled(2);
+  for (int i = 0; i < 1'000; ++i) p.source("m", std::to_string(i));
+  CHECK(p.dispatch() == 10);
+  CHECK(in_flight_at(p, 2) == std::vector<std::size_t>{5, 5});
+}
+
+TEST_CASE("a task that makes one of each, or nothing, is given all its workers can take") {
+  Pipeline p("a -> b", rules_of(FailurePolicy::retry), few_made_ahead());
+  p.worker("w1", {"a"});
+  sources(p, 1'000);
+  CHECK(p.dispatch() == 1'000);
+  for (int i = 0; i < 500; ++i) p.done("a", {"x"});
+  CHECK(p.waiting("b") == 500);
+  sources(p, 1'000);
+  CHECK(p.dispatch() == 1'000);
+}
+
+TEST_CASE("while nothing waits below, who has little to do gets some whatever is to come") {
+  Making p;
+  const auto stuck = p.worker("w1", {"a"});
+  sources(p, 1'000);
+  CHECK(p.dispatch() == 10);
+  CHECK(p.dispatch() == 0);
+  // The first never answers; the others go on.
+  const auto second = p.worker("w2", {"a"});
+  const auto third = p.worker("w3", {"a"});
+  CHECK(p.dispatch() == 6);
+  CHECK(p.scheduler.in_flight_at(second) == 3);
+  CHECK(p.scheduler.in_flight_at(third) == 3);
+  CHECK(p.scheduler.in_flight_at(stuck) == 10);
+  // As long as nothing waits.
+  p.finish(p.given_to(second)[0]);
+  CHECK(p.dispatch() == 1);
+  REQUIRE(p.done(p.given_to(third)[0], {"x"}));
+  CHECK(p.waiting("b") == 1);
+  CHECK(p.dispatch() == 0);
+}
+
+TEST_CASE("one of several tasks below that has nothing to do is reason enough to make more") {
+  Making p("a -> b, a:late -> c");
+  p.worker("w1", {"a"});
+  p.worker("w2", {"c"});
+  sources(p, 1'000);
+  CHECK(p.dispatch() == 10);
+  for (int i = 0; i < 10; ++i) p.done("a", kTen);
+  CHECK(p.waiting("b") == 100);
+  CHECK(p.at_work("a").size() == 3);
+  p.done("a", {"late:x"});
+  CHECK(p.at_work("c").size() == 1);
+  CHECK(p.at_work("a").size() == 3);
+}
+
+TEST_CASE("what a task makes of each is what it made of late") {
+  Selectivity selectivity;
+  CHECK(selectivity.value() == 1);
+  for (int i = 0; i < 30'000; ++i) {
+    for (int made = 0; made < 10; ++made) selectivity.count_made();
+    selectivity.count_done();
+  }
+  CHECK(selectivity.value() == Approx(10).epsilon(0.01));
+  for (int i = 0; i < 200'000; ++i) {
+    for (int made = 0; made < 2; ++made) selectivity.count_made();
+    selectivity.count_done();
+  }
+  CHECK(selectivity.value() == Approx(2).epsilon(0.01));
+  for (int i = 0; i < 50'000; ++i) selectivity.count_done();
+  CHECK(selectivity.value() == 1);
+}
+
 // --- Too much waits ------------------------------------------------------------------------------
 
 TEST_CASE("while too much waits, a task is fed only if nothing waits below it") {
