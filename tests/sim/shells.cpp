@@ -110,9 +110,12 @@ class CoordinatorShell final : public Shell {
     return false;
   }
 
-  /// Nothing that the task makes is needed to keep others at work.
-  bool has_all_children_waiting(TaskId task) const {
+  /// Nothing more that the task makes is needed to keep others at work; or what it makes is on its
+  /// way, and what it is allowed beside that fills up a worker that is at work.
+  bool has_made_ahead(TaskId task) const {
     const dag::Graph& graph = scenario_.topology.graph;
+    if (scenario_.queue_limits.made_ahead > 100 || graph.is_terminal(task)) return false;
+    if (machine_.scheduler().in_flight(task) > 0) return true;
     const auto edges = graph.outgoing(task);
     return std::all_of(edges.begin(), edges.end(), [&](EdgeId edge) {
       return machine_.scheduler().queued(graph.edge(edge).to) > 0;
@@ -163,10 +166,7 @@ class CoordinatorShell final : public Shell {
     for (const TaskId task : graph.topological_order()) {
       if (scheduler.queued(task) == 0) continue;
       if (is_over_limits() && !graph.is_terminal(task) && has_descendant_waiting(task)) continue;
-      if (scenario_.queue_limits.made_ahead < 100 && !graph.is_terminal(task) &&
-          has_all_children_waiting(task)) {
-        continue;
-      }
+      if (has_made_ahead(task)) continue;
       std::string idle;
       bool all_idle = true;
       for (const auto& host : world_.hosts()) {
