@@ -177,8 +177,10 @@ void Scenario::draw_deployment() {
   if (chance(0.1)) queue_limits.bytes = 1 + random.below(500);
   // Not drawn: see above.
   if (seed % 3 == 1) queue_limits.begun_ahead = 1 + seed % 7;
-  if (seed % 5 == 2) queue_limits.made_ahead = seed % 11;
-  if (seed % 5 == 2) queue_limits.fed_ahead = 1 + seed % 3;
+  if (seed % 5 == 2) {
+    queue_limits.made_ahead = seed % 11;
+    queue_limits.fed_ahead = 1 + seed % 3;
+  }
   if (chance(0.2)) min_workers = 1 + random.below(workers);
 
   link.lease = between(milliseconds(300), milliseconds(3000));

@@ -166,7 +166,7 @@ bool Scheduler::may_feed(TaskId task) const {
   return true;
 }
 
-std::size_t Scheduler::allowance(TaskId task, const std::vector<bool>& blocked) const {
+std::size_t Scheduler::allowance(TaskId task) const {
   const TaskQueue& queue = tasks_[index(task)];
   const double made_of_each = queue.selectivity.value();
   if (made_of_each <= 1) return SIZE_MAX;
@@ -185,8 +185,7 @@ std::size_t Scheduler::allowance(TaskId task, const std::vector<bool>& blocked) 
   if (!one_has_nothing) return wanted_more;
   // What is expected may not come: it is slow, or its worker hangs, or it goes another way.
   std::size_t at_idle_workers = 0;
-  for (std::uint32_t number = 0; number < workers_.size(); ++number) {
-    if (!can_take(number, task, blocked)) continue;
+  for (const std::uint32_t number : candidates_) {
     at_idle_workers += limits_.fed_ahead -
                        std::min<std::size_t>(limits_.fed_ahead, workers_[number].in_flight.size);
   }
@@ -207,7 +206,8 @@ void Scheduler::dispatch_tasks(Turn& turn) {
   const auto order = graph_.topological_order();
   for (auto task = order.rbegin(); task != order.rend(); ++task) {
     if (ready(*task) == 0 || !may_feed(*task)) continue;
-    turn.allowance = allowance(*task, turn.blocked);
+    find_candidates(*task, turn.blocked);
+    turn.allowance = allowance(*task);
     if (tasks_[index(*task)].keyed) {
       dispatch_keyed(*task, turn);
     } else {
@@ -234,6 +234,9 @@ void Scheduler::find_candidates(TaskId task, const std::vector<bool>& blocked) {
   for (std::uint32_t number = 0; number < workers_.size(); ++number) {
     if (can_take(number, task, blocked)) candidates_.push_back(number);
   }
+}
+
+void Scheduler::rank_candidates() {
   const auto rank = [this](std::uint32_t number) {
     return std::tuple(workers_[number].in_flight.size, number <= last_given_, number);
   };
@@ -243,10 +246,13 @@ void Scheduler::find_candidates(TaskId task, const std::vector<bool>& blocked) {
 
 void Scheduler::dispatch_shuffle(TaskId task, Turn& turn) {
   WaitingLine& line = tasks_[index(task)].shuffle;
-  find_candidates(task, turn.blocked);
+  rank_candidates();
   bool have_changed = fill_batches(line, turn);
   while (!line.empty() && turn.allowance > 0) {
-    if (have_changed) find_candidates(task, turn.blocked);
+    if (have_changed) {
+      find_candidates(task, turn.blocked);
+      rank_candidates();
+    }
     if (candidates_.empty()) return;
     level(line, turn);
     have_changed = true;
@@ -285,10 +291,6 @@ void Scheduler::level(WaitingLine& line, Turn& turn) {
 
 void Scheduler::dispatch_keyed(TaskId task, Turn& turn) {
   KeyedQueues& keyed = *tasks_[index(task)].keyed;
-  candidates_.clear();
-  for (std::uint32_t number = 0; number < workers_.size(); ++number) {
-    if (can_take(number, task, turn.blocked)) candidates_.push_back(number);
-  }
   // A worker's slots are its own, so what is allowed is shared out beforehand.
   const std::size_t count = std::max<std::size_t>(1, candidates_.size());
   const std::size_t share = turn.allowance / count + (turn.allowance % count > 0 ? 1 : 0);

@@ -205,14 +205,16 @@ class Scheduler {
   bool over_limits() const;
   bool has_short_root() const;
   bool may_feed(TaskId task) const;
-  /// How many more the task may be given without too much being made of it.
-  std::size_t allowance(TaskId task, const std::vector<bool>& blocked) const;
+  /// How many more of the task candidates_ may be given without too much being made of it.
+  std::size_t allowance(TaskId task) const;
   /// Live, with room, not blocked, and serves the task.
   bool can_take(std::uint32_t worker, TaskId task, const std::vector<bool>& blocked) const;
   /// Has not got its batch, and has not kept anything for long.
   bool wants_batch(const Worker& worker, TimePoint now) const;
-  /// Into candidates_: who can take something of the task, the least busy first.
+  /// Into candidates_: who can take something of the task.
   void find_candidates(TaskId task, const std::vector<bool>& blocked);
+  /// The least busy first.
+  void rank_candidates();
   /// From the front of the line, up to `most` of them, until the worker has `most_bytes` in flight,
   /// and as far as it has room and the turn allows.
   void send_front(WaitingLine& line, std::size_t most, std::uint64_t most_bytes,
@@ -244,7 +246,7 @@ class Scheduler {
   std::uint64_t settled_revision_ = 0;
   std::uint32_t sent_number_ = 0;          ///< Of the last that was sent.
   std::uint32_t last_given_ = 0;           ///< Of equally busy workers, those after it go first.
-  std::vector<std::uint32_t> candidates_;  ///< Of dispatch_shuffle; kept for its capacity.
+  std::vector<std::uint32_t> candidates_;  ///< For the task at hand; kept for its capacity.
   std::vector<std::size_t> slots_;         ///< Of dispatch_keyed; the same.
 };
 
