@@ -7,11 +7,11 @@
 
 #include "bench/child.hpp"
 #include "bench/flow_check.hpp"
-#include "bench/scratch_folder.hpp"
 #include "bench/stats_watch.hpp"
 #include "bench/workload.hpp"
 #include "source_node/flow_record.hpp"
 #include "tempest/base/result.hpp"
+#include "tempest/runtime/scratch_folder.hpp"
 
 namespace tempest::bench {
 
@@ -52,7 +52,7 @@ class Nodes {
   std::string file(const std::string& name) const { return folder_.file(name); }
 
   Settings settings_;
-  ScratchFolder folder_;
+  runtime::ScratchFolder folder_{"tempest-bench-"};
   std::string broker_;
   std::vector<Child> children_;
   std::unique_ptr<StatsWatch> watch_;

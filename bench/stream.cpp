@@ -57,7 +57,7 @@ Result<std::unique_ptr<RedisServer>> RedisServer::start(bool durable) {
                  "there is no redis-server on PATH; install it, or name one with --redis"};
   }
   std::unique_ptr<RedisServer> server(new RedisServer());
-  const ScratchFolder& folder = server->folder_;
+  const runtime::ScratchFolder& folder = server->folder_;
   if (!folder.exists()) return Error{ErrorCode::unavailable, "no folder"};
   const std::string port = std::to_string(free_ports());
   auto child = Child::start("redis",

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "bench/child.hpp"
-#include "bench/scratch_folder.hpp"
 #include "tempest/base/result.hpp"
+#include "tempest/runtime/scratch_folder.hpp"
 
 namespace tempest::bench {
 
@@ -27,7 +27,7 @@ class RedisServer {
   RedisServer() = default;
 
   std::string uri_;
-  ScratchFolder folder_;
+  runtime::ScratchFolder folder_{"tempest-bench-"};
   std::optional<Child> child_;
 };
 

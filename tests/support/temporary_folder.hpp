@@ -1,13 +1,12 @@
 #pragma once
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
+
+#include "tempest/runtime/scratch_folder.hpp"
 
 namespace tempest::test {
 
@@ -15,18 +14,10 @@ namespace tempest::test {
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "tempest-test-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    path_ = pattern;
+    if (!folder_.exists()) throw std::runtime_error("no temporary folder");
   }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
-  std::string path(std::string_view name) const { return path_ + "/" + std::string(name); }
+  std::string path(std::string_view name) const { return folder_.file(std::string(name)); }
 
   /// Returns the file's path.
   std::string write(std::string_view name, std::string_view content) const {
@@ -39,7 +30,7 @@ class TemporaryFolder {
   }
 
  private:
-  std::string path_;
+  runtime::ScratchFolder folder_{"tempest-test-"};
 };
 
 }  // namespace tempest::test

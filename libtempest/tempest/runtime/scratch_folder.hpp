@@ -4,16 +4,18 @@
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <utility>
 
-namespace tempest::bench {
+namespace tempest::runtime {
 
 /// A folder of our own below TMPDIR (or /tmp), which goes with all that is in it.
 class ScratchFolder {
  public:
-  ScratchFolder() {
+  /// Its name begins with `prefix`.
+  explicit ScratchFolder(const std::string& prefix) {
     std::error_code error;
     std::string pattern =
-        (std::filesystem::temp_directory_path(error) / "tempest-bench-XXXXXX").string();
+        (std::filesystem::temp_directory_path(error) / (prefix + "XXXXXX")).string();
     if (!error && ::mkdtemp(pattern.data()) != nullptr) path_ = std::move(pattern);
   }
   ~ScratchFolder() {
@@ -32,4 +34,4 @@ class ScratchFolder {
   std::string path_;
 };
 
-}  // namespace tempest::bench
+}  // namespace tempest::runtime
