@@ -63,6 +63,7 @@ class Call {
 };
 
 std::string kind_of(const task_node::Outcome& outcome) {
+  if (outcome.status == Status::unavailable) return "unavailable";
   return outcome.status == Status::fail ? "fail" : "retry";
 }
 

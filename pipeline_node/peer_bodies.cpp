@@ -17,7 +17,8 @@ constexpr std::uint64_t kMaxRetryAfter_ms = 24ULL * 3600 * 1000;
 tracking::Tracker::Failure failure_of(const wire::Results::Failure& failure) {
   if (failure.status == wire::Results::Status::fail) return {true, failure.reason, {}};
   const std::uint64_t wait_ms = std::min(failure.retry_after_ms, kMaxRetryAfter_ms);
-  return {false, failure.reason, std::chrono::milliseconds(wait_ms)};
+  return {false, failure.reason, std::chrono::milliseconds(wait_ms),
+          failure.status == wire::Results::Status::unavailable};
 }
 
 }  // namespace
@@ -71,6 +72,7 @@ void PipelineMachine::peer_lost(const link::Event& event, TimePoint now) {
   std::string given_back = "0";
   if (peer.worker) {
     const auto deliveries = scheduler_.remove_worker(*peer.worker);
+    away_log_.forget(peer.name);
     given_back = std::to_string(deliveries.size());
     if (expected) {
       tracker_.worker_lost(deliveries);
@@ -159,6 +161,8 @@ void PipelineMachine::receive_messages(Peer& peer, std::string_view body, const 
   }
   auto traced = messages_.traced.begin();
   for (const wire::Messages::Item& item : messages_.items) {
+    const auto place = static_cast<std::size_t>(&item - messages_.items.data());
+    const std::chrono::milliseconds age(messages_.ages_ms.empty() ? 0 : messages_.ages_ms[place]);
     std::uint64_t trace = 0;
     if (traced != messages_.traced.end() && &messages_.items[traced->item] == &item) {
       trace = (traced++)->message;
@@ -169,7 +173,7 @@ void PipelineMachine::receive_messages(Peer& peer, std::string_view body, const 
       continue;
     }
     tracker_.begin(peer.id, item.id, tracking::Payload::take(item.key, item.payload, frame), now,
-                   trace);
+                   trace, age);
   }
 }
 
@@ -192,13 +196,18 @@ void PipelineMachine::receive_results(Peer& peer, std::string_view body, const S
     fused_failures_.push_back(failure_of(failure));
   }
   for (const wire::Results::Item& item : results_.items) {
-    if (item.handled_us > 0) tracker_.note_handled(item.id, worker, item.handled_us);
+    if (item.handled_us > 0) {
+      tracker_.note_handled(item.id, worker, item.handled_us);
+      tracker_.note_worked(item.id, worker, std::chrono::microseconds(item.handled_us), now);
+    }
+    note_result(peer, item, now);
     switch (item.status) {
       case wire::Results::Status::done:
         acknowledge(item, worker, frame, now);
         break;
       case wire::Results::Status::retry:
       case wire::Results::Status::fail:
+      case wire::Results::Status::unavailable:
         tracker_.fail(item.id, worker, failure_of({item.status, item.reason, item.retry_after_ms}),
                       now);
         break;
@@ -212,18 +221,38 @@ void PipelineMachine::receive_results(Peer& peer, std::string_view body, const S
         server_.confirm_soon(peer.id, now);
         break;
       case wire::Results::Status::extended:
-        tracker_.extend(item.id, worker,
-                        std::chrono::milliseconds(
-                            std::min<std::uint64_t>(item.retry_after_ms, kMaxRetryAfter_ms)),
-                        now);
+        tracker_.note_extended(item.id, worker);
         peer.runs_suspect = ran_suspect;
+        break;
+      case wire::Results::Status::timed_out:
+      case wire::Results::Status::tree_timed_out:
+        tracker_.time_out(item.id, worker, item.status == wire::Results::Status::tree_timed_out,
+                          item.reason, now);
         break;
     }
   }
   outputs_.clear();
   for (const wire::Results::Fused& fused : results_.fused) {
     tracker_.count_fused(fused.task, fused.acknowledged, fused.outputs, fused.outputs_dropped);
+    if (fused.acknowledged > 0) away_log_.works(fused.task, peer.name, now);
   }
+}
+
+void PipelineMachine::note_result(const Peer& peer, const wire::Results::Item& item,
+                                  TimePoint now) {
+  if (item.status == wire::Results::Status::unavailable) {
+    note_away(peer, item.id, item.reason, now);
+  } else if (item.status == wire::Results::Status::done && !away_log_.empty()) {
+    const tracking::Delivery* delivery = table_.find(item.id);
+    if (delivery != nullptr) away_log_.works(delivery->task, peer.name, now);
+  }
+}
+
+void PipelineMachine::note_away(const Peer& peer, DeliveryId id, std::string_view cause,
+                                TimePoint now) {
+  const tracking::Delivery* delivery = table_.find(id);
+  if (delivery == nullptr || delivery->state != tracking::DeliveryState::in_flight) return;
+  away_log_.waits(delivery->task, peer.name, cause, now, topology_.graph, notices_);
 }
 
 /// Before anything of it is heeded: an output without a way would be lost.
@@ -246,6 +275,11 @@ void PipelineMachine::acknowledge(const wire::Results::Item& item, std::uint32_t
   for (std::uint32_t i = 0; i < item.output_count; ++i) {
     const wire::Results::Output& output = results_.outputs[item.first_output + i];
     const bool failed = output.failure != wire::Results::kNotFailed;
+    if (failed && fused_failures_[output.failure].is_away) {
+      const TaskId to = topology_.graph.edge(output.edge).to;
+      away_log_.waits(to, scheduler_.worker_name(worker), fused_failures_[output.failure].reason,
+                      now, topology_.graph, notices_);
+    }
     outputs_.push_back({output.output, tracking::Payload::take(output.key, output.payload, frame),
                         output.edge, failed ? &fused_failures_[output.failure] : nullptr});
   }

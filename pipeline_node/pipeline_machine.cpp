@@ -61,6 +61,9 @@ void PipelineMachine::turn(TimePoint now, link::Effects& effects) {
     timeout_log_.add(timed_out, topology_.graph, now, notices_);
   }
   tracker_.timed_out().clear();
+  if (away_log_.turn(now, topology_.graph, notices_) && !draining_) {
+    show_state(state(), now, effects);
+  }
   hand_out(now);
   sort_outcomes();
   for (Peer& peer : peers_) send_outcomes(peer, now);
@@ -72,8 +75,8 @@ void PipelineMachine::turn(TimePoint now, link::Effects& effects) {
 }
 
 TimePoint PipelineMachine::next_turn() const {
-  const TimePoint next = std::min(
-      {member_.next_turn(), server_.next_turn(), tracker_.next_turn(), stall_watch_.next_turn()});
+  const TimePoint next = std::min({member_.next_turn(), server_.next_turn(), tracker_.next_turn(),
+                                   stall_watch_.next_turn(), away_log_.next_turn()});
   return draining_ ? std::min(next, drain_until_) : next;
 }
 
@@ -103,9 +106,9 @@ void PipelineMachine::finish_if_drained(TimePoint now, link::Effects& effects) {
   effects.finished = true;
 }
 
-void PipelineMachine::show_state(std::string state, TimePoint now, link::Effects& effects) {
+void PipelineMachine::show_state(std::string shown, TimePoint now, link::Effects& effects) {
   registry::Registration registration = member_.registration();
-  registration.state = std::move(state);
+  registration.state = std::move(shown);
   member_.set_registration(std::move(registration), now, effects);
 }
 
@@ -114,20 +117,28 @@ void PipelineMachine::watch_for_stall(TimePoint now, link::Effects& effects) {
     case StallWatch::Change::none:
       return;
     case StallWatch::Change::stalled: {
-      const std::string cause = stall_cause();
-      effects.notify(link::Notice::Level::warning, "stalled: " + cause,
+      stall_ = stall_cause();
+      effects.notify(link::Notice::Level::warning, "stalled: " + stall_,
                      {{"in_flight", std::to_string(tracker_.trees_in_flight())}});
-      if (!draining_) show_state("stalled: " + cause, now, effects);
+      if (!draining_) show_state(state(), now, effects);
       return;
     }
     case StallWatch::Change::resumed:
+      stall_.clear();
       effects.notify(link::Notice::Level::info, "no longer stalled");
-      if (!draining_) show_state("running", now, effects);
+      if (!draining_) show_state(state(), now, effects);
       return;
   }
 }
 
+std::string PipelineMachine::state() const {
+  if (!stall_.empty()) return "stalled: " + stall_;
+  if (!away_log_.empty()) return "waiting: " + away_log_.describe(topology_.graph);
+  return "running";
+}
+
 std::string PipelineMachine::stall_cause() const {
+  if (!away_log_.empty()) return away_log_.describe(topology_.graph);
   const auto order = topology_.graph.topological_order();
   for (auto task = order.rbegin(); task != order.rend(); ++task) {
     const std::string name = "task '" + topology_.graph.node(*task).name + "'";
@@ -222,6 +233,7 @@ void PipelineMachine::add_to_batch(Batch& batch, std::uint32_t slot) {
   item.task = leader.task;
   item.attempt = leader.attempt;
   item.alone = tracking::is_suspect(leader);
+  item.single = leader.single;
   item.first_part = static_cast<std::uint32_t>(deliveries.parts.size());
   add_part(batch, leader);
   for (std::uint32_t at = leader.members; at != kNowhere; at = table_.at(at).members) {
@@ -334,6 +346,7 @@ void PipelineMachine::report(TimePoint now, wire::StatsReport& report) const {
   stats.distribution("tempest_tree_duration_seconds", tracker_.tree_durations());
   link::report(server_.counters(), server_.backlog(), stats);
   timeout_log_.report(topology_.graph, stats);
+  away_log_.report(topology_.graph, stats);
 
   for (const TaskId task : topology_.graph.topological_order()) {
     stats.for_task(topology_.graph.node(task).name);

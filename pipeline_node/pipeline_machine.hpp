@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pipeline_node/away_log.hpp"
 #include "pipeline_node/timeout_log.hpp"
 #include "tempest/base/stall_watch.hpp"
 #include "tempest/link/node.hpp"
@@ -57,6 +58,9 @@ class PipelineMachine {
   void stop(bool at_once, TimePoint now, link::Effects& effects);
 
   void report(TimePoint now, wire::StatsReport& report) const;
+
+  /// Returns what people are shown of it: that it is stalled, or what it waits for.
+  std::string state() const;
 
   const tracking::Tracker& tracker() const { return tracker_; }
   const tracking::Scheduler& scheduler() const { return scheduler_; }
@@ -118,7 +122,9 @@ class PipelineMachine {
   void watch_for_stall(TimePoint now, link::Effects& effects);
   /// Why nothing moves, as far as can be seen from here.
   std::string stall_cause() const;
-  void show_state(std::string state, TimePoint now, link::Effects& effects);
+  void show_state(std::string shown, TimePoint now, link::Effects& effects);
+  void note_result(const Peer& peer, const wire::Results::Item& item, TimePoint now);
+  void note_away(const Peer& peer, DeliveryId id, std::string_view cause, TimePoint now);
 
   template <typename Body>
   void send(PeerId peer, const Body& body, TimePoint now);
@@ -142,7 +148,9 @@ class PipelineMachine {
   std::uint64_t settlement_told_ = 0;
 
   StallWatch stall_watch_;
+  std::string stall_;  ///< Why nothing moves; empty while something does.
   TimeoutLog timeout_log_;
+  AwayLog away_log_;
   bool open_ = false;  ///< Sources have credit.
   bool draining_ = false;
   bool closed_ = false;

@@ -222,6 +222,7 @@ std::uint64_t Coordinators::send_chunk(link::ChannelId channel, Coordinator& coo
   MessageList chunk;
   messages_.items.clear();
   messages_.traced.clear();
+  messages_.ages_ms.clear();
   std::uint32_t slot = queue.head;
   while (slot != kNoSlot && chunk.count < max_messages &&
          (chunk.empty() || chunk.bytes < max_bytes)) {
@@ -237,6 +238,10 @@ std::uint64_t Coordinators::send_chunk(link::ChannelId channel, Coordinator& coo
                  now);
     }
     messages_.items.push_back({store.id_of(slot), message.key(), message.payload()});
+    if (sends_ages_) {
+      const auto age = std::max(now - message.read_at, Duration::zero());
+      messages_.ages_ms.push_back(static_cast<std::uint64_t>(age / std::chrono::milliseconds(1)));
+    }
     chunk.extend(slot, message);
     slot = message.next;
   }

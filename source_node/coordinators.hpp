@@ -55,6 +55,9 @@ class Coordinators {
   std::uint64_t send(MessageStore& store, MessageList& queue, MessageTraces& traces, TimePoint now,
                      link::Effects& effects);
 
+  /// Whether messages are sent with their ages: the topology has a max_age.
+  void set_sends_ages(bool sends_ages) { sends_ages_ = sends_ages; }
+
   /// What came over it cannot be read: its session is given up, and its messages go elsewhere.
   void give_up(link::ChannelId channel, TimePoint now, link::Effects& effects,
                std::vector<CoordinatorEvent>& events);
@@ -92,6 +95,7 @@ class Coordinators {
   link::Settings settings_;
   Random random_;
   std::string topology_version_;
+  bool sends_ages_ = false;
   std::map<link::ChannelId, Coordinator> coordinators_;
   std::uint32_t next_channel_ = static_cast<std::uint32_t>(link::kFirstCoordinator);
   std::uint64_t malformed_ = 0;

@@ -19,6 +19,9 @@ using Next = wire::Sighting::Next;
 
 // A coordinator that gave messages back gets no new ones for this long, lest they go to and fro.
 constexpr Duration kReturnPause = std::chrono::milliseconds(50);
+// What waits here is looked through for messages that are too old this often.
+constexpr Duration kLeastExpiryInterval = std::chrono::milliseconds(50);
+constexpr Duration kMostExpiryInterval = std::chrono::seconds(1);
 
 /// True if another tree may do better. The others the coordinator has retried itself, delivery by
 /// delivery, as often as the topology allows.
@@ -31,13 +34,15 @@ bool counts_per_message(wire::FailureKind kind) {
     case wire::FailureKind::error:
     case wire::FailureKind::task_timeout:
     case wire::FailureKind::worker_lost:
+    case wire::FailureKind::expired:
       return false;
   }
   return false;
 }
 
 bool is_timeout(wire::FailureKind kind) {
-  return kind == wire::FailureKind::timeout || kind == wire::FailureKind::task_timeout;
+  return kind == wire::FailureKind::timeout || kind == wire::FailureKind::task_timeout ||
+         kind == wire::FailureKind::expired;
 }
 
 Duration retry_wait(const Backoff& backoff, unsigned attempt, Random& random) {
@@ -340,6 +345,32 @@ void SourceMachine::queue_due(TimePoint now) {
     waiting_.erase(waiting_.begin());
     store_.at(slot).state = MessageState::queued;
     store_.push_back(queue_, slot);
+  }
+}
+
+void SourceMachine::give_up_expired(TimePoint now, link::Effects& effects) {
+  if (!plan_ || plan_->failure.max_age == Duration::zero() || now < expire_at_) return;
+  const Duration max_age = plan_->failure.max_age;
+  expire_at_ = now + std::clamp(max_age / 16, kLeastExpiryInterval, kMostExpiryInterval);
+  const auto is_expired = [&](std::uint32_t slot) {
+    return now - store_.at(slot).read_at >= max_age;
+  };
+  std::vector<std::uint32_t> expired;
+  for (std::uint32_t slot = queue_.head; slot != kNoSlot; slot = store_.at(slot).next) {
+    if (is_expired(slot)) expired.push_back(slot);
+  }
+  for (const std::uint32_t slot : expired) store_.remove(queue_, slot);
+  std::erase_if(waiting_, [&](const Wait& wait) {
+    if (!is_expired(wait.slot)) return false;
+    expired.push_back(wait.slot);
+    return true;
+  });
+  for (const std::uint32_t slot : expired) {
+    FailedAttempt attempt;
+    attempt.kind = wire::FailureKind::expired;
+    attempt.reason = "older than max_age (" + format_duration(max_age) + ") before it was sent";
+    attempt.at = now;
+    give_up(slot, std::move(attempt), {}, now, effects);
   }
 }
 

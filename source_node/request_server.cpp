@@ -29,6 +29,8 @@ FailureCause cause_of(wire::FailureKind kind) {
       return FailureCause::coordinator_lost;
     case wire::FailureKind::unroutable:
       return FailureCause::unroutable;
+    case wire::FailureKind::expired:
+      return FailureCause::expired;
     case wire::FailureKind::error:
       break;
   }

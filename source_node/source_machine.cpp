@@ -83,6 +83,7 @@ void SourceMachine::take_plan(Plan plan, link::Effects& effects) {
   }
   next_plan_.reset();
   plan_ = std::move(shared);
+  coordinators_.set_sends_ages(plan_->failure.max_age > Duration::zero());
   pace_.set_bounds(plan_->source);
 }
 
@@ -264,6 +265,7 @@ void SourceMachine::turn(TimePoint now, link::Effects& effects, std::vector<Requ
   take_events(now, effects);
   if (!stopping_) {
     queue_due(now);
+    give_up_expired(now, effects);
     numbers_.resent += coordinators_.send(store_, queue_, traces_, now, effects);
   }
   ask(now, requests);
@@ -306,6 +308,7 @@ void SourceMachine::ask_acks(TimePoint now, std::vector<Request>& requests) {
 void SourceMachine::ask_source(TimePoint now, std::vector<Request>& requests) {
   if (next_plan_ && opened_ && nothing_out() && store_.empty()) {
     plan_ = std::exchange(next_plan_, nullptr);
+    coordinators_.set_sends_ages(plan_->failure.max_age > Duration::zero());
     opened_ = false;
   }
   if (!source_.may_try(now)) return;
@@ -355,6 +358,9 @@ TimePoint SourceMachine::next_turn() const {
   TimePoint next = std::min({member_.next_turn(), coordinators_.next_turn(!queue_.empty()),
                              stop_at_, dead_letters_.next_turn()});
   if (!waiting_.empty()) next = std::min(next, waiting_.begin()->until);
+  if (plan_ && plan_->failure.max_age > Duration::zero() && !store_.empty() && !stopping_) {
+    next = std::min(next, expire_at_);
+  }
   if (!plan_ || open_out_) return next;
   if (!ack_out_ && !to_ack_.empty()) next = std::min(next, std::max(source_.retry_at(), ack_at()));
   next = std::min(next, next_upkeep());

@@ -166,6 +166,9 @@ class SourceMachine {
   void leave(std::uint32_t slot, FailurePolicy policy, TimePoint now, link::Effects& effects);
   void try_later(std::uint32_t slot, Duration wait, TimePoint now);
   void queue_due(TimePoint now);
+  /// With max_age: gives up messages that are too old and not at a coordinator, which looks after
+  /// those that it has.
+  void give_up_expired(TimePoint now, link::Effects& effects);
   /// What is not out there or on its way to an ack is left to the source.
   void let_go_of_unsent(TimePoint now);
   /// What is known of a message that has failed, for those who trace it.
@@ -216,6 +219,7 @@ class SourceMachine {
   };
   std::set<Wait> waiting_;
   std::uint64_t waits_made_ = 0;
+  TimePoint expire_at_{};  ///< When to look for messages that are too old.
   DeadLetterBox dead_letters_;
   FailureBox failures_;
   AttemptLedger attempts_;

@@ -119,9 +119,9 @@ void CoordinatorLink::add_fused(const Execution& execution) {
 }
 
 void CoordinatorLink::add_result(DeliveryId id, wire::Results::Status status,
-                                 std::string_view reason, TimePoint now) {
+                                 std::string_view reason, TimePoint now, std::uint32_t handled_us) {
   results_.items.push_back(
-      {id, status, reason, 0, static_cast<std::uint32_t>(results_.outputs.size()), 0});
+      {id, status, reason, 0, static_cast<std::uint32_t>(results_.outputs.size()), 0, handled_us});
   results_bytes_ += reason.size();
   if (results_bytes_ >= kFrameTargetBytes || results_.items.size() >= kMaxFrameItems) flush(now);
 }

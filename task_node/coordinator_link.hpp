@@ -71,7 +71,7 @@ class CoordinatorLink {
   void add_fused(const Execution& execution);
   /// One without outputs. `reason` must stay as it is until the next flush().
   void add_result(DeliveryId id, wire::Results::Status status, std::string_view reason,
-                  TimePoint now);
+                  TimePoint now, std::uint32_t handled_us = 0);
   /// A running delivery of the current session wants more time.
   void extend(const Extension& extension, TimePoint now);
   /// Sends what was gathered.

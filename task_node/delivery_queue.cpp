@@ -19,8 +19,13 @@ constexpr double kBatchNs = 1e6;
 constexpr double kLeastBatchNs = 5e4;
 /// A thread that has been at one batch for longer than this is not waited for: it may hang.
 constexpr Duration kLongRun = std::chrono::seconds(1);
-/// Nothing goes back that has waited for less.
-constexpr Duration kShortestWait = std::chrono::milliseconds(50);
+/// A call is slow once it has taken this much longer than four times its whole batch was to take,
+/// or half of the time that it may take at all.
+constexpr Duration kSlowCall = std::chrono::milliseconds(10);
+/// A thread that has been at one call for this long takes no part in what the worker can take on.
+constexpr Duration kLongCall = std::chrono::milliseconds(100);
+/// Nothing goes back that has waited for less, or for less than four times what it was to take.
+constexpr Duration kShortestWait = std::chrono::milliseconds(500);
 /// Lots with room for more than this give it back.
 constexpr std::size_t kKeptItems = 8'192;
 
@@ -118,7 +123,7 @@ Result<void> DeliveryQueue::accept(const SessionRef& session, const SharedBytes&
       // that come here those are not evenly spread.
       lane = (hash_bytes(part.key.empty() ? part.payload : part.key) >> 32) % queue->lanes.size();
     }
-    queue->lanes[lane].push_back({index, static_cast<std::uint32_t>(i)});
+    queue->lanes[lane].push_back({index, static_cast<std::uint32_t>(i), 0});
     ++lot.open;
     ++queued_;
     if (item.alone) ++alone_;
@@ -136,6 +141,7 @@ void DeliveryQueue::assign(TimePoint now, std::vector<std::unique_ptr<Execution>
     for (std::size_t number = 0; number < threads_.size(); ++number) {
       Thread& thread = threads_[number];
       if (thread.has.size() != round || (trial_is_due && !thread.may_go_on)) continue;
+      if (thread.is_lost || (round > 0 && thread.has.front().is_sealed)) continue;
       auto execution = next(number, now);
       if (execution == nullptr) continue;
       if (trial_is_due) thread.may_go_on = false;
@@ -150,8 +156,9 @@ bool DeliveryQueue::runs_long(const Thread& thread, TimePoint now) {
 
 std::optional<DeliveryQueue::Trial> DeliveryQueue::find_trial(TimePoint now) const {
   if (alone_ == 0) return std::nullopt;
-  const auto idle = std::find_if(threads_.begin(), threads_.end(),
-                                 [](const Thread& thread) { return thread.has.empty(); });
+  const auto idle = std::find_if(threads_.begin(), threads_.end(), [](const Thread& thread) {
+    return thread.has.empty() && !thread.is_lost;
+  });
   const auto any = static_cast<std::size_t>((idle == threads_.end() ? threads_.begin() : idle) -
                                             threads_.begin());
   for (std::size_t queue = 0; queue < tasks_.size(); ++queue) {
@@ -159,7 +166,9 @@ std::optional<DeliveryQueue::Trial> DeliveryQueue::find_trial(TimePoint now) con
       const std::deque<Ref>& waiting = tasks_[queue].lanes[lane];
       if (waiting.empty() || !is_alone(waiting.front())) continue;
       const std::size_t thread = tasks_[queue].task.by_key ? lane : any;
-      if (!runs_long(threads_[thread], now)) return Trial{queue, lane, thread};
+      if (!runs_long(threads_[thread], now) && !threads_[thread].is_lost) {
+        return Trial{queue, lane, thread};
+      }
     }
   }
   return std::nullopt;
@@ -232,14 +241,18 @@ std::unique_ptr<Execution> DeliveryQueue::next(std::size_t number, TimePoint now
     TaskQueue& queue = tasks_[index];
     std::deque<Ref>& lane = queue.lanes[queue.task.by_key ? number : 0];
     if (lane.empty() || (alone_ > 0 && is_alone(lane.front()))) continue;
-    if (!thread.has.empty() && !worth_waiting_at_thread(queue, lane.size())) continue;
+    // Behind what has hung before nothing else is to wait, nor that behind anything.
+    if (!thread.has.empty() &&
+        (is_single(lane.front()) || !worth_waiting_at_thread(queue, lane.size()))) {
+      continue;
+    }
     thread.cursor = index + 1;
     return take(number, queue, lane, batch_size(queue, lane.size()), now);
   }
   return nullptr;
 }
 
-/// The first `size` of the lane, or as many as come before one that is to run alone.
+/// Takes the first `size` of the lane, or as many as come before one that is to run by itself.
 std::unique_ptr<Execution> DeliveryQueue::take(std::size_t number, TaskQueue& queue,
                                                std::deque<Ref>& lane, std::size_t size,
                                                TimePoint now) {
@@ -254,43 +267,231 @@ std::unique_ptr<Execution> DeliveryQueue::take(std::size_t number, TaskQueue& qu
   execution->task = queue.task.id;
   for (std::size_t i = 0; i < size; ++i) {
     const Ref ref = lane.front();
-    if (i > 0 && alone_ > 0 && is_alone(ref)) break;
+    const bool is_single = this->is_single(ref);
+    if (i > 0 && (is_single || (alone_ > 0 && is_alone(ref)))) break;
     lane.pop_front();
     const wire::Deliveries& deliveries = lots_[ref.lot].deliveries;
     const wire::Deliveries::Item& item = deliveries.items[ref.item];
     execution->traced |= item.traced;
     execution->deliveries.push_back({&item, &deliveries.parts[item.first_part], ref.lot});
+    if (is_single) break;
   }
-  const auto count = static_cast<double>(execution->deliveries.size());
-  execution->expected_time = Duration(static_cast<std::int64_t>(count * queue.mean_ns));
-  queued_ -= execution->deliveries.size();
+  const std::size_t count = execution->deliveries.size();
+  execution->expected_time =
+      Duration(static_cast<std::int64_t>(static_cast<double>(count) * queue.mean_ns));
+  queued_ -= count;
   Thread& thread = threads_[number];
-  if (thread.has.empty()) thread.since = now;
-  thread.has.push_back(queue.task.id);
+  thread.has.push_back({.execution = execution.get(),
+                        .task = queue.task.id,
+                        .range = {0, count},
+                        .is_single_call = count == 1 || count <= queue.task.max_batch});
+  if (thread.has.size() == 1) {
+    thread.since = now;
+    begin_call(thread);
+  }
   ++running_;
   return execution;
 }
 
-void DeliveryQueue::finish(const Execution& execution, TimePoint now) {
+// --- What has come back --------------------------------------------------------------------------
+
+void DeliveryQueue::begin_call(Thread& thread) {
+  thread.call_since = thread.has.empty() ? kNever : clock_.now();
+  thread.extended_to = {};
+}
+
+DeliveryQueue::Finished DeliveryQueue::finish(const Execution& execution, TimePoint now) {
+  const auto given_up = std::find_if(given_up_.begin(), given_up_.end(), [&](const GivenUp& one) {
+    return one.execution == &execution;
+  });
+  if (given_up != given_up_.end()) {
+    const Finished finished{given_up->range, given_up->is_call, !given_up->is_call, {}};
+    given_up_.erase(given_up);
+    if (finished.was_given_up) threads_[execution.thread].is_lost = false;
+    return finished;
+  }
   Thread& thread = threads_[execution.thread];
-  assert(running_ > 0 && !thread.has.empty());
+  const auto held = std::find_if(thread.has.begin(), thread.has.end(),
+                                 [&](const Held& one) { return one.execution == &execution; });
+  assert(running_ > 0 && held != thread.has.end());
+  Finished finished{held->range, false, false, {}};
+  finished.range.end = std::max(held->range.first, std::min(held->range.end, execution.begun()));
+  if (held->is_single_call && !served(held->task).is_sink) {
+    finished.last_call = clock_.now() - thread.call_since;
+  }
   --running_;
-  thread.has.erase(thread.has.begin());
+  thread.has.erase(held);
   if (trial_thread_ == execution.thread) {
     trial_thread_.reset();
     unsettled_ = session_of(execution.deliveries.front());
   }
   thread.since = thread.has.empty() ? kNever : now;
-  for (const Assigned& assigned : execution.deliveries) close_one(assigned.lot);
+  begin_call(thread);
 
   TaskQueue* queue = find(execution.task);
-  if (queue == nullptr || execution.deliveries.empty()) return;
-  const auto count = static_cast<double>(execution.deliveries.size());
+  const std::size_t begun = execution.begun();
+  if (queue == nullptr || begun == 0) return finished;
+  const auto count = static_cast<double>(begun);
   const double mean_ns = std::max(static_cast<double>(execution.handle_time.count()) / count, 1.0);
   // Quick to believe that handling has become slower, slower to believe the opposite.
   const double weight = mean_ns > queue->mean_ns ? 0.5 : std::min(0.5, 0.05 + count / 256);
   queue->mean_ns =
       queue->mean_ns == 0 ? mean_ns : queue->mean_ns + weight * (mean_ns - queue->mean_ns);
+  return finished;
+}
+
+void DeliveryQueue::close(const Execution& execution, const Range& range) {
+  for (std::size_t i = 0; i < range.end; ++i) close_one(execution.deliveries[i].lot);
+}
+
+// --- Calls that take long ------------------------------------------------------------------------
+
+TimePoint DeliveryQueue::overdue_at(const Thread& thread) const {
+  if (thread.has.empty()) return kNever;
+  const Held& held = thread.has.front();
+  const bool is_last = std::all_of(thread.has.begin() + 1, thread.has.end(), [](const Held& next) {
+    return next.range.first == next.range.end;
+  });
+  if (!held.is_single_call || !is_last || held.range.first == held.range.end) return kNever;
+  const ServedTask& task = served(held.task);
+  TimePoint at = kNever;
+  if (task.timeout > Duration::zero()) {
+    at = std::max(thread.call_since + task.timeout, thread.extended_to);
+  }
+  if (task.message_timeout > Duration::zero()) {
+    at = std::min(at, thread.call_since + task.message_timeout);
+  }
+  return at;
+}
+
+TimePoint DeliveryQueue::slow_at(const Thread& thread) const {
+  if (thread.has.empty() || thread.has.back().is_sealed) return kNever;
+  const Held& held = thread.has.front();
+  if (held.is_single_call && thread.has.size() == 1) return kNever;
+  const ServedTask& task = served(held.task);
+  Duration longest = kSlowCall + held.execution->expected_time * 4;
+  if (task.timeout > Duration::zero()) longest = std::min(longest, task.timeout / 2);
+  if (task.message_timeout > Duration::zero())
+    longest = std::min(longest, task.message_timeout / 2);
+  return thread.call_since + longest;
+}
+
+DeliveryQueue::Ref DeliveryQueue::ref_of(const Assigned& assigned, bool single) const {
+  const auto& items = lots_[assigned.lot].deliveries.items;
+  return {assigned.lot, static_cast<std::uint32_t>(assigned.item - items.data()), single ? 1U : 0U};
+}
+
+/// Puts them in line again, before what waits, in their order.
+void DeliveryQueue::put_back(const Execution& execution, const Range& range, bool single) {
+  TaskQueue& queue = *find(execution.task);
+  std::deque<Ref>& lane = queue.lanes[queue.task.by_key ? execution.thread : 0];
+  for (std::size_t i = range.end; i > range.first; --i) {
+    const Ref ref = ref_of(execution.deliveries[i - 1], single);
+    if (is_alone(ref)) ++alone_;
+    lane.push_front(ref);
+    ++queued_;
+  }
+}
+
+void DeliveryQueue::take_back_behind_slow_calls(std::vector<Done>& done) {
+  for (Thread& thread : threads_) {
+    if (slow_at(thread) <= clock_.now()) take_back(thread, done);
+  }
+}
+
+void DeliveryQueue::take_back(Thread& thread, std::vector<Done>& done) {
+  // The last first, so that what is put back stands in its order.
+  for (auto held = thread.has.rbegin(); held != thread.has.rend(); ++held) {
+    if (held->is_sealed) continue;
+    const std::size_t begun = held->execution->seal();
+    put_back(*held->execution, {begun, held->range.end}, false);
+    held->range.end = begun;
+    held->is_sealed = true;
+    held->is_single_call = true;
+    if (begun == 0) continue;
+    const std::size_t most = std::max<std::size_t>(served(held->task).max_batch, 1);
+    done.push_back({held->execution, {0, (begun - 1) / most * most}});
+    held->range.first = done.back().range.end;
+  }
+  thread.call_since = clock_.now();
+}
+
+std::optional<DeliveryQueue::Overdue> DeliveryQueue::find_overdue() const {
+  for (std::size_t number = 0; number < threads_.size(); ++number) {
+    const Thread& thread = threads_[number];
+    if (overdue_at(thread) > clock_.now()) continue;
+    const ServedTask& task = served(thread.has.front().task);
+    const Duration worked = clock_.now() - thread.call_since;
+    return Overdue{number, task.id,
+                   task.message_timeout > Duration::zero() && worked >= task.message_timeout,
+                   thread.extended_to != TimePoint{}, worked};
+  }
+  return std::nullopt;
+}
+
+std::vector<DeliveryQueue::Waiting> DeliveryQueue::give_up(const Overdue& overdue) {
+  Thread& thread = threads_[overdue.thread];
+  const Held held = thread.has.front();
+  // Each of the frames stays until the thread comes back, since that may read it as long as it
+  // runs.
+  for (const Held& one : thread.has) {
+    given_up_.push_back({one.execution, one.range, one.execution == held.execution});
+  }
+  running_ -= thread.has.size();
+  thread.has.clear();
+  if (trial_thread_ == overdue.thread) {
+    trial_thread_.reset();
+    unsettled_ = session_of(held.execution->deliveries.front());
+  }
+  std::vector<Waiting> reported;
+  const bool has_several = held.range.end - held.range.first > 1;
+  for (std::size_t i = held.range.first; i < held.range.end; ++i) {
+    const Assigned& assigned = held.execution->deliveries[i];
+    const ServedTask& task = served(held.task);
+    if (!has_several || task.is_sink) {
+      reported.push_back({session_of(assigned), assigned.item->id, held.task});
+    } else {
+      ++lots_[assigned.lot].open;
+    }
+  }
+  if (reported.empty()) put_back(*held.execution, held.range, true);
+  thread.since = kNever;
+  begin_call(thread);
+  return reported;
+}
+
+void DeliveryQueue::extend(const Extension& extension) {
+  for (Thread& thread : threads_) {
+    if (thread.has.empty()) continue;
+    const Held& held = thread.has.front();
+    for (std::size_t i = held.range.first; i < held.range.end; ++i) {
+      const Assigned& assigned = held.execution->deliveries[i];
+      if (assigned.lot != extension.lot || assigned.item->id != extension.id) continue;
+      // It is what the thread is at, so all that comes after it can be taken back.
+      thread.extended_to = std::max(thread.extended_to, clock_.now() + extension.time);
+      return;
+    }
+  }
+}
+
+TimePoint DeliveryQueue::next_watch() const {
+  TimePoint next = kNever;
+  for (const Thread& thread : threads_) {
+    if (thread.has.empty()) continue;
+    next = std::min({next, slow_at(thread), overdue_at(thread)});
+    const TimePoint long_at = thread.call_since + kLongCall;
+    if (long_at > clock_.now()) next = std::min(next, long_at);
+  }
+  if (next == kNever) return kNever;
+  return std::min(clock_.real(next), clock_.real(clock_.now()) + WorkClock::kInterval);
+}
+
+std::size_t DeliveryQueue::slow_threads() const {
+  return static_cast<std::size_t>(
+      std::count_if(threads_.begin(), threads_.end(), [this](const Thread& thread) {
+        return thread.is_lost ||
+               (!thread.has.empty() && clock_.now() - thread.call_since >= kLongCall);
+      }));
 }
 
 void DeliveryQueue::recycle(std::unique_ptr<Execution> execution) {
@@ -299,21 +500,32 @@ void DeliveryQueue::recycle(std::unique_ptr<Execution> execution) {
 }
 
 TimePoint DeliveryQueue::late_at(const TaskQueue& queue) const {
-  if (queue.task.timeout == Duration::zero() || queue.task.by_key) return kNever;
   const std::deque<Ref>& lane = queue.lanes.front();
-  if (lane.empty() || is_alone(lane.front())) return kNever;
-  return lots_[lane.front().lot].received_at + std::max(queue.task.timeout / 2, kShortestWait);
+  if (lane.empty() || !may_go_back(queue, lane.front())) return kNever;
+  const Duration usual = Duration(static_cast<std::int64_t>(4 * queue.mean_ns));
+  return lots_[lane.front().lot].received_at + std::max(usual, kShortestWait);
 }
 
-void DeliveryQueue::take_late(TimePoint now, std::vector<Waiting>& waiting) {
+void DeliveryQueue::send_back(TaskQueue& queue, const Ref& ref, std::vector<Waiting>& waiting) {
+  const Lot& lot = lots_[ref.lot];
+  waiting.push_back({lot.session, lot.deliveries.items[ref.item].id, queue.task.id});
+  --queued_;
+  close_one(ref.lot);
+}
+
+void DeliveryQueue::take_late(TimePoint now, std::size_t most, std::vector<Waiting>& waiting) {
   for (TaskQueue& queue : tasks_) {
+    std::deque<Ref>& lane = queue.lanes.front();
     while (late_at(queue) <= now) {
-      const Ref ref = queue.lanes.front().front();
-      const Lot& lot = lots_[ref.lot];
-      waiting.push_back({lot.session, lot.deliveries.items[ref.item].id, queue.task.id});
-      queue.lanes.front().pop_front();
-      --queued_;
-      close_one(ref.lot);
+      const Ref ref = lane.front();
+      lane.pop_front();
+      send_back(queue, ref, waiting);
+    }
+    // The newest: what has waited longest is next here.
+    while (queued_ > most && !lane.empty() && may_go_back(queue, lane.back())) {
+      const Ref ref = lane.back();
+      lane.pop_back();
+      send_back(queue, ref, waiting);
     }
   }
 }
@@ -374,7 +586,7 @@ DeliveryQueue::LongestRun DeliveryQueue::longest_run() const {
   LongestRun longest;
   for (const Thread& thread : threads_) {
     if (!thread.has.empty() && thread.since < longest.since) {
-      longest = {thread.has.front(), thread.since};
+      longest = {thread.has.front().task, thread.since};
     }
   }
   return longest;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "task_node/execution.hpp"
+#include "task_node/work_clock.hpp"
 #include "tempest/base/ids.hpp"
 #include "tempest/base/result.hpp"
 #include "tempest/base/shared_bytes.hpp"
@@ -41,6 +42,11 @@ struct SessionRef {
 /// Frames are kept as they came (a lot), with the deliveries in them as views, until the last of
 /// them is over: payloads are never copied here, and a delivery that waits costs eight bytes.
 ///
+/// A call that takes uncommonly long holds up nothing else. What its thread was to do after it is
+/// taken back and goes to the front of the line, and once the call has exceeded its task's timeout
+/// it is given up (find_overdue(), give_up()): its thread, if it comes back, comes back to nothing.
+/// Only time in which this process could work counts.
+///
 /// A task grouped by key has a queue for each thread, and a key always goes to the same one. Other
 /// tasks have one queue for all threads. A thread has at most two batches: the one it runs, and,
 /// where handling is so quick that the way to this thread and back would count, one that waits.
@@ -61,6 +67,9 @@ class DeliveryQueue {
   /// An error: the body is malformed, and nothing was queued.
   Result<void> accept(const SessionRef& session, const SharedBytes& frame, std::string_view body,
                       TimePoint now, std::vector<Refused>& refused);
+
+  /// Notes how time passes, before anything else that takes it.
+  void look(TimePoint now) { clock_.look(now); }
 
   /// Gives free threads what they are to do next.
   void assign(TimePoint now, std::vector<std::unique_ptr<Execution>>& executions);
@@ -91,16 +100,62 @@ class DeliveryQueue {
   const SessionRef& session_of(std::uint32_t lot) const { return lots_[lot].session; }
   TimePoint received_at(const Assigned& assigned) const { return lots_[assigned.lot].received_at; }
 
-  /// A thread has finished this one: its frames are let go of, and its place is free again.
-  void finish(const Execution& execution, TimePoint now);
+  /// Deliveries of an execution, by their places in it.
+  struct Range {
+    std::size_t first = 0;
+    std::size_t end = 0;
+  };
+  /// What a thread that has come back brings.
+  struct Finished {
+    Range range;                ///< Deliveries that have a result and have not been reported yet.
+    bool was_given_up = false;  ///< Its call had been given up: nothing of it counts.
+    bool was_behind = false;    ///< It waited behind such a call, and nothing of it was begun.
+    Duration last_call{0};      ///< Worked in the call that all of `range` was in; zero: not known.
+  };
+  /// A thread has finished this one: its place is free again. `now`: of this turn.
+  Finished finish(const Execution& execution, TimePoint now);
+  /// Lets go of the frames of what finish() has told of, and of what was reported before.
+  void close(const Execution& execution, const Range& range);
   /// For use by assign() again. Nothing may point into it any more.
   void recycle(std::unique_ptr<Execution> execution);
 
-  /// Appends what has waited for half of its task's timeout, and forgets it: begun later it might
-  /// time out here, through no fault of its own. Not of tasks grouped by key, whose order it would
-  /// upset, nor what is to run alone.
-  void take_late(TimePoint now, std::vector<Waiting>& waiting);
-  /// When take_late() may have something; kNever if nothing waits that has a timeout.
+  /// Deliveries that are done, of an execution that a thread still has.
+  struct Done {
+    const Execution* execution = nullptr;
+    Range range;
+  };
+  /// Looks for threads that have been at one call for uncommonly long while more is to come after
+  /// it. Takes that back from them: it stands first in line again. Appends what they have done and
+  /// not brought yet. It stays readable until the thread comes back.
+  void take_back_behind_slow_calls(std::vector<Done>& done);
+
+  /// A call that has exceeded its time.
+  struct Overdue {
+    std::size_t thread = 0;
+    TaskId task{};
+    bool by_message = false;  ///< It is the message's timeout that has passed, not the task's own.
+    bool was_extended = false;
+    Duration worked{0};
+  };
+  std::optional<Overdue> find_overdue() const;
+  /// Gives up the call that the thread is at, and the thread with it. Returns its delivery, to be
+  /// reported; nothing if the call has several: each of those goes back in line, to be run in a
+  /// call of its own, since only one of them may be to blame.
+  std::vector<Waiting> give_up(const Overdue& overdue);
+  /// The thread that was given up gets nothing more to do until its call ends.
+  void lose_thread(std::size_t thread) { threads_[thread].is_lost = true; }
+  /// A task asks for more time in the call that it is at.
+  void extend(const Extension& extension);
+  /// When one of these may have something to do; kNever while nothing runs.
+  TimePoint next_watch() const;
+  /// Threads that have been at one call for a tenth of a second or more, or are lost.
+  std::size_t slow_threads() const;
+
+  /// Appends what waits here for so long that another worker may be sooner, and what is more than
+  /// `most` in all, and forgets it. Not of tasks grouped by key, whose order it would upset, nor
+  /// what is to run alone or in a call of its own.
+  void take_late(TimePoint now, std::size_t most, std::vector<Waiting>& waiting);
+  /// When take_late() may have something; kNever if nothing waits that could go elsewhere.
   TimePoint next_late() const;
 
   /// Appends everything that waits, and forgets it.
@@ -132,7 +187,9 @@ class DeliveryQueue {
   };
   struct Ref {
     std::uint32_t lot;
-    std::uint32_t item;
+    std::uint32_t item : 31;
+    /// It was in a call with others that has been given up: to be run in one of its own.
+    std::uint32_t single : 1;
   };
   struct TaskQueue {
     ServedTask task;
@@ -141,12 +198,25 @@ class DeliveryQueue {
     /// Mean time to handle one delivery; 0 before the first.
     double mean_ns = 0;
   };
+  /// An execution that a thread has.
+  struct Held {
+    Execution* execution = nullptr;
+    TaskId task{};
+    Range range;                  ///< What is still to be reported of it.
+    bool is_sealed = false;       ///< Nothing more of it is begun.
+    bool is_single_call = false;  ///< Nothing of it comes after the call that it is at.
+  };
   struct Thread {
-    /// The tasks of the executions it has, oldest first.
-    std::vector<TaskId> has;
+    /// The executions it has, oldest first.
+    std::vector<Held> has;
     TimePoint since = kNever;  ///< When it came to the first of them.
-    std::size_t cursor = 0;    ///< The task to look at first.
-    bool may_go_on = false;    ///< It has not had its batch since the last trial.
+    /// By clock_: since when it has been at the call it is at, as far as is known; and when a wish
+    /// for more time lets that end.
+    TimePoint call_since = kNever;
+    TimePoint extended_to{};
+    std::size_t cursor = 0;  ///< The task to look at first.
+    bool may_go_on = false;  ///< It has not had its batch since the last trial.
+    bool is_lost = false;    ///< It hangs, and there is no other in its place.
   };
   /// The next to run alone: at the front of a lane, and the thread that will run it.
   struct Trial {
@@ -164,6 +234,21 @@ class DeliveryQueue {
   Waiting waiting_at(const Trial& trial) const;
   /// What is not to run alone has its turn as soon as the last trial is settled.
   bool others_go_first() const { return unsettled_ && queued_ > alone_; }
+  bool is_single(const Ref& ref) const {
+    return ref.single != 0 || lots_[ref.lot].deliveries.items[ref.item].single;
+  }
+  Ref ref_of(const Assigned& assigned, bool single) const;
+  void put_back(const Execution& execution, const Range& range, bool single);
+  void take_back(Thread& thread, std::vector<Done>& done);
+  void begin_call(Thread& thread);
+  /// By clock_: when the call that the thread is at counts as slow, and when it has taken too long.
+  TimePoint slow_at(const Thread& thread) const;
+  TimePoint overdue_at(const Thread& thread) const;
+  const ServedTask& served(TaskId task) const { return find(task)->task; }
+  bool may_go_back(const TaskQueue& queue, const Ref& ref) const {
+    return !queue.task.by_key && !is_alone(ref) && !is_single(ref);
+  }
+  void send_back(TaskQueue& queue, const Ref& ref, std::vector<Waiting>& waiting);
   /// When the first that waits for this task is late; kNever if it never is.
   TimePoint late_at(const TaskQueue& queue) const;
   static bool runs_long(const Thread& thread, TimePoint now);
@@ -179,6 +264,14 @@ class DeliveryQueue {
   std::vector<std::uint32_t> free_lots_;
   std::vector<std::unique_ptr<Execution>> spare_;
   std::vector<Thread> threads_;
+  WorkClock clock_;
+  /// Executions at threads that have been given up.
+  struct GivenUp {
+    const Execution* execution;
+    Range range;   ///< The call it was at.
+    bool is_call;  ///< False: it waited behind such a call.
+  };
+  std::vector<GivenUp> given_up_;
   std::size_t alone_ = 0;  ///< Of those that wait: how many are to run alone.
   std::optional<Trial> announced_;
   std::optional<SessionRef> unsettled_;

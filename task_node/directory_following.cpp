@@ -137,6 +137,13 @@ void TaskMachine::close_links(std::string_view reason, TimePoint now, link::Effe
 }
 
 void TaskMachine::built(BuildAnswer answer, TimePoint now, link::Effects& effects) {
+  if (answer.is_replacement) {
+    if (!answer.error || phase_ == Phase::finished) return;
+    effects.notify(Level::error,
+                   "no thread can be put in the place of one that hangs: " + answer.error->message);
+    finish("cannot make another instance of its tasks", kExitConfiguration, now, effects);
+    return;
+  }
   if (phase_ != Phase::building) return;
   if (answer.version != member_.directory().topology_version) {
     build_wanted_ = true;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -8,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "task_node/stable_list.hpp"
 #include "tempest/base/arena.hpp"
 #include "tempest/base/histogram.hpp"
 #include "tempest/base/ids.hpp"
@@ -25,8 +28,13 @@ struct ServedTask {
   bool by_key = false;
   /// The most deliveries in one call; 0: the task takes them one by one.
   std::size_t max_batch = 0;
-  /// Of a delivery, from when it was sent here. Zero: none.
+  /// The longest that one call may take. Zero: no limit.
   Duration timeout{0};
+  /// The longest that a message may be worked on, which no single call may exceed either. Zero: no
+  /// limit.
+  Duration message_timeout{0};
+  /// It writes to a sink, which is waited for: a call that takes too long is no fault of a message.
+  bool is_sink = false;
 };
 
 /// A delivery given to a thread. What it points to belongs to the machine, which keeps it until
@@ -40,7 +48,7 @@ struct Assigned {
 /// What became of one delivery.
 struct Outcome {
   wire::Results::Status status = wire::Results::Status::done;
-  std::uint32_t handled_us = 0;  ///< How long it took, of a traced delivery.
+  std::uint32_t handled_us = 0;  ///< How long it took; 0: not measured by itself.
   std::uint64_t retry_after_ms = 0;
   std::string_view reason;
   /// Its outputs' places in `outputs`.
@@ -65,17 +73,22 @@ struct Emitted {
   std::size_t bytes() const { return std::size_t{name_bytes} + key_bytes + payload_bytes; }
 };
 
+/// How many kinds of results there are (wire::Results::Status).
+inline constexpr std::size_t kResultStatuses = 9;
+
 /// What a task has done within the calls of others, without deliveries of its own.
 struct FusedTask {
   TaskId task{};
-  /// By wire::Results::Status: done, retry, fail.
-  std::array<std::uint64_t, 3> handled{};
+  /// By wire::Results::Status.
+  std::array<std::uint64_t, kResultStatuses> handled{};
   std::uint64_t outputs = 0;
   /// By a name that no edge has.
   std::uint64_t unrouted_outputs = 0;
   /// Emitted by a task that no edge leaves.
   std::uint64_t dropped_outputs = 0;
   Histogram handle_times;
+
+  void count(wire::Results::Status status) { ++handled[static_cast<std::size_t>(status)]; }
 };
 
 /// More time, asked for by a task that is at a delivery.
@@ -87,6 +100,11 @@ struct Extension {
 
 /// A batch of deliveries of one task, for one thread; then, filled in by that thread, what came of
 /// them. Used again and again, so that it costs no allocation once its buffers have grown.
+///
+/// The thread claims each call's deliveries before it makes the call. Another thread can seal the
+/// execution: the thread then finishes the call that it is at, and begins no other. What was
+/// complete at the last claim does not change any more, so whoever has sealed it may read the
+/// outcomes of the earlier calls while the last one still runs.
 struct Execution {
   std::size_t thread = 0;
   TaskId task{};
@@ -99,8 +117,8 @@ struct Execution {
   Duration expected_time{};
 
   std::vector<Outcome> outcomes;  ///< One for each delivery.
-  std::vector<Emitted> outputs;   ///< In the order of the deliveries.
-  std::vector<wire::Results::Failure> failures;
+  StableList<Emitted> outputs;    ///< In the order of the deliveries.
+  StableList<wire::Results::Failure> failures;
   std::vector<FusedTask> fused;
   /// What outputs and reasons point into.
   Arena arena;
@@ -114,8 +132,28 @@ struct Execution {
     return {emitted.name(), emitted.key(), emitted.payload(), emitted.edge, emitted.failure};
   }
 
+  /// By the thread that runs it: takes the next `count` deliveries. False: it has been sealed, and
+  /// nothing more is to be begun.
+  bool claim(std::size_t count) {
+    const std::uint64_t before = claims_.fetch_add(count, std::memory_order_acq_rel);
+    if ((before & kSealed) == 0) return true;
+    claims_.fetch_sub(count, std::memory_order_relaxed);
+    return false;
+  }
+  /// By any other thread: lets nothing more be begun. Returns how many deliveries have been.
+  std::size_t seal() {
+    return std::min<std::size_t>(claims_.fetch_or(kSealed, std::memory_order_acq_rel) & ~kSealed,
+                                 deliveries.size());
+  }
+  /// Returns how many deliveries have been begun, once it has come back.
+  std::size_t begun() const {
+    return std::min<std::size_t>(claims_.load(std::memory_order_acquire) & ~kSealed,
+                                 deliveries.size());
+  }
+
   /// Empties it, keeping what its buffers hold unless that is uncommonly much.
   void clear() {
+    claims_.store(0, std::memory_order_relaxed);
     traced = false;
     unfused = false;
     deliveries.clear();
@@ -128,6 +166,11 @@ struct Execution {
     handle_times = Histogram{};
     dropped_outputs = 0;
   }
+
+ private:
+  static constexpr std::uint64_t kSealed = std::uint64_t{1} << 63;
+
+  std::atomic<std::uint64_t> claims_{0};
 };
 
 }  // namespace tempest::task_node

@@ -63,11 +63,11 @@ void Fusion::run(Execution& execution, std::size_t first_output, const Arena::Ma
     bytes_seen_ += output.bytes();
     go_on(execution, output, execution.task);
   }
-  execution.outputs.resize(first_output);
+  execution.outputs.cut(first_output);
   if (left_.empty()) {
     execution.arena.release_to(before);
   } else {
-    execution.outputs.insert(execution.outputs.end(), left_.begin(), left_.end());
+    execution.outputs.append(left_.begin(), left_.end());
   }
 }
 
@@ -121,10 +121,10 @@ void Fusion::run_at(EdgeId edge, Execution& execution, const Emitted& input) {
   const bool too_much =
       context_.emitted_count() > kMostOutputs || context_.emitted_bytes() > kMostBytes;
   if (result && context_.violation().empty() && !(too_much && !instance.terminal)) {
-    ++done.handled[static_cast<std::size_t>(Status::done)];
+    done.count(Status::done);
     return;
   }
-  execution.outputs.resize(first_output);
+  execution.outputs.cut(first_output);
   execution.arena.release_to(before);
   if (result) {
     // Not for here: a delivery of its own may emit more, and is told if that is too much as well.
@@ -134,7 +134,7 @@ void Fusion::run_at(EdgeId edge, Execution& execution, const Emitted& input) {
   }
   leave(input, edge, static_cast<std::uint32_t>(execution.failures.size()));
   execution.failures.push_back(failure_of(result.error(), execution.arena));
-  ++done.handled[static_cast<std::size_t>(execution.failures.back().status)];
+  done.count(execution.failures.back().status);
 }
 
 Result<void> Fusion::call(Instance& instance, const Emitted& input) {

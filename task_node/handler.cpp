@@ -18,7 +18,7 @@ using Status = wire::Results::Status;
 constexpr std::size_t kTimedOneByOne = 32;
 constexpr std::size_t kTimedTogether = 8;
 
-/// As it goes to the coordinator, to which 0 would say that it was not measured.
+/// Returns it as it goes to the coordinator, to which 0 would say that it was not measured.
 std::uint32_t handled_us(Duration took) {
   const auto whole = std::chrono::ceil<std::chrono::microseconds>(took).count();
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(whole, 1, UINT32_MAX));
@@ -79,7 +79,8 @@ std::vector<ServedTask> Handler::served() const {
     if (!instance.task) continue;
     tasks.push_back({instance.id, instance.definition->name,
                      instance.definition->grouping == dag::Grouping::key, instance.max_batch,
-                     instance.definition->timeout});
+                     instance.definition->timeout, plan_->topology.failure.timeout,
+                     instance.definition->uses == "sink"});
   }
   return tasks;
 }
@@ -89,7 +90,7 @@ DeliveryContext& Handler::context(std::size_t index) {
   return *contexts_[index];
 }
 
-void Handler::begin(DeliveryContext& context, const Instance& instance, Execution& execution) {
+void Handler::prepare(DeliveryContext& context, const Instance& instance, Execution& execution) {
   const bool may_extend = extend_ && instance.definition->timeout > Duration::zero();
   context.begin({&execution,
                  &plan_->topology.graph,
@@ -103,42 +104,72 @@ void Handler::begin(DeliveryContext& context, const Instance& instance, Executio
 // --- Running -----------------------------------------------------------------------------------
 
 void Handler::run(Execution& execution) {
+  begin(execution);
+  while (step(execution)) {
+  }
+  end(execution);
+}
+
+void Handler::begin(Execution& execution) {
   Instance& instance = instances_[static_cast<std::size_t>(execution.task)];
   assert(instance.task);
   execution.started_at = runtime::monotonic_now();
-  execution.outcomes.clear();
-  execution.outcomes.reserve(execution.deliveries.size());
-  if (instance.max_batch > 0) {
-    run_in_batches(instance, execution);
-  } else {
-    run_singly(instance, execution);
-  }
+  // All at once: what is sealed is read while more is filled in, so nothing may move.
+  const std::size_t count = execution.deliveries.size();
+  execution.outcomes.assign(count, {});
+  progress_ = {.instance = &instance,
+               .group = count <= kTimedOneByOne || execution.traced ? 1 : kTimedTogether,
+               .timed_to = execution.started_at};
+  if (instance.max_batch == 0) prepare(context(0), instance, execution);
 }
 
-void Handler::run_singly(Instance& instance, Execution& execution) {
-  const std::size_t count = execution.deliveries.size();
-  const bool traced = execution.traced;
-  const std::size_t group = count <= kTimedOneByOne || traced ? 1 : kTimedTogether;
-  TimePoint timed_to = execution.started_at;
-  std::size_t untimed = 0;
-  begin(context(0), instance, execution);
-  for (std::size_t i = 0; i < count; ++i) {
-    run_one(instance, execution, i, untimed == 0);
-    if (++untimed == group || i + 1 == count) {
-      const TimePoint now = runtime::monotonic_now();
-      const Duration own = std::max(now - timed_to - fusion_.take_spent(), Duration(1));
-      const Duration mean = own / static_cast<std::int64_t>(untimed);
-      execution.handle_times.record(mean, untimed);
-      instance.learn(mean);
-      if (traced && execution.deliveries[i].item->traced) {
-        execution.outcomes.back().handled_us = handled_us(mean);
-      }
-      timed_to = now;
-      untimed = 0;
-    }
+bool Handler::step(Execution& execution) {
+  Instance& instance = *progress_.instance;
+  const std::size_t left = execution.deliveries.size() - progress_.next;
+  if (left == 0) return false;
+  const std::size_t first = progress_.next;
+  if (instance.max_batch == 0) {
+    if (!execution.claim(1)) return false;
+    run_one(instance, execution, first, progress_.untimed == 0);
+    progress_.next = first + 1;
+    if (++progress_.untimed == progress_.group) time_calls(execution);
+    return true;
   }
-  execution.handle_time = timed_to - execution.started_at;
-  fusion_.report(execution);
+  const std::size_t count = std::min(instance.max_batch, left);
+  if (!execution.claim(count)) return false;
+  const TimePoint began = execution.traced ? runtime::monotonic_now() : TimePoint{};
+  run_batch(instance, execution, first, count);
+  // What each of a batch has taken is all of its call.
+  if (execution.traced) note_times(execution, first, count, runtime::monotonic_now() - began);
+  progress_.next = first + count;
+  return true;
+}
+
+void Handler::end(Execution& execution) {
+  if (progress_.instance->max_batch == 0) {
+    if (progress_.untimed > 0) time_calls(execution);
+    execution.handle_time = progress_.timed_to - execution.started_at;
+    fusion_.report(execution);
+    return;
+  }
+  execution.handle_time = runtime::monotonic_now() - execution.started_at;
+  if (progress_.next == 0) return;
+  const auto all = static_cast<std::int64_t>(progress_.next);
+  execution.handle_times.record(execution.handle_time / all, progress_.next);
+}
+
+void Handler::time_calls(Execution& execution) {
+  const TimePoint now = runtime::monotonic_now();
+  const std::size_t count = std::exchange(progress_.untimed, 0);
+  const Duration own =
+      std::max(now - std::exchange(progress_.timed_to, now) - fusion_.take_spent(), Duration(1));
+  const Duration mean = own / static_cast<std::int64_t>(count);
+  execution.handle_times.record(mean, count);
+  progress_.instance->learn(mean);
+  const std::size_t last = progress_.next - 1;
+  if (execution.deliveries[last].item->traced) {
+    execution.outcomes[last].handled_us = handled_us(mean);
+  }
 }
 
 void Handler::run_one(Instance& instance, Execution& execution, std::size_t delivery, bool timed) {
@@ -153,10 +184,11 @@ void Handler::run_one(Instance& instance, Execution& execution, std::size_t deli
                : instance.handle({assigned.parts->payload, assigned.parts->key}, seen);
   });
   if (!seen.violation().empty()) result = Error{ErrorCode::fail, seen.violation()};
+  Outcome& outcome = execution.outcomes[delivery];
   if (!result) {
-    execution.outputs.resize(first_output);
+    execution.outputs.cut(first_output);
     execution.arena.release_to(before);
-    execution.outcomes.push_back(failed(result.error(), execution));
+    outcome = failed(result.error(), execution);
     return;
   }
   const bool has_outputs = execution.outputs.size() > first_output;
@@ -164,10 +196,8 @@ void Handler::run_one(Instance& instance, Execution& execution, std::size_t deli
   if (has_outputs && fusion_.starts_at(instance.id) && !assigned.item->alone && !is_watched) {
     fusion_.run(execution, first_output, before, timed);
   }
-  Outcome outcome;
   outcome.first_output = static_cast<std::uint32_t>(first_output);
   outcome.output_count = static_cast<std::uint32_t>(execution.outputs.size() - first_output);
-  execution.outcomes.push_back(outcome);
 }
 
 Result<void> Handler::gather(Instance& instance, const Assigned& assigned,
@@ -181,27 +211,24 @@ Result<void> Handler::gather(Instance& instance, const Assigned& assigned,
   return instance.task->gather(messages_, origins_, context);
 }
 
-void Handler::run_in_batches(Instance& instance, Execution& execution) {
-  execution.outcomes.resize(execution.deliveries.size());
-  for (std::size_t first = 0; first < execution.deliveries.size(); first += instance.max_batch) {
-    const std::size_t count = std::min(instance.max_batch, execution.deliveries.size() - first);
-    const TimePoint began = execution.traced ? runtime::monotonic_now() : TimePoint{};
-    run_batch(instance, execution, first, count);
-    // What each of a batch has taken is all of its call.
-    if (execution.traced) note_times(execution, first, count, runtime::monotonic_now() - began);
-  }
-  execution.handle_time = runtime::monotonic_now() - execution.started_at;
-  const auto all = static_cast<std::int64_t>(execution.deliveries.size());
-  execution.handle_times.record(execution.handle_time / std::max<std::int64_t>(all, 1),
-                                static_cast<std::uint64_t>(all));
-}
-
 void Handler::run_batch(Instance& instance, Execution& execution, std::size_t first,
                         std::size_t count) {
+  const Result<void> called = try_batch(instance, execution, first, count);
+  if (called) return;
+  if (count == 1) {
+    execution.outcomes[first] = failed(called.error(), execution);
+    return;
+  }
+  for (std::size_t i = first; i < first + count; ++i) run_batch(instance, execution, i, 1);
+}
+
+Result<void> Handler::try_batch(Instance& instance, Execution& execution, std::size_t first,
+                                std::size_t count) {
   batch_deliveries_.clear();
   batch_contexts_.clear();
   messages_.clear();
   for (std::size_t i = first; i < first + count; ++i) {
+    execution.outcomes[i] = {};
     const wire::Deliveries::Part& part = *execution.deliveries[i].parts;
     const Message message(part.payload, part.key);
     bool wanted = false;
@@ -212,27 +239,42 @@ void Handler::run_batch(Instance& instance, Execution& execution, std::size_t fi
     if (!filtered) execution.outcomes[i] = failed(filtered.error(), execution);
     if (!wanted) continue;
     DeliveryContext& seen = context(batch_deliveries_.size());
-    begin(seen, instance, execution);
+    prepare(seen, instance, execution);
     seen.next(i);
     batch_deliveries_.push_back(i);
     batch_contexts_.push_back(&seen);
     messages_.push_back(message);
   }
-  if (batch_deliveries_.empty()) return;
+  if (batch_deliveries_.empty()) return {};
 
   const std::size_t first_output = execution.outputs.size();
-  const std::vector<Result<void>> results = handle_batch(instance);
+  const Result<void> called = guarded([&]() -> Result<void> {
+    results_ = instance.task->handle_batch(messages_, batch_contexts_);
+    if (results_.size() == messages_.size()) return {};
+    return Error{ErrorCode::retry, "handle_batch returned " + std::to_string(results_.size()) +
+                                       " outcomes for " + std::to_string(messages_.size()) +
+                                       " messages"};
+  });
+  if (!called) {
+    execution.outputs.cut(first_output);
+    return called;
+  }
   for (std::size_t i = 0; i < batch_deliveries_.size(); ++i) {
     const std::string& violation = context(i).violation();
     if (!violation.empty()) {
       execution.outcomes[batch_deliveries_[i]] =
           failed(Error{ErrorCode::fail, violation}, execution);
-    } else if (!results[i]) {
-      execution.outcomes[batch_deliveries_[i]] = failed(results[i].error(), execution);
+    } else if (!results_[i]) {
+      execution.outcomes[batch_deliveries_[i]] = failed(results_[i].error(), execution);
     }
   }
-  // The task may have emitted in any order: put what belongs to a delivery together, and leave out
-  // what was emitted for those that failed.
+  collect_outputs(execution, first_output);
+  return {};
+}
+
+/// A task may emit in any order: puts what belongs to a delivery together, and leaves out what was
+/// emitted for those that failed.
+void Handler::collect_outputs(Execution& execution, std::size_t first_output) {
   kept_.clear();
   for (std::size_t i = first_output; i < execution.outputs.size(); ++i) {
     const Emitted& emitted = execution.outputs[i];
@@ -240,7 +282,7 @@ void Handler::run_batch(Instance& instance, Execution& execution, std::size_t fi
   }
   std::stable_sort(kept_.begin(), kept_.end(),
                    [](const Emitted& a, const Emitted& b) { return a.delivery < b.delivery; });
-  execution.outputs.resize(first_output);
+  execution.outputs.cut(first_output);
   for (const Emitted& emitted : kept_) {
     Outcome& outcome = execution.outcomes[emitted.delivery];
     if (outcome.output_count++ == 0) {
@@ -248,20 +290,6 @@ void Handler::run_batch(Instance& instance, Execution& execution, std::size_t fi
     }
     execution.outputs.push_back(emitted);
   }
-}
-
-/// One result for each of messages_, whatever the task does.
-std::vector<Result<void>> Handler::handle_batch(Instance& instance) {
-  std::vector<Result<void>> results;
-  const Result<void> called = guarded([&]() -> Result<void> {
-    results = instance.task->handle_batch(messages_, batch_contexts_);
-    if (results.size() == messages_.size()) return {};
-    return Error{ErrorCode::retry, "handle_batch returned " + std::to_string(results.size()) +
-                                       " outcomes for " + std::to_string(messages_.size()) +
-                                       " messages"};
-  });
-  if (!called) results.assign(messages_.size(), called);
-  return results;
 }
 
 }  // namespace tempest::task_node

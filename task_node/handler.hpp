@@ -34,28 +34,51 @@ class Handler {
   /// What build() has made, as the machine needs to know it.
   std::vector<ServedTask> served() const;
 
-  /// Handles the deliveries, and fills in the rest of the execution.
+  /// Handles the deliveries, and fills in the rest of the execution: begin(), then step() until it
+  /// returns false, then end().
   void run(Execution& execution);
 
+  void begin(Execution& execution);
+  /// Makes the next call. False: there is none, since all deliveries have had theirs or the
+  /// execution has been sealed.
+  bool step(Execution& execution);
+  void end(Execution& execution);
+
  private:
+  /// How far the execution at hand has come.
+  struct Progress {
+    Instance* instance = nullptr;
+    std::size_t next = 0;     ///< The delivery to be handled next.
+    std::size_t group = 1;    ///< So many calls are timed together.
+    std::size_t untimed = 0;  ///< Calls since `timed_to`.
+    TimePoint timed_to{};
+  };
+
   Result<void> make(TaskId id, Instance& instance);
   DeliveryContext& context(std::size_t index);
-  void begin(DeliveryContext& context, const Instance& instance, Execution& execution);
+  void prepare(DeliveryContext& context, const Instance& instance, Execution& execution);
 
-  void run_singly(Instance& instance, Execution& execution);
+  /// Reads the clock, and shares the time out among the calls since it was read last.
+  void time_calls(Execution& execution);
   void run_one(Instance& instance, Execution& execution, std::size_t delivery, bool timed);
   Result<void> gather(Instance& instance, const Assigned& assigned, DeliveryContext& context);
-  void run_in_batches(Instance& instance, Execution& execution);
+  /// Handles `count` deliveries in one call; if the call fails as a whole, each in one of its own,
+  /// so that only the message that is at fault fails.
   void run_batch(Instance& instance, Execution& execution, std::size_t first, std::size_t count);
-  std::vector<Result<void>> handle_batch(Instance& instance);
+  /// Returns the error of the call as a whole; otherwise each delivery has its outcome.
+  Result<void> try_batch(Instance& instance, Execution& execution, std::size_t first,
+                         std::size_t count);
+  void collect_outputs(Execution& execution, std::size_t first_output);
 
   Extend extend_;
   std::shared_ptr<const Plan> plan_;
   std::vector<Instance> instances_;  ///< By task id.
   Fusion fusion_;
+  Progress progress_;
   // Reused.
   std::vector<std::unique_ptr<DeliveryContext>> contexts_;
   std::vector<Context*> batch_contexts_;
+  std::vector<Result<void>> results_;
   std::vector<Message> messages_;
   std::vector<std::string_view> origins_;
   std::vector<std::size_t> batch_deliveries_;

@@ -20,7 +20,8 @@ struct HandlerPool::Mailbox {
 
   std::mutex mutex;
   std::condition_variable thread_ended;
-  std::size_t threads_alive = 0;
+  std::size_t threads_alive = 0;  ///< Without those that have been replaced.
+  std::size_t replaced_alive = 0;
   std::vector<std::unique_ptr<Execution>> executions;
   std::vector<BuildAnswer> answers;
   std::vector<Extension> extensions;  ///< One for each delivery: the last.
@@ -67,6 +68,7 @@ struct SharedBuild {
   std::shared_ptr<const Plan> plan;
   std::mutex mutex;
   std::size_t missing;
+  bool is_replacement = false;
   BuildAnswer answer;
 };
 
@@ -119,6 +121,17 @@ class HandlerPool::Thread {
     changed_.notify_one();
   }
 
+  /// Another takes its place: it ends when it comes out of its call.
+  void give_up() {
+    {
+      const std::lock_guard lock(mailbox_->mutex);
+      is_replaced_ = true;
+      --mailbox_->threads_alive;
+      ++mailbox_->replaced_alive;
+    }
+    stop();
+  }
+
  private:
   struct Job {
     std::unique_ptr<Execution> execution;
@@ -133,9 +146,24 @@ class HandlerPool::Thread {
       while (step(handler)) {
       }
     }
-    const std::lock_guard lock(mailbox_->mutex);
-    --mailbox_->threads_alive;
+    std::unique_lock lock(mailbox_->mutex);
+    if (is_replaced_) {
+      lock.unlock();
+      post_queued();
+      lock.lock();
+    }
+    --(is_replaced_ ? mailbox_->replaced_alive : mailbox_->threads_alive);
     mailbox_->thread_ended.notify_all();
+  }
+
+  /// Sends back what was queued behind the call that was given up. It has been sealed.
+  void post_queued() {
+    std::deque<Job> jobs;
+    {
+      const std::lock_guard lock(mutex_);
+      jobs.swap(jobs_);
+    }
+    for (Job& job : jobs) mailbox_->post(std::move(job.execution));
   }
 
   bool has_work() const { return stopping_ || build_ || !jobs_.empty(); }
@@ -157,7 +185,8 @@ class HandlerPool::Thread {
       }
     }
     if (build) {
-      take_part(handler, *build);
+      // A thread without instances can run nothing; the machine ends the worker.
+      if (!take_part(handler, *build) && build->is_replacement) return false;
     } else {
       run_here(std::move(job.execution));
       if (job.then) job.then();
@@ -165,14 +194,16 @@ class HandlerPool::Thread {
     return true;
   }
 
-  void take_part(Handler& handler, SharedBuild& build) {
+  bool take_part(Handler& handler, SharedBuild& build) {
     const Result<void> built = handler.build(build.plan);
     const std::lock_guard lock(build.mutex);
     if (!built && !build.answer.error) build.answer.error = built.error();
     if (built) build.answer.tasks = handler.served();
-    if (--build.missing > 0) return;
+    if (--build.missing > 0) return built.ok();
     build.answer.version = build.plan->version;
+    build.answer.is_replacement = build.is_replacement;
     mailbox_->post(std::move(build.answer));
+    return built.ok();
   }
 
   std::shared_ptr<Mailbox> mailbox_;
@@ -183,7 +214,8 @@ class HandlerPool::Thread {
   std::deque<Job> jobs_;
   bool is_busy_ = false;
   bool stopping_ = false;
-  std::thread thread_;  ///< Last: it uses all of the above.
+  bool is_replaced_ = false;  ///< Under the mailbox's mutex.
+  std::thread thread_;        ///< Last: it uses all of the above.
 };
 
 HandlerPool::HandlerPool(std::size_t threads, std::function<void()> wake)
@@ -199,11 +231,26 @@ HandlerPool::HandlerPool(std::size_t threads, std::function<void()> wake)
 HandlerPool::~HandlerPool() {
   for (auto& thread : threads_) thread->stop();
   threads_.clear();
+  replaced_.clear();
 }
 
 void HandlerPool::build(std::shared_ptr<const Plan> plan) {
+  plan_ = plan;
   const auto build = std::make_shared<SharedBuild>(std::move(plan), threads_.size());
   for (auto& thread : threads_) thread->build(build);
+}
+
+void HandlerPool::replace(std::size_t thread) {
+  threads_[thread]->give_up();
+  replaced_.push_back(std::move(threads_[thread]));
+  {
+    const std::lock_guard lock(mailbox_->mutex);
+    ++mailbox_->threads_alive;
+  }
+  threads_[thread] = std::make_unique<Thread>(thread, mailbox_);
+  const auto build = std::make_shared<SharedBuild>(plan_, 1);
+  build->is_replacement = true;
+  threads_[thread]->build(build);
 }
 
 void HandlerPool::execute(std::unique_ptr<Execution> execution, std::function<void()> then) {
@@ -238,8 +285,9 @@ void HandlerPool::collect(std::vector<std::unique_ptr<Execution>>& executions,
 bool HandlerPool::stop(Duration patience) {
   for (auto& thread : threads_) thread->stop();
   std::unique_lock lock(mailbox_->mutex);
-  return mailbox_->thread_ended.wait_for(lock, patience,
-                                         [this] { return mailbox_->threads_alive == 0; });
+  const bool have_ended = mailbox_->thread_ended.wait_for(
+      lock, patience, [this] { return mailbox_->threads_alive == 0; });
+  return have_ended && mailbox_->replaced_alive == 0;
 }
 
 }  // namespace tempest::task_node

@@ -18,8 +18,8 @@ class HandlerPool {
  public:
   /// `wake` is called from the handler threads when the mailbox is no longer empty.
   HandlerPool(std::size_t threads, std::function<void()> wake);
-  /// Waits for the threads to end. If that cannot be waited for, end the process after a stop()
-  /// that returned false.
+  /// Waits for the threads to end, replaced ones too. If that cannot be waited for, end the process
+  /// after a stop() that returned false.
   ~HandlerPool();
   HandlerPool(const HandlerPool&) = delete;
   HandlerPool& operator=(const HandlerPool&) = delete;
@@ -36,13 +36,18 @@ class HandlerPool {
   /// Something is queued for the thread.
   bool is_wanted(std::size_t thread) const;
 
+  /// Leaves the thread to the call that it is at, and puts another in its place, which makes its
+  /// own instances first; a BuildAnswer says how that went. The old thread ends when its call does.
+  /// What it was at and what was queued for it is collected then, as ever.
+  void replace(std::size_t thread);
+
   /// Appends what has been finished since, and what was asked for by tasks that run. What an
   /// execution asked for comes with it or before it.
   void collect(std::vector<std::unique_ptr<Execution>>& executions,
                std::vector<BuildAnswer>& answers, std::vector<Extension>& extensions);
 
   /// Lets each thread finish what it is at, and end: what is queued is dropped. Waits so long at
-  /// most; false: a thread is still inside a task.
+  /// most, and not for threads that have been replaced; false: a thread is still inside a task.
   bool stop(Duration patience);
 
  private:
@@ -50,7 +55,9 @@ class HandlerPool {
   struct Mailbox;
 
   std::shared_ptr<Mailbox> mailbox_;
+  std::shared_ptr<const Plan> plan_;  ///< That was built last.
   std::vector<std::unique_ptr<Thread>> threads_;
+  std::vector<std::unique_ptr<Thread>> replaced_;  ///< In calls that may never end.
 };
 
 }  // namespace tempest::task_node

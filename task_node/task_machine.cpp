@@ -14,6 +14,17 @@ using Status = wire::Results::Status;
 // As runtime/exit_code.hpp has it, which a machine does not include.
 constexpr int kExitOk = 0;
 
+/// Threads that may hang, each in a call that was given up, before no more are put in their place:
+/// each keeps its stack and its instances.
+constexpr std::size_t kMostHungThreads = 16;
+/// What takes less is not worth telling the coordinator, which adds it up for a message's timeout.
+constexpr Duration kCountedCall = std::chrono::milliseconds(5);
+
+std::uint32_t whole_us(Duration time) {
+  const auto us = time / std::chrono::microseconds(1);
+  return static_cast<std::uint32_t>(std::min<std::int64_t>(us, UINT32_MAX));
+}
+
 }  // namespace
 
 TaskMachine::TaskMachine(link::Identity self, std::vector<std::string> brokers,
@@ -132,22 +143,23 @@ void TaskMachine::give_up(CoordinatorLink& link, TimePoint now) {
 }
 
 void TaskMachine::extend(const Extension& extension, TimePoint now) {
+  queue_.look(now);
+  queue_.extend(extension);
   const SessionRef& session = queue_.session_of(extension.lot);
   CoordinatorLink* link = find(session.channel);
   if (link != nullptr && link->is_current(session)) link->extend(extension, now);
 }
 
-void TaskMachine::completed(std::unique_ptr<Execution> execution, TimePoint now,
-                            link::Effects& effects) {
-  TaskStats::Task& stats = *stats_of_[static_cast<std::size_t>(execution->task)];
-  if (taps_.active()) taps_.show_outputs(*execution, now);
+CoordinatorLink* TaskMachine::add_results(const Execution& execution,
+                                          const DeliveryQueue::Range& range, TimePoint now) {
+  TaskStats::Task& stats = *stats_of_[static_cast<std::size_t>(execution.task)];
   SessionRef session;
   CoordinatorLink* link = nullptr;
-  for (std::size_t i = 0; i < execution->deliveries.size(); ++i) {
-    const Assigned& assigned = execution->deliveries[i];
-    stats.count(execution->outcomes[i].status);
-    stats.wait_times.record(execution->started_at - queue_.received_at(assigned));
-    if (i == 0 || queue_.session_of(assigned) != session) {
+  for (std::size_t i = range.first; i < range.end; ++i) {
+    const Assigned& assigned = execution.deliveries[i];
+    stats.count(execution.outcomes[i].status);
+    stats.wait_times.record(execution.started_at - queue_.received_at(assigned));
+    if (i == range.first || queue_.session_of(assigned) != session) {
       session = queue_.session_of(assigned);
       link = find(session.channel);
       if (link != nullptr && !link->is_current(session)) link = nullptr;
@@ -155,27 +167,55 @@ void TaskMachine::completed(std::unique_ptr<Execution> execution, TimePoint now,
     if (link == nullptr) {
       ++stats_.late_results;
     } else {
-      link->add_result(*execution, i, now);
+      link->add_result(execution, i, now);
     }
   }
-  if (link != nullptr) {
-    link->add_fused(*execution);
-    link->take_frames(effects);
+  return link;
+}
+
+void TaskMachine::completed(std::unique_ptr<Execution> execution, TimePoint now,
+                            link::Effects& effects) {
+  queue_.look(now);
+  const DeliveryQueue::Finished finished = queue_.finish(*execution, now);
+  if (finished.was_behind) {
+    queue_.recycle(std::move(execution));
+    return;
   }
-  for (const FusedTask& fused : execution->fused) {
-    stats_of_[static_cast<std::size_t>(fused.task)]->count(fused);
+  if (finished.was_given_up) {
+    --hung_threads_;
+    stats_.overdue_results += finished.range.end - finished.range.first;
+    if (hung_threads_ <= kMostHungThreads) is_crowded_ = false;
+    effects.notify(Level::info, "a call that had been given up has ended; its result is dropped",
+                   {{"took", format_duration(execution->handle_time)}});
+  } else {
+    TaskStats::Task& stats = *stats_of_[static_cast<std::size_t>(execution->task)];
+    if (finished.last_call >= kCountedCall) {
+      for (std::size_t i = finished.range.first; i < finished.range.end; ++i) {
+        execution->outcomes[i].handled_us = whole_us(finished.last_call);
+      }
+    }
+    if (taps_.active()) taps_.show_outputs(*execution, now);
+    CoordinatorLink* link = add_results(*execution, finished.range, now);
+    if (link != nullptr) {
+      link->add_fused(*execution);
+      link->take_frames(effects);
+    }
+    estimate_.record(execution->begun(), execution->handle_time);
+    stats.handle_times.merge(execution->handle_times);
+    stats.dropped_outputs += execution->dropped_outputs;
+    for (const FusedTask& fused : execution->fused) {
+      stats_of_[static_cast<std::size_t>(fused.task)]->count(fused);
+    }
   }
-  stats.handle_times.merge(execution->handle_times);
-  stats.dropped_outputs += execution->dropped_outputs;
-  estimate_.record(execution->deliveries.size(), execution->handle_time);
-  queue_.finish(*execution, now);
+  queue_.close(*execution, finished.range);
   unflushed_.push_back(std::move(execution));
 }
 
 // --- The turn ----------------------------------------------------------------------------------
 
 wire::Window TaskMachine::window() const {
-  return {estimate_.messages(coordinators_up()), options_.window_bytes, estimate_.batch()};
+  return {estimate_.messages(coordinators_up(), queue_.slow_threads()), options_.window_bytes,
+          estimate_.batch()};
 }
 
 std::size_t TaskMachine::coordinators_up() const {
@@ -190,6 +230,8 @@ void TaskMachine::turn(TimePoint now, link::Effects& effects, Work& work) {
     link->turn(now);
     take_events(*link, {}, now, effects);
   }
+  queue_.look(now);
+  watch_calls(now, effects, work);
   if (phase_ == Phase::serving) {
     // First, so that threads are busy while results are put into frames.
     settle_trial(now, effects);
@@ -202,6 +244,57 @@ void TaskMachine::turn(TimePoint now, link::Effects& effects, Work& work) {
   flush(now, effects);
   watch_for_stall(now, effects);
   go_on(now, effects, work);
+}
+
+void TaskMachine::watch_calls(TimePoint now, link::Effects& effects, Work& work) {
+  if (queue_.running() == 0) return;
+  done_.clear();
+  queue_.take_back_behind_slow_calls(done_);
+  for (const DeliveryQueue::Done& done : done_) add_results(*done.execution, done.range, now);
+  if (winding_down() && queue_.queued() > 0) return_queued(now);
+  while (const auto overdue = queue_.find_overdue()) give_up_call(*overdue, now, effects, work);
+}
+
+void TaskMachine::give_up_call(const DeliveryQueue::Overdue& overdue, TimePoint now,
+                               link::Effects& effects, Work& work) {
+  const ServedTask& task =
+      *std::find_if(served_.begin(), served_.end(),
+                    [&](const ServedTask& one) { return one.id == overdue.task; });
+  std::string reason =
+      task.is_sink ? "the sink has not answered within " : "the call has not ended within ";
+  reason += format_duration(overdue.by_message ? task.message_timeout : task.timeout);
+  if (overdue.was_extended && !overdue.by_message) reason += " and the more it asked for";
+  reasons_.push_back(reason);
+  const Status status = task.is_sink         ? Status::unavailable
+                        : overdue.by_message ? Status::tree_timed_out
+                                             : Status::timed_out;
+  const std::vector<DeliveryQueue::Waiting> reported = queue_.give_up(overdue);
+  for (const DeliveryQueue::Waiting& one : reported) {
+    stats_of_[static_cast<std::size_t>(task.id)]->count(status);
+    CoordinatorLink* link = find(one.session.channel);
+    if (link == nullptr || !link->is_current(one.session)) continue;
+    link->add_result(one.id, status, reasons_.back(), now,
+                     task.is_sink ? 0 : whole_us(overdue.worked));
+  }
+  estimate_.record(1, overdue.worked);
+  ++hung_threads_;
+  if (hung_threads_ > kMostHungThreads) {
+    queue_.lose_thread(overdue.thread);
+    if (!std::exchange(is_crowded_, true)) {
+      effects.notify(Level::error,
+                     "too many calls hang to put another thread in the place of each: start this "
+                     "worker anew",
+                     {{"task", task.name}, {"hanging", std::to_string(hung_threads_)}});
+    }
+    return;
+  }
+  ++stats_.threads_replaced;
+  work.replacements.push_back(overdue.thread);
+  effects.notify(Level::warning,
+                 reported.empty()
+                     ? "a batch is given up, and each of it run by itself: " + reason
+                     : "a call is given up, and another thread takes its place: " + reason,
+                 {{"task", task.name}, {"hanging", std::to_string(hung_threads_)}});
 }
 
 void TaskMachine::settle_trial(TimePoint now, link::Effects& effects) {
@@ -279,6 +372,7 @@ void TaskMachine::flush(TimePoint now, link::Effects& effects) {
   }
   for (auto& execution : unflushed_) queue_.recycle(std::move(execution));
   unflushed_.clear();
+  reasons_.clear();
 }
 
 TimePoint TaskMachine::next_turn() const {
@@ -287,6 +381,7 @@ TimePoint TaskMachine::next_turn() const {
   if (winding_down()) next = std::min(next, deadline_);
   next = std::min(next, queue_.next_trial());
   if (phase_ == Phase::serving) next = std::min(next, queue_.next_late());
+  next = std::min(next, queue_.next_watch());
   const TimePoint since = queue_.longest_run().since;
   if (stall_.empty() && since != kNever) next = std::min(next, since + options_.stall_after);
   return next;
@@ -309,7 +404,9 @@ void TaskMachine::return_queued(TimePoint now) {
 
 void TaskMachine::return_late(TimePoint now) {
   waiting_.clear();
-  queue_.take_late(now, waiting_);
+  // What had been sent before it was known that calls take long.
+  const std::size_t slow = queue_.slow_threads();
+  queue_.take_late(now, slow > 0 ? estimate_.messages(1, slow) : SIZE_MAX, waiting_);
   give_back(now);
 }
 
@@ -390,7 +487,9 @@ void TaskMachine::report(wire::StatsReport& report) const {
   stats.gauge("tempest_handlers_busy", queue_.busy_threads());
   stats.gauge("tempest_stalled", stall_.empty() ? 0.0 : 1.0);
   stats.gauge("tempest_coordinators_up", coordinators_up());
-  stats.gauge("tempest_window_messages", estimate_.messages(coordinators_up()));
+  stats.gauge("tempest_window_messages",
+              estimate_.messages(coordinators_up(), queue_.slow_threads()));
+  stats.gauge("tempest_handlers_hung", hung_threads_);
   stats_.report(stats);
   for (const ServedTask& task : served_) {
     stats.for_task(task.name);

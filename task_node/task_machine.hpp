@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -42,12 +43,16 @@ struct BuildAnswer {
   /// Why it cannot be; then the worker ends.
   std::optional<Error> error;
   std::vector<ServedTask> tasks;
+  /// It is one thread's, which was put in the place of one that had been given up.
+  bool is_replacement = false;
 };
 
 /// What a turn wants done besides link::Effects. The shell carries it out and empties it.
 struct Work {
   std::vector<std::unique_ptr<Execution>> executions;
   std::optional<BuildRequest> build;
+  /// Threads that have been given up: to be done first, put another in the place of each.
+  std::vector<std::size_t> replacements;
 };
 
 /// The worker, without sockets, clock, threads or user code: which coordinators it has links to,
@@ -114,8 +119,16 @@ class TaskMachine {
   // The way down.
   void wind_down(Phase phase, TimePoint now);
   void return_queued(TimePoint now);
-  /// What would time out here before it is begun.
+  /// Gives back what would wait here for long.
   void return_late(TimePoint now);
+  /// Looks for calls that take long, and for such that have exceeded their time.
+  void watch_calls(TimePoint now, link::Effects& effects, Work& work);
+  void give_up_call(const DeliveryQueue::Overdue& overdue, TimePoint now, link::Effects& effects,
+                    Work& work);
+  /// Adds the results of these deliveries of an execution. Returns the link of the last, if its
+  /// session is still the one that they came from.
+  CoordinatorLink* add_results(const Execution& execution, const DeliveryQueue::Range& range,
+                               TimePoint now);
   /// Gives back what is in waiting_.
   void give_back(TimePoint now);
   void go_on(TimePoint now, link::Effects& effects, Work& work);
@@ -148,9 +161,11 @@ class TaskMachine {
   std::uint32_t next_channel_ = static_cast<std::uint32_t>(link::kFirstCoordinator);
   DeliveryQueue queue_;
   WindowEstimate estimate_;
-  std::string stall_;            ///< What is said of it; empty while nothing is stalled.
-  TimePoint deadline_ = kNever;  ///< Of winding down.
-  bool is_overdue_ = false;      ///< It has passed, and something runs that must be waited for.
+  std::string stall_;             ///< What is said of it; empty while nothing is stalled.
+  TimePoint deadline_ = kNever;   ///< Of winding down.
+  bool is_overdue_ = false;       ///< It has passed, and something runs that must be waited for.
+  std::size_t hung_threads_ = 0;  ///< Given up, and not come back.
+  bool is_crowded_ = false;       ///< So many hang that no more are replaced; said.
 
   TaskStats stats_;
   Taps taps_;
@@ -161,6 +176,8 @@ class TaskMachine {
   std::vector<link::Event> events_;
   std::vector<DeliveryQueue::Refused> refused_;
   std::vector<DeliveryQueue::Waiting> waiting_;
+  std::vector<DeliveryQueue::Done> done_;
+  std::deque<std::string> reasons_;  ///< Results that are gathered point into them.
 };
 
 }  // namespace tempest::task_node

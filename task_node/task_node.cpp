@@ -71,6 +71,8 @@ void TaskNode::woken(TimePoint now, link::Effects& effects) {
 
 void TaskNode::turn(TimePoint now, link::Effects& effects) {
   machine_.turn(now, effects, work_);
+  for (const std::size_t thread : work_.replacements) pool_.replace(thread);
+  work_.replacements.clear();
   for (auto& execution : work_.executions) {
     if (execution->thread == kCallThread) {
       calls_.push_back(std::move(execution));

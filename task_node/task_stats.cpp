@@ -3,12 +3,27 @@
 namespace tempest::task_node {
 namespace {
 
-constexpr std::array<const char*, 4> kOutcomes{"done", "retry", "fail", "returned"};
+using Status = wire::Results::Status;
+
+/// The results that end a delivery here, and what they are called in statistics.
+struct NamedOutcome {
+  Status status;
+  const char* name;
+};
+constexpr NamedOutcome kOutcomes[] = {
+    {Status::done, "done"},
+    {Status::retry, "retry"},
+    {Status::fail, "fail"},
+    {Status::returned, "returned"},
+    {Status::unavailable, "unavailable"},
+    {Status::timed_out, "timed_out"},
+    {Status::tree_timed_out, "tree_timed_out"},
+};
 
 }  // namespace
 
 void TaskStats::Task::count(const FusedTask& task) {
-  for (std::size_t i = 0; i < task.handled.size(); ++i) {
+  for (std::size_t i = 0; i < handled.size(); ++i) {
     handled[i] += task.handled[i];
     fused += task.handled[i];
   }
@@ -18,6 +33,8 @@ void TaskStats::Task::count(const FusedTask& task) {
 
 void TaskStats::report(wire::StatsBuilder& stats) const {
   stats.counter("tempest_results_dropped_total", "reason", "coordinator_lost", late_results);
+  stats.counter("tempest_results_dropped_total", "reason", "overdue", overdue_results);
+  stats.counter("tempest_handler_threads_replaced_total", threads_replaced);
   stats.counter("tempest_deliveries_dropped_total", "reason", "coordinator_lost",
                 dropped_deliveries);
   stats.counter("tempest_deliveries_refused_total", refused_deliveries);
@@ -25,8 +42,9 @@ void TaskStats::report(wire::StatsBuilder& stats) const {
   stats.counter("tempest_coordinators_lost_total", coordinators_lost);
   for (const auto& [name, task] : tasks) {
     stats.for_task(name);
-    for (std::size_t i = 0; i < kOutcomes.size(); ++i) {
-      stats.counter("tempest_task_handled_total", "outcome", kOutcomes[i], task.handled[i]);
+    for (const NamedOutcome& outcome : kOutcomes) {
+      stats.counter("tempest_task_handled_total", "outcome", outcome.name,
+                    task.handled[static_cast<std::size_t>(outcome.status)]);
     }
     stats.counter("tempest_task_fused_total", task.fused);
     stats.counter("tempest_task_outputs_dropped_total", task.dropped_outputs);

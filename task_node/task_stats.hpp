@@ -19,7 +19,7 @@ namespace tempest::task_node {
 struct TaskStats {
   struct Task {
     /// By wire::Results::Status.
-    std::array<std::uint64_t, 4> handled{};
+    std::array<std::uint64_t, kResultStatuses> handled{};
     Histogram handle_times;
     Histogram wait_times;
     std::uint64_t fused = 0;  ///< Of those handled: how many had no delivery of their own.
@@ -32,6 +32,11 @@ struct TaskStats {
 
   /// Results nobody waits for any more: their coordinator's session is over.
   std::uint64_t late_results = 0;
+  /// Results of calls that had been given up as too long before they ended.
+  std::uint64_t overdue_results = 0;
+  /// Handler threads that were given up in a call that took too long, and another put in their
+  /// place.
+  std::uint64_t threads_replaced = 0;
   /// Deliveries that waited when their coordinator's session ended.
   std::uint64_t dropped_deliveries = 0;
   /// Bodies that could not be read, or were of a kind that no coordinator sends.

@@ -21,7 +21,9 @@ std::string_view cut_reason(std::string_view reason) {
 
 wire::Results::Failure failure_of(const Error& error, Arena& arena) {
   wire::Results::Failure failure;
-  failure.status = error.code == ErrorCode::fail ? Status::fail : Status::retry;
+  failure.status = error.code == ErrorCode::fail          ? Status::fail
+                   : error.code == ErrorCode::unavailable ? Status::unavailable
+                                                          : Status::retry;
   failure.reason = arena.keep(cut_reason(error.message));
   if (error.retry_after > Duration::zero()) {
     // Rounded up: not before that time has passed, and zero would mean something else.

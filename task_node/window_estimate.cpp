@@ -31,17 +31,20 @@ std::uint64_t WindowEstimate::batch() const {
   return static_cast<std::uint64_t>(std::clamp(most * quickness * quickness, 1.0, most));
 }
 
-std::uint64_t WindowEstimate::messages(std::size_t coordinators) const {
-  const auto threads = static_cast<std::uint64_t>(threads_);
-  const std::uint64_t least = threads * 4;
-  const std::uint64_t most = std::max(kMost, least);
-  std::uint64_t total = threads * 64;
+std::uint64_t WindowEstimate::messages(std::size_t coordinators, std::size_t slow_threads) const {
+  const std::uint64_t slow = std::min(slow_threads, threads_);
+  const std::uint64_t threads = threads_ - slow;
+  // While nothing is known, few: a message that takes a second must not wait behind many others
+  // when another worker comes.
+  std::uint64_t total = threads * 4;
   if (deliveries_ > 0) {
-    const double ahead = static_cast<double>(kWorkAhead.count()) / mean_ns();
+    const double share = static_cast<double>(threads) / static_cast<double>(threads_);
+    const double ahead = share * static_cast<double>(kWorkAhead.count()) / mean_ns();
+    const std::uint64_t most = std::max(kMost, threads * 2);
     total = ahead >= static_cast<double>(most) ? most : static_cast<std::uint64_t>(ahead);
+    total = std::clamp(total, threads * 2, most);
   }
-  total = std::clamp(total, least, most);
-  return std::max(total / std::max<std::uint64_t>(coordinators, 1), threads * 2);
+  return std::max<std::uint64_t>((total + slow) / std::max<std::uint64_t>(coordinators, 1), 1);
 }
 
 }  // namespace tempest::task_node

@@ -18,8 +18,9 @@ class WindowEstimate {
 
   /// For each of so many coordinators: kWorkAhead's worth of what all threads can do together, by
   /// the time that recent deliveries took. What the worker can do, and not what it was given to do:
-  /// an idle worker's window does not shrink.
-  std::uint64_t messages(std::size_t coordinators) const;
+  /// an idle worker's window does not shrink. A thread that is in a slow call has that, and is
+  /// given nothing to do after it, since nobody knows when it will come to it.
+  std::uint64_t messages(std::size_t coordinators, std::size_t slow_threads = 0) const;
 
   /// How many a coordinator should give this worker before it wakes another. The longer a delivery
   /// takes, the less a wake-up costs by comparison, and the more there is to win by spreading: they

@@ -13,11 +13,12 @@ namespace tempest {
 
 enum class FailureCause : std::uint8_t {
   error,             ///< A task returned an error, or threw.
-  timeout,           ///< The message was not done in time.
-  task_timeout,      ///< A delivery got no result in time.
+  timeout,           ///< The message was worked on for longer than its timeout.
+  task_timeout,      ///< A call took longer than its task's timeout.
   worker_lost,       ///< Its worker died while it was being handled, too often.
   coordinator_lost,  ///< It failed with its coordinator.
   unroutable,        ///< It is not of this version of the topology.
+  expired,           ///< It has become older than max_age.
 };
 
 /// A message for which the topology's policy would do no more. The views are good only for the

@@ -57,10 +57,9 @@ class Context {
   /// error are dropped.
   virtual void emit(const Message& message, std::string_view output = {}) = 0;
 
-  /// Asks for more time, where the task has a `timeout`: this delivery's does not end before `time`
-  /// from now has passed. Told to the coordinator at once, while the call goes on. A second one
-  /// replaces a first that would end earlier. The message's own timeout stays what it is. Costs
-  /// nothing where there is no `timeout`.
+  /// Asks for more time, where the task has a `timeout`: this call is not given up before `time`
+  /// from now has passed. A second wish replaces a first that would end earlier. The message's own
+  /// timeout stays what it is. Costs nothing where there is no `timeout`.
   virtual void extend(Duration /*time*/) {}
 
   /// This task's name in the topology.
@@ -85,6 +84,8 @@ class Task {
   /// False skips the message for this task: it counts as done, without outputs.
   virtual bool filter(const Message& /*message*/) { return true; }
 
+  /// Does the work. An Error of code `unavailable` says that something it needs is away: the
+  /// message waits, under every policy, and no attempt is used up.
   virtual Result<void> handle(const Message& message, Context& context) = 0;
 
   /// With `gather = "all"`: everything that reached this task from one source message, in one
@@ -103,8 +104,9 @@ class Task {
   virtual bool batches() const { return false; }
   virtual std::size_t max_batch() const { return 1024; }
 
-  /// One outcome for each message, in order; contexts[i] belongs to messages[i]. A wrong number of
-  /// outcomes makes the whole batch an error.
+  /// Returns one outcome for each message, in order; contexts[i] belongs to messages[i]. If it
+  /// throws or returns a wrong number of outcomes, it is called again for each message by itself,
+  /// and what fails then has failed.
   virtual std::vector<Result<void>> handle_batch(std::span<const Message> messages,
                                                  std::span<Context* const> contexts) {
     std::vector<Result<void>> outcomes;

@@ -90,10 +90,13 @@ struct FailureHandlerDefinition {
 
 struct FailureDefinition {
   FailurePolicy policy = FailurePolicy::retry;
-  /// Of a whole tree, from the source's message to the last delivery. Zero: none.
+  /// How long a message, with all that comes of it, may be worked on; waiting does not count. Zero:
+  /// no limit.
   Duration timeout = std::chrono::seconds(30);
-  /// Of one delivery to a task that has no timeout of its own. Zero: none.
+  /// How long one call may take, of a task that has no timeout of its own. Zero: no limit.
   Duration task_timeout{0};
+  /// How old a message may get, since it was read, before it is given up. Zero: any age.
+  Duration max_age{0};
   std::uint32_t max_attempts = 5;
   Backoff backoff;
   std::optional<Endpoint> dead_letter;

@@ -29,7 +29,6 @@ void CreditWatch::died(std::size_t host) {
   for (auto end = first; end != last; ++end) dead_.insert(end->first);
   ends_.erase(first, last);
   std::erase_if(newest_, [host](const auto& entry) { return entry.first.first == host; });
-  std::erase_if(places_, [host](const auto& entry) { return entry.first.first == host; });
 }
 
 /// A session's ends are those of the HELLO and of the WELCOME that names it.
@@ -88,14 +87,9 @@ void CreditWatch::take_body(std::size_t host, End& end, wire::BodyKind kind,
     case wire::BodyKind::results:
       if (!wire::decode(body, results_)) return;
       for (const auto& item : results_.items) {
-        if (item.status == wire::Results::Status::started) continue;  // No end of it.
-        if (item.status == wire::Results::Status::extended) {
-          Place& place = places_[{host, item.id.slot}];
-          // In a session that the host has given up, it may be another's by now.
-          if (place.id != item.id.packed() || !end.out.contains(place.id)) continue;
-          place.extended_until =
-              std::max(place.extended_until, world_.host(host).local_now() +
-                                                 std::chrono::milliseconds(item.retry_after_ms));
+        // No end of it.
+        if (item.status == wire::Results::Status::started ||
+            item.status == wire::Results::Status::extended) {
           continue;
         }
         answered(host, end, item.id.packed(), "result");
@@ -112,11 +106,6 @@ void CreditWatch::take_body(std::size_t host, End& end, wire::BodyKind kind,
     default:
       return;
   }
-}
-
-TimePoint CreditWatch::extended_until(std::size_t coordinator, std::uint32_t delivery) const {
-  const auto found = places_.find({coordinator, delivery});
-  return found == places_.end() ? TimePoint{} : found->second.extended_until;
 }
 
 void CreditWatch::answered(std::size_t host, End& end, std::uint64_t id, const char* what) {
@@ -175,7 +164,6 @@ void CreditWatch::sent(std::size_t host, std::string_view frame) {
       bytes += part.key.size() + part.payload.size();
     }
     fed_.push_back(item.task);
-    places_[{host, item.id.slot}] = {item.id.packed(), {}};
     hand_out(host, end, item.id.packed(), bytes);
   }
 }

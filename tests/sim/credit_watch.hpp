@@ -42,9 +42,6 @@ class CreditWatch {
     bool is_blocked = false;  ///< By frames that are not confirmed.
   };
   AtWorker at_worker(std::size_t coordinator, std::size_t worker) const;
-  /// Until when the delivery at this place of the coordinator may take, by what its task has asked
-  /// for; the distant past if it has asked for nothing. By the coordinator's own clock.
-  TimePoint extended_until(std::size_t coordinator, std::uint32_t delivery) const;
   /// Credit that the source has from the coordinator, in messages.
   std::uint64_t window_of_source(std::size_t source, std::size_t coordinator) const;
 
@@ -82,12 +79,6 @@ class CreditWatch {
   std::map<std::pair<std::size_t, std::size_t>, std::uint64_t> newest_;
   std::map<std::uint64_t, std::size_t> openers_;    ///< By HELLO.
   std::map<std::uint64_t, std::size_t> accepters_;  ///< By session.
-  struct Place {
-    std::uint64_t id = 0;  ///< Of the delivery that has it now, packed.
-    TimePoint extended_until;
-  };
-  /// By host and a delivery's place.
-  std::map<std::pair<std::size_t, std::uint32_t>, Place> places_;
   std::uint64_t step_ = 0;
   std::vector<TaskId> fed_;
   wire::Messages messages_;

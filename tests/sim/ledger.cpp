@@ -166,17 +166,18 @@ void Ledger::started(TaskId task, std::string_view payload, std::uint32_t attemp
     violate("attempts are bounded",
             "attempt " + std::to_string(attempt) + " of " + describe(*step));
   }
-  const bool timed = scenario_.topology.tasks[static_cast<std::size_t>(task)].timeout > Duration(0);
-  // Each time but the first it has failed, or a worker was lost that had it alone. Where nothing
-  // but messages kills workers, that is a failure as well, unless something went on beside it.
+  // Each time but the first it has failed, or has taken too long, or a worker was lost that had it
+  // alone. Where nothing but messages kills workers, that is a failure as well, unless something
+  // went on beside it.
   const bool dies_alone = scenario_.dies_of_messages_alone() && !anything_hung_;
   const std::uint32_t excused = dies_alone ? 0 : worker_losses_;
   // What fails for good gets no other.
   const std::uint32_t failed = fate(task, payload) == Fate::bad ? 0 : step->failed;
-  if (!timed && attempt > failed + excused + 1) {
+  if (attempt > failed + step->hung + excused + 1) {
     violate("attempts are counted fairly", "attempt " + std::to_string(attempt) + " of " +
                                                describe(*step) + ", which has failed " +
-                                               std::to_string(step->failed) + " times");
+                                               std::to_string(step->failed) + " times and hung " +
+                                               std::to_string(step->hung));
   }
   ++step->started;
   step->attempt = std::max(step->attempt, attempt);
@@ -248,7 +249,11 @@ void Ledger::failed(TaskId task, std::string_view payload) {
 }
 
 void Ledger::hung(TaskId task, std::string_view payload) {
-  anything_hung_ |= find_or_violate(task, payload, "hung") != nullptr;
+  Step* step = find_or_violate(task, payload, "hung");
+  if (step == nullptr) return;
+  anything_hung_ = true;
+  ++step->hung;
+  sent_[step->message].has_hung = true;
 }
 
 void Ledger::sunk(std::string_view task, std::string_view payload) {
@@ -296,6 +301,7 @@ void Ledger::dead_lettered(std::string_view text) {
       violate("attempts are counted fairly",
               about + " was given up after " + std::to_string(attempts) + " timeouts");
     }
+    if (!found->has_hung) violate("nothing healthy is given up", about + " never took long");
     return;
   }
   const TaskId task = scenario_.topology.graph.find(letter["task"].get<std::string>());
@@ -308,16 +314,27 @@ void Ledger::dead_lettered(std::string_view text) {
       violate("no bystander is harmed", about + " is no message that kills a worker");
     }
   }
+  if (kind == "task_timeout") {
+    std::string failing = letter["failing_payload"].get<std::string>();
+    if (scenario_.topology.graph.node(task).gather == dag::Gather::all &&
+        find(task, failing) == nullptr) {
+      failing = gathered_payload(failing);
+    }
+    const Step* late = find_or_violate(task, failing, "dead letter of");
+    if (late != nullptr && late->hung == 0) {
+      violate("nothing healthy is given up", describe(*late) + " never took long");
+    }
+    return;
+  }
   if (kind != "error") return;
   std::string failing = letter["failing_payload"].get<std::string>();
   const bool all = scenario_.topology.graph.node(task).gather == dag::Gather::all;
   if (all && task != kNoTask && find(task, failing) == nullptr) failing = gathered_payload(failing);
   const Step* step = find_or_violate(task, failing, "dead letter of");
   if (step == nullptr || fate(task, failing) == Fate::bad) return;
-  const bool timed = scenario_.topology.tasks[static_cast<std::size_t>(task)].timeout > Duration(0);
   // What a sink refuses it refuses with all that was to be written with it.
   const bool is_sink = scenario_.shapes[static_cast<std::size_t>(task)].is_sink;
-  if (!timed && !is_sink && step->failed == 0) {
+  if (!is_sink && step->failed == 0) {
     violate("attempts are counted fairly",
             "a dead letter for what never failed: " + describe(*step));
   }
@@ -327,8 +344,9 @@ void Ledger::dead_lettered(std::string_view text) {
 
 /// By best effort: it failed, or can never have come about.
 bool Ledger::excused(const Step& step) const {
-  return step.failed > 0 || std::any_of(step.parents.begin(), step.parents.end(),
-                                        [this](const Step* parent) { return excused(*parent); });
+  return step.failed > 0 || step.hung > 0 ||
+         std::any_of(step.parents.begin(), step.parents.end(),
+                     [this](const Step* parent) { return excused(*parent); });
 }
 
 void Ledger::acked(const SourceToken& token) {
@@ -339,17 +357,13 @@ void Ledger::acked(const SourceToken& token) {
   Sent& sent = sent_[found->second];
   sent.acked = true;
   ++counts_.acked;
-  if (sent.to_do == 0 || sent.dead_letters > 0 || !scenario_.checks_effects) return;
+  if (sent.to_do == 0 || sent.dead_letters > 0) return;
   const bool best_effort = scenario_.topology.failure.policy == FailurePolicy::best_effort;
   for (const Step* step : sent.steps) {
     if (step->succeeded > 0 || (best_effort && excused(*step))) continue;
-    const bool timed =
-        scenario_.topology.tasks[static_cast<std::size_t>(step->task)].timeout > Duration(0);
-    // A delivery that timed out under best effort leaves no trace here, nor does a sink that could
-    // not be reached, nor what a dead worker had; nor what they would have made.
-    const bool is_sink = scenario_.shapes[static_cast<std::size_t>(step->task)].is_sink;
-    const bool may_be_lost = timed || is_sink || worker_losses_ > 0;
-    if (best_effort && (may_be_lost || !step->parents.empty())) continue;
+    // By best effort, what a dead worker had leaves no trace here, nor does what was under way when
+    // another step of the message took so long that its time was over.
+    if (best_effort && (worker_losses_ > 0 || sent.has_hung)) continue;
     return violate("acked implies done", describe(*step) + " had not happened");
   }
 }
@@ -367,13 +381,7 @@ void Ledger::check_end(const std::vector<SourceToken>& pending, bool all_read) {
     if (!scenario_.leaves()) return violate("nothing stays pending", sent.payload.substr(0, 20));
     const bool has_failed = std::any_of(sent.steps.begin(), sent.steps.end(),
                                         [](const Step* step) { return step->failed > 0; });
-    const bool may_time_out =
-        scenario_.topology.failure.timeout > Duration(0) ||
-        std::any_of(scenario_.topology.tasks.begin(), scenario_.topology.tasks.end(),
-                    [](const TaskDefinition& task) { return task.timeout > Duration(0); });
-    const bool has_sink = std::any_of(scenario_.shapes.begin(), scenario_.shapes.end(),
-                                      [](const TaskShape& shape) { return shape.is_sink; });
-    if (!has_failed && !may_time_out && !has_sink && worker_losses_ == 0) {
+    if (!has_failed && !sent.has_hung && worker_losses_ == 0) {
       return violate("nothing is left without a cause", sent.payload.substr(0, 20));
     }
   }

@@ -61,6 +61,9 @@ class Ledger {
 
   // --- What has come of it ---
 
+  /// A call has taken so long that it may have been given up.
+  bool anything_hung() const { return anything_hung_; }
+
   /// At the end: these are pending at the source still.
   void check_end(const std::vector<SourceToken>& pending, bool all_read);
 
@@ -91,6 +94,7 @@ class Ledger {
     std::uint32_t attempt = 0;  ///< The highest.
     std::uint32_t succeeded = 0;
     std::uint32_t failed = 0;
+    std::uint32_t hung = 0;  ///< Calls that took long, and may have been given up.
   };
   struct Sent {
     std::string payload;
@@ -98,6 +102,7 @@ class Ledger {
     std::vector<Step*> steps;
     std::uint32_t to_do = 0;  ///< Steps without success.
     std::uint32_t dead_letters = 0;
+    bool has_hung = false;  ///< One of its steps has.
     bool acked = false;
   };
 

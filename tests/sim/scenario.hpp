@@ -97,6 +97,10 @@ struct Scenario {
   bool is_wild = false;  ///< The network reorders, doubles and drops single frames too.
   /// What kills a worker is in its messages, in this seed: no other fault does.
   bool loses_workers_to_messages_only = false;
+  /// Quick calls in large batches, of which some take longer than any timeout of a message.
+  bool hangs_in_batches = false;
+  /// Processes stand still in the midst of calls, for longer than those may take.
+  bool stands_at_work = false;
   bool stutters = false;         ///< Workers answer more than once.
   bool keeps_key_order = false;  ///< Nothing that may break it: it is checked.
   double weights[kFaultKinds] = {};
@@ -113,7 +117,6 @@ struct Scenario {
   /// Operators trace messages and tap a task all the while: nothing else is to be different.
   bool is_watched = false;
 
-  bool checks_effects = true;  ///< An ack means that all effects have happened.
   /// Whether the worker serves the task.
   bool serves(unsigned worker, const std::string& task) const;
   /// A message may come to be left unacked for good.

@@ -75,12 +75,6 @@ class CoordinatorShell final : public Shell {
       return std::to_string(trees) + " trees, with a window of " +
              std::to_string(scenario_.source_window);
     }
-    const Duration timeout = scenario_.topology.failure.timeout;
-    const TimePoint oldest = machine_.tracker().oldest_tree();
-    if (timeout > Duration::zero() && oldest != kNever && host_.local_now() >= oldest + timeout) {
-      world_.violate("timeouts are kept", host_.name() + " has a message for longer than that");
-    }
-    check_task_timeouts();
     check_idle();
     return check_limits();
   }
@@ -141,22 +135,6 @@ class CoordinatorShell final : public Shell {
     return {};
   }
 
-  /// Of topologies all of whose tasks have one.
-  void check_task_timeouts() const {
-    Duration longest{};
-    for (const TaskDefinition& task : scenario_.topology.tasks) {
-      if (task.timeout == Duration::zero()) return;
-      longest = std::max(longest, task.timeout);
-    }
-    // They are looked at every 20 ms.
-    const TimePoint cutoff = host_.local_now() - longest - milliseconds(25);
-    const TimePoint asked_cutoff = host_.local_now() - milliseconds(25);
-    machine_.scheduler().for_each_in_flight_since(cutoff, [&](std::uint32_t delivery) {
-      if (world_.watch().extended_until(host_.index(), delivery) >= asked_cutoff) return;
-      world_.violate("timeouts are kept", host_.name() + " waits on for a delivery's result");
-    });
-  }
-
   /// Once everybody knows everybody, no worker has nothing to do while work for it waits here.
   void check_idle() const {
     if (!world_.is_settled() || host_.is_stopping()) return;
@@ -181,7 +159,8 @@ class CoordinatorShell final : public Shell {
       }
       // A key's worker may be busy while others are not.
       const bool is_keyed = graph.node(task).grouping == dag::Grouping::key;
-      if (idle.empty() || (is_keyed && !all_idle)) continue;
+      // And its slots do not move before a call that hangs at their last owner has ended.
+      if (idle.empty() || (is_keyed && (!all_idle || world_.ledger().anything_hung()))) continue;
       world_.violate("no worker idles while work waits",
                      idle + " while " + std::to_string(scheduler.queued(task)) + " wait for " +
                          graph.node(task).name + " at " + host_.name());

@@ -54,6 +54,7 @@ class WorkerShell final : public Shell {
   }
   void turn(TimePoint now, link::Effects& effects) override { machine_.turn(now, effects, work_); }
   void submit() override {
+    for (const std::size_t thread : std::exchange(work_.replacements, {})) replace(thread);
     for (auto& execution : work_.executions) {
       Thread& thread = *threads_[execution->thread];
       thread.waiting.push_back(std::move(execution));
@@ -76,6 +77,7 @@ class WorkerShell final : public Shell {
   }
 
  private:
+  /// A handler thread: its calls take simulated time, one after the other.
   struct Thread {
     explicit Thread(WorkerShell& shell)
         : handler([&shell](const task_node::Extension& extension) { shell.extend(extension); }) {}
@@ -83,9 +85,11 @@ class WorkerShell final : public Shell {
     task_node::Handler handler;
     std::deque<std::unique_ptr<Execution>> waiting;
     std::unique_ptr<Execution> running;
+    Duration handle_time{0};   ///< Of what runs, so far.
+    bool is_replaced = false;  ///< It ends when its call does.
   };
 
-  /// Within begin(): at the moment to which the call has come.
+  /// Within step(): at the moment to which the call has come.
   void extend(const task_node::Extension& extension) {
     asked_.emplace_back(Surroundings::current.elapsed, extension);
   }
@@ -94,11 +98,20 @@ class WorkerShell final : public Shell {
     if (thread.waiting.empty()) return;
     thread.running = std::move(thread.waiting.front());
     thread.waiting.pop_front();
+    thread.handle_time = Duration(0);
+    host_.inside([&] { thread.handler.begin(*thread.running); });
+    step(thread);
+  }
+
+  /// One call; what comes after it, comes when the time that it takes is over.
+  void step(Thread& thread) {
+    bool has_called = false;
     Duration takes{};
     host_.inside([&] {
-      thread.handler.run(*thread.running);
+      has_called = thread.handler.step(*thread.running);
       takes = Surroundings::current.elapsed;
     });
+    if (!has_called) return finish(thread);
     for (const auto& [when, extension] : std::exchange(asked_, {})) {
       host_.later(when, [this, extension = extension] {
         extensions_.push_back(extension);
@@ -106,17 +119,33 @@ class WorkerShell final : public Shell {
       });
     }
     // What went to Redis took a while, too.
-    takes += Duration(static_cast<Duration::rep>(20'000 + world_.random().below(500'000)));
-    thread.running->handle_time = takes;
+    const std::uint64_t least_ns = world_.scenario().hangs_in_batches ? 1'000 : 20'000;
+    takes += Duration(static_cast<Duration::rep>(least_ns + world_.random().below(25 * least_ns)));
+    thread.handle_time += takes;
+    host_.later(takes, [this, &thread] { step(thread); });
+  }
+
+  void finish(Thread& thread) {
+    host_.inside([&] { thread.handler.end(*thread.running); });
+    thread.running->handle_time = thread.handle_time;
     // Measured by the real clock, which a seed knows nothing of.
     for (auto& outcome : thread.running->outcomes) {
       if (outcome.handled_us > 0) outcome.handled_us = 17;
     }
-    host_.later(takes, [this, &thread] {
-      finished_.push_back(std::move(thread.running));
-      host_.wake();
-      begin(thread);
-    });
+    finished_.push_back(std::move(thread.running));
+    if (thread.is_replaced) {
+      for (auto& execution : thread.waiting) finished_.push_back(std::move(execution));
+      thread.waiting.clear();
+    }
+    host_.wake();
+    begin(thread);
+  }
+
+  void replace(std::size_t number) {
+    threads_[number]->is_replaced = true;
+    replaced_.push_back(std::move(threads_[number]));
+    threads_[number] = std::make_unique<Thread>(*this);
+    host_.inside([&] { static_cast<void>(threads_[number]->handler.build(plan_)); });
   }
 
   void build(const task_node::BuildRequest& request) {
@@ -127,6 +156,7 @@ class WorkerShell final : public Shell {
         answer.error = plan.error();
         return;
       }
+      plan_ = *plan;
       for (auto& thread : threads_) {
         if (auto built = thread->handler.build(*plan); !built) answer.error = built.error();
       }
@@ -145,7 +175,9 @@ class WorkerShell final : public Shell {
   task_node::PlanOptions plan_options_;
   runtime::TaskLibraries libraries_;
   task_node::Work work_;
+  std::shared_ptr<const task_node::Plan> plan_;
   std::vector<std::unique_ptr<Thread>> threads_;
+  std::vector<std::unique_ptr<Thread>> replaced_;
   std::vector<std::pair<Duration, task_node::Extension>> asked_;
   std::vector<task_node::Extension> extensions_;
   std::vector<std::unique_ptr<Execution>> finished_;

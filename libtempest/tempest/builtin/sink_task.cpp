@@ -12,9 +12,12 @@ namespace {
 
 constexpr Duration kUnavailableRetry = std::chrono::milliseconds(500);
 
-Result<void> as_task_error(const Error& error) {
-  return TaskError{TaskError::Kind::retry, "sink: " + error.message,
-                   error.code == ErrorCode::unavailable ? kUnavailableRetry : Duration::zero()};
+/// Returns what the worker is told: `unavailable` costs a message no attempt, anything else does.
+Error as_task_error(const Error& error) {
+  if (error.code == ErrorCode::unavailable) {
+    return {ErrorCode::unavailable, "sink: " + error.message, kUnavailableRetry};
+  }
+  return {ErrorCode::retry, "sink: " + error.message, Duration::zero()};
 }
 
 }  // namespace
@@ -56,9 +59,26 @@ Result<void> SinkTask::handle(const Message& message, Context& /*context*/) {
 
 std::vector<Result<void>> SinkTask::handle_batch(std::span<const Message> messages,
                                                  std::span<Context* const> /*contexts*/) {
-  auto written = write(messages);
+  const auto written = write(messages);
   if (written) return std::vector<Result<void>>(messages.size());
-  return std::vector<Result<void>>(messages.size(), as_task_error(written.error()));
+  if (messages.size() == 1 || written.error().code == ErrorCode::unavailable) {
+    return std::vector<Result<void>>(messages.size(), as_task_error(written.error()));
+  }
+  return write_singly(messages);
+}
+
+std::vector<Result<void>> SinkTask::write_singly(std::span<const Message> messages) {
+  std::vector<Result<void>> outcomes;
+  outcomes.reserve(messages.size());
+  for (const Message& message : messages) {
+    const auto written = write({&message, 1});
+    outcomes.push_back(written ? Result<void>() : as_task_error(written.error()));
+    if (written || written.error().code != ErrorCode::unavailable) continue;
+    // Each of the others would wait for it as well.
+    outcomes.resize(messages.size(), as_task_error(written.error()));
+    break;
+  }
+  return outcomes;
 }
 
 }  // namespace tempest::builtin

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "tempest/sink.hpp"
 #include "tempest/task.hpp"
@@ -18,13 +20,14 @@ class SinkTask : public Task {
   Result<void> handle(const Message& message, Context& context) override;
 
   bool batches() const override { return true; }
-  /// A write that fails fails all of them: some may be there twice in the end. An `unavailable`
-  /// sink costs no attempts.
+  /// Writes all of them at once; if that fails, each by itself, so that only what the sink does not
+  /// take fails. Some may be there twice in the end. An `unavailable` sink costs no attempts.
   std::vector<Result<void>> handle_batch(std::span<const Message> messages,
                                          std::span<Context* const> contexts) override;
 
  private:
   Result<void> write(std::span<const Message> messages);
+  std::vector<Result<void>> write_singly(std::span<const Message> messages);
   /// Says what a person should know of the sink.
   void warn();
 

@@ -83,6 +83,9 @@ std::string failure_lines(const FailureDefinition& failure) {
   if (failure.task_timeout != Duration::zero()) {
     text += key_line("task_timeout", toml_text(exact_duration(failure.task_timeout)));
   }
+  if (failure.max_age != Duration::zero()) {
+    text += key_line("max_age", toml_text(exact_duration(failure.max_age)));
+  }
   const Settings common = rule_settings({failure.policy, failure.max_attempts, failure.backoff});
   for (const auto& [key, value] : common.values()) text += key_line(key, toml_value(value));
   if (failure.on_error) text += key_line("on_error", toml_table(rule_settings(*failure.on_error)));

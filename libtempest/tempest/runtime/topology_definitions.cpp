@@ -69,6 +69,7 @@ FailureDefinition make_failure(const Settings& settings) {
   FailureDefinition failure;
   failure.timeout = settings.duration("timeout", failure.timeout);
   failure.task_timeout = settings.duration("task_timeout", failure.task_timeout);
+  failure.max_age = settings.duration("max_age", failure.max_age);
   const FailureRule common = make_rule(settings, failure.rule(false));
   failure.policy = common.policy;
   failure.max_attempts = common.max_attempts;

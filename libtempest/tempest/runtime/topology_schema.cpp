@@ -317,7 +317,7 @@ const TableSchema& task_schema() {
                "Whether its input is held until all tasks before it are done with the source's "
                "message, and then handled one by one or in one call"),
         optional("timeout", Kind::duration,
-                 "Of one delivery; by default [failure] task_timeout; \"0s\": none"),
+                 "For one call; by default [failure] task_timeout; \"0s\": no limit"),
         optional("config", Kind::free_table, "What a library's task is given at its start"),
     };
     for (const BuiltinTask& builtin : builtin_tasks()) {
@@ -338,9 +338,14 @@ const TableSchema& failure_schema() {
       {one_of("policy", {"retry", "none", "best_effort"},
               "Tried again, then dead-lettered; left unacked; or acked all the same"),
        with_default("timeout", Kind::duration, value(failure.timeout),
-                    "For a source message with all that comes of it; \"0s\": none"),
+                    "For how long a source message, with all that comes of it, may be worked on; "
+                    "waiting does not count; \"0s\": no limit"),
        with_default("task_timeout", Kind::duration, value(failure.task_timeout),
-                    "For one delivery to a task without a timeout of its own; \"0s\": none"),
+                    "For one call of a task without a timeout of its own; \"0s\": no limit"),
+       with_default(
+           "max_age", Kind::duration, value(failure.max_age),
+           "How old a message may get, since it was read, before it is given up whatever it "
+           "waits for; \"0s\": any age"),
        within(with_default("max_attempts", Kind::integer, whole(failure.max_attempts),
                            "The most attempts of one delivery"),
               1, kMaxAttempts),

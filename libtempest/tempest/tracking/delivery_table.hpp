@@ -68,6 +68,8 @@ struct Delivery {
   bool started : 1 = false;
   /// Of a traced tree, and noted in the TraceBook.
   bool traced : 1 = false;
+  /// A call of it took longer than it may: to be run in a call of its own.
+  bool single : 1 = false;
 };
 static_assert(sizeof(Delivery) == 56);
 

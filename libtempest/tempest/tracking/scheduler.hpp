@@ -132,20 +132,6 @@ class Scheduler {
   /// A delivery in flight whose tree is over: its worker's credit stays taken.
   void orphan(std::uint32_t delivery);
 
-  /// Calls visit(delivery) for those in flight since before `cutoff`, the oldest of each worker
-  /// first. visit may settle or orphan what it is given.
-  template <typename Visit>
-  void for_each_in_flight_since(TimePoint cutoff, Visit visit) const {
-    for (const Worker& worker : workers_) {
-      std::uint32_t slot = worker.in_flight.head;
-      while (slot != kNowhere && TimePoint(table_.at(slot).since) <= cutoff) {
-        const std::uint32_t next = table_.at(slot).next;
-        if (table_.at(slot).state == DeliveryState::in_flight) visit(slot);
-        slot = next;
-      }
-    }
-  }
-
   // --- Gauges ---
 
   /// The backlog included.

@@ -151,15 +151,6 @@ void TraceBook::returned(std::uint32_t slot, const Delivery& delivery, std::stri
   entry->ready_at = now_;
 }
 
-void TraceBook::moved(std::uint32_t from, std::uint32_t to, const Delivery& delivery) {
-  const auto found = trees_.find(delivery.tree);
-  if (found == trees_.end()) return;
-  auto node = found->second.deliveries.extract(from);
-  if (node.empty()) return;
-  node.key() = to;
-  found->second.deliveries.insert(std::move(node));
-}
-
 void TraceBook::forget(std::uint32_t slot, Delivery& delivery) {
   delivery.traced = false;
   const auto found = trees_.find(delivery.tree);

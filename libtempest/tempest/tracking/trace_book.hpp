@@ -58,8 +58,6 @@ class TraceBook {
   void failed(std::uint32_t slot, const Delivery& delivery, const Failure& failure);
   /// Its worker gave it back, or is lost; it waits again.
   void returned(std::uint32_t slot, const Delivery& delivery, std::string_view why);
-  /// It goes on under another record.
-  void moved(std::uint32_t from, std::uint32_t to, const Delivery& delivery);
   /// It goes with another, in the same call.
   void forget(std::uint32_t slot, Delivery& delivery);
 

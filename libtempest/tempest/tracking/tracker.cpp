@@ -14,31 +14,29 @@ Tracker::Tracker(const dag::Graph& graph, DeliveryTable& table, Scheduler& sched
       scheduler_(scheduler),
       rules_(std::move(rules)),
       random_(seed),
-      has_backlog_(std::all_of(
-          graph.roots().begin(), graph.roots().end(),
-          [&](TaskId root) { return graph.node(root).grouping == dag::Grouping::shuffle; })),
+      has_backlog_(rules_.max_age == Duration::zero() &&
+                   std::all_of(graph.roots().begin(), graph.roots().end(),
+                               [&](TaskId root) {
+                                 return graph.node(root).grouping == dag::Grouping::shuffle;
+                               })),
       aggregate_(graph),
+      away_since_(graph.task_count(), kNever),
       traces_(graph),
       counters_(graph.task_count()) {
-  for (const Duration timeout : rules_.task_timeouts) {
-    if (timeout == Duration::zero()) continue;
-    shortest_task_timeout_ = shortest_task_timeout_ == Duration::zero()
-                                 ? timeout
-                                 : std::min(shortest_task_timeout_, timeout);
-  }
+  rules_.sinks.resize(graph.task_count());
 }
 
 // --- Trees -------------------------------------------------------------------------------------
 
 void Tracker::begin(PeerId owner, MessageId message, const Payload& payload, TimePoint now,
-                    std::uint64_t trace) {
+                    std::uint64_t trace, Duration age) {
   ++trees_started_;
   if (has_backlog_ && (!backlog_.empty() || !scheduler_.may_run_dry())) {
     backlog_.push(owner, message, payload, now, trace);
     scheduler_.set_backlog(backlog_.size(), backlog_.size_bytes());
     return;
   }
-  begin_tree(owner, message, payload, now, trace);
+  begin_tree(owner, message, payload, now - age, trace);
 }
 
 bool Tracker::begin_more() {
@@ -55,18 +53,19 @@ void Tracker::begin_first_of_backlog() {
   begin_tree(first.owner, first.id, first.payload, first.came, first.trace);
 }
 
-void Tracker::begin_tree(PeerId owner, MessageId message, const Payload& payload, TimePoint now,
+void Tracker::begin_tree(PeerId owner, MessageId message, const Payload& payload, TimePoint began,
                          std::uint64_t trace) {
   const std::uint32_t slot = trees_.create().slot;
   Tree& tree = trees_.at(slot);
   tree.owner = owners_.number_of(owner);
   tree.message = message;
-  tree.started = now;
+  tree.started = began;
   tree.older = newest_;
   (newest_ == kNowhere ? oldest_ : trees_.at(newest_).newer) = slot;
   newest_ = slot;
   aggregate_.open(slot);
-  if (trace != 0) tree.traced = traces_.open(slot, trace, now);
+  if (rules_.max_age > Duration::zero()) expiries_.emplace(began + rules_.max_age, slot);
+  if (trace != 0) tree.traced = traces_.open(slot, trace, began);
   for (const TaskId root : graph_.roots()) add_delivery(slot, root, kNoEdge, payload);
 }
 
@@ -145,6 +144,8 @@ void Tracker::end_tree(std::uint32_t slot) {
   (tree.older == kNowhere ? oldest_ : trees_.at(tree.older).newer) = tree.newer;
   (tree.newer == kNowhere ? newest_ : trees_.at(tree.newer).older) = tree.older;
   if (!tolerated_.empty()) tolerated_.erase(slot);
+  if (!worked_.empty()) worked_.erase(slot);
+  if (!expiries_.empty()) expiries_.erase({TimePoint(tree.started) + rules_.max_age, slot});
   trees_.release(slot);
 }
 
@@ -278,6 +279,7 @@ bool Tracker::acknowledge(DeliveryId id, std::uint32_t worker, std::span<const O
   if (delivery->traced) traces_.done(id.slot, *delivery, outputs.size());
   scheduler_.settle(id.slot);
   ++count(task).acknowledged;
+  away_since_[static_cast<std::size_t>(task)] = kNever;
   fused_failures_.clear();
   // Children first: the tree's count must not touch zero while there is more to come.
   for (const Output& output : outputs) add_output(tree, task, output);

@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tempest/base/histogram.hpp"
@@ -28,10 +30,14 @@ namespace tempest::tracking {
 /// What a coordinator does about failures; from the topology.
 struct FailureRules {
   FailurePolicy policy = FailurePolicy::retry;
-  Duration tree_timeout{0};        ///< Zero: none.
+  /// The longest that a message may be worked on: the time in which any of its deliveries is in a
+  /// call, not that in which all of them wait. Zero: no limit.
+  Duration tree_timeout{0};
+  /// How old a message may get, from its reading on, whatever it waits for. Zero: any age.
+  Duration max_age{0};
   std::uint32_t max_attempts = 5;  ///< At most kMaxAttempts count.
   Backoff backoff;
-  std::vector<Duration> task_timeouts;  ///< By task; zero: none.
+  std::vector<bool> sinks;  ///< By task: what it takes is not counted, since sinks are waited for.
   /// In place of policy, max_attempts and backoff.
   std::optional<FailureRule> on_error = {};
   std::optional<FailureRule> on_timeout = {};
@@ -64,7 +70,7 @@ struct FailedMessage {
   std::uint32_t retries = 0;  ///< Of all the tree's deliveries; up to 65,535.
 };
 
-/// A delivery without a result in its task's time. Its message may be tried again, or has failed.
+/// A delivery whose call took longer than it may. Its message may be tried again, or has failed.
 struct TimedOutDelivery {
   TaskId task = kNoTask;
   std::uint32_t attempt = 0;
@@ -79,7 +85,8 @@ struct TimedOutDelivery {
 /// A delivery ends in one of these ways, whatever came before:
 ///
 ///     acknowledge (with or without outputs) -> its outputs are deliveries of the same tree
-///     fail, task timeout -> another attempt after a wait, or the tree's end, as the rules say
+///     fail, time_out -> another attempt after a wait, or the tree's end, as the rules say
+///     wait -> the same attempt once more after a wait: what the task needs is away
 ///     give_back, worker_lost -> ready again, with no attempt used up
 ///     worker_died -> the same, but for the suspect that the worker was running
 ///     the tree ends (failed, timed out, its source lost) -> withdrawn wherever it is
@@ -87,6 +94,9 @@ struct TimedOutDelivery {
 /// A tree is begun when workers may come to need its deliveries. While more than they can take has
 /// come, messages wait in a Backlog, in a sixth of the memory. (Not where a root is grouped by key:
 /// of what waits, some key's may be wanted at any time.)
+///
+/// Waiting is not work: workers measure how long calls take, and only that counts for a tree's
+/// timeout. Calls of one tree that overlap count once.
 ///
 /// When a tree ends nothing of it stays behind, but for deliveries at workers: those become
 /// orphans, so that their workers' credit stays counted until they answer or are lost.
@@ -100,8 +110,9 @@ class Tracker {
   /// A message has come from this owner (there are at most kMaxNodes of them that have trees). Its
   /// deliveries to the graph's roots become ready. `trace`: as what it is traced
   /// (wire::Sighting::message); 0: it is not.
+  /// `age`: how long ago it was read.
   void begin(PeerId owner, MessageId message, const Payload& payload, TimePoint now,
-             std::uint64_t trace = 0);
+             std::uint64_t trace = 0, Duration age = {});
   /// Begins with what has come and waits in the backlog, as far as workers may be in need of it
   /// soon. False: with nothing.
   bool begin_more();
@@ -114,6 +125,8 @@ class Tracker {
     bool permanent = false;  ///< No other attempt would help.
     std::string_view reason;
     Duration retry_after{0};  ///< Above zero: this wait, and no attempt is used up.
+    /// What the task needs is away: it is waited for under every policy, and no attempt is used up.
+    bool is_away = false;
   };
   struct Output {
     std::string_view output;  ///< Its name; empty for the plain edges.
@@ -133,9 +146,15 @@ class Tracker {
   bool fail(DeliveryId id, std::uint32_t worker, const Failure& failure, TimePoint now);
   /// The worker is about to run it, alone. No end of it; false: stale.
   bool start(DeliveryId id, std::uint32_t worker);
-  /// The task is at work on it, and wants its timeout to end no earlier than this long from now. No
-  /// end of it; false: stale, or the task has no timeout.
-  bool extend(DeliveryId id, std::uint32_t worker, Duration time, TimePoint now);
+  /// Its call has taken longer than it may, and the worker has given it up. `by_tree`: longer than
+  /// its message may be worked on, which ends the tree.
+  bool time_out(DeliveryId id, std::uint32_t worker, bool by_tree, std::string_view reason,
+                TimePoint now);
+  /// Its task has asked for more time. No end of it, and only counted; false: stale.
+  bool note_extended(DeliveryId id, std::uint32_t worker);
+  /// Its task has worked on it for so long, up to now; before the result itself. A tree that has
+  /// been worked on for too long ends in the next turn, if it is not done by then.
+  void note_worked(DeliveryId id, std::uint32_t worker, Duration worked, TimePoint now);
   /// The worker has not begun with it.
   bool give_back(DeliveryId id, std::uint32_t worker);
   /// What Scheduler::remove_worker gave back.
@@ -154,7 +173,7 @@ class Tracker {
 
   // --- Time ---
 
-  /// Timeouts, and attempts that are due.
+  /// Ends trees whose time is over, and makes ready what is due for another attempt.
   void turn(TimePoint now);
   TimePoint next_turn() const;
 
@@ -223,7 +242,7 @@ class Tracker {
   /// The answer to an orphan: its credit returns, and the place is free. True if it was one.
   bool settle_orphan(DeliveryId id, std::uint32_t worker);
 
-  void begin_tree(PeerId owner, MessageId message, const Payload& payload, TimePoint now,
+  void begin_tree(PeerId owner, MessageId message, const Payload& payload, TimePoint began,
                   std::uint64_t trace);
   void begin_first_of_backlog();
   void add_delivery(std::uint32_t tree, TaskId task, EdgeId edge, const Payload& payload);
@@ -253,14 +272,14 @@ class Tracker {
   void trace_failure(std::uint32_t delivery, const TraceBook::Failure& failure);
   /// Delayed becomes detached.
   void take_from_delayed(std::uint32_t delivery);
-  void time_out_trees(TimePoint now);
-  void time_out_deliveries(TimePoint now);
-  void time_out_delivery(std::uint32_t delivery, TimePoint now);
-  /// Of deliveries that are over.
-  void forget_extensions();
-  /// A copy that takes its place in the tree; the original becomes an orphan at its worker.
-  std::uint32_t replace_in_flight(std::uint32_t delivery);
-  std::string describe_wait(std::uint32_t tree) const;
+  /// Ends the trees that have been worked on for too long.
+  void end_overworked();
+  /// Ends the trees whose messages are too old.
+  void end_expired(TimePoint now);
+  /// Ends the tree, naming what it is at now.
+  void end_late(std::uint32_t tree, wire::FailureKind kind, std::string_view limit);
+  std::string describe_state(std::uint32_t tree) const;
+  Duration wait_while_away(TaskId task, Duration wanted, TimePoint now);
 
   void complete_tree(std::uint32_t tree, TimePoint now);
   void fail_tree(std::uint32_t tree, FailedMessage failed);
@@ -270,7 +289,6 @@ class Tracker {
   DeliveryTable& table_;
   Scheduler& scheduler_;
   FailureRules rules_;
-  Duration shortest_task_timeout_{0};
   Random random_;
 
   Slab<Tree, TreeId> trees_;
@@ -285,10 +303,17 @@ class Tracker {
   /// By when they are due, and in the order of their failing.
   std::map<TimePoint, DeliveryList> delayed_;
   std::size_t delayed_count_ = 0;
-  TimePoint look_at_deliveries_{};
-  /// Until when deliveries in flight may take, by their packed ids, where tasks asked for more time
-  /// than their timeout gives.
-  std::map<std::uint64_t, TimePoint> extended_;
+  /// How long a tree has been worked on, of those that slow tasks have had.
+  struct Worked {
+    Duration time{0};
+    TimePoint until{};  ///< What came before this has been counted.
+  };
+  std::map<std::uint32_t, Worked> worked_;  ///< By tree.
+  std::vector<TreeId> overworked_;
+  /// With max_age: when each tree's message is too old.
+  std::set<std::pair<TimePoint, std::uint32_t>> expiries_;
+  /// Since when what a task needs has been away; by task, kNever while it is not.
+  std::vector<TimePoint> away_since_;
 
   std::vector<AckedMessage> acked_;
   std::vector<FailedMessage> failed_;

@@ -10,8 +10,10 @@
 namespace tempest::tracking {
 
 namespace {
-// Deliveries' timeouts are looked at this often: they may end this much late.
-constexpr Duration kDeliveryTimeoutStep = std::chrono::milliseconds(20);
+// While what a task needs is away, its deliveries are tried again at first this often, then ever
+// less: after a quarter of the time that it has been away.
+constexpr Duration kFirstWaitWhileAway = std::chrono::milliseconds(500);
+constexpr Duration kLongestWaitWhileAway = std::chrono::seconds(5);
 
 using Next = wire::Sighting::Next;
 }  // namespace
@@ -20,11 +22,12 @@ FailureRules failure_rules_of(const Topology& topology) {
   FailureRules rules;
   rules.policy = topology.failure.policy;
   rules.tree_timeout = topology.failure.timeout;
+  rules.max_age = topology.failure.max_age;
   rules.max_attempts = topology.failure.max_attempts;
   rules.backoff = topology.failure.backoff;
   rules.on_error = topology.failure.on_error;
   rules.on_timeout = topology.failure.on_timeout;
-  for (const TaskDefinition& task : topology.tasks) rules.task_timeouts.push_back(task.timeout);
+  for (const TaskDefinition& task : topology.tasks) rules.sinks.push_back(task.uses == "sink");
   return rules;
 }
 
@@ -52,6 +55,12 @@ Duration backoff_wait(const Backoff& backoff, std::uint32_t attempt, Random& ran
 void Tracker::retry_or_give_up(std::uint32_t slot, wire::FailureKind kind, std::string worker,
                                const Failure& failure, TimePoint now) {
   Delivery& delivery = table_.at(slot);
+  if (failure.is_away) {
+    const Duration wait = wait_while_away(delivery.task, failure.retry_after, now);
+    trace_failure(slot, {kind, failure.reason, Next::again, wait});
+    delay(slot, wait, now);
+    return;
+  }
   const FailureRule rule = rules_.rule(kind);
   const bool may_retry = rule.policy == FailurePolicy::retry && !failure.permanent;
   if (may_retry && failure.retry_after > Duration::zero()) {
@@ -70,6 +79,13 @@ void Tracker::retry_or_give_up(std::uint32_t slot, wire::FailureKind kind, std::
   const bool goes_on = rule.policy == FailurePolicy::best_effort;
   trace_failure(slot, {kind, failure.reason, goes_on ? Next::go_on : Next::give_up, {}});
   give_up(slot, kind, std::move(worker), failure.reason, now);
+}
+
+Duration Tracker::wait_while_away(TaskId task, Duration wanted, TimePoint now) {
+  TimePoint& since = away_since_[static_cast<std::size_t>(task)];
+  if (since == kNever) since = now;
+  const Duration least = std::max(wanted, kFirstWaitWhileAway);
+  return std::clamp((now - since) / 4, least, std::max(least, kLongestWaitWhileAway));
 }
 
 void Tracker::trace_failure(std::uint32_t slot, const TraceBook::Failure& failure) {
@@ -118,8 +134,8 @@ void Tracker::give_up(std::uint32_t slot, wire::FailureKind kind, std::string wo
 }
 
 void Tracker::turn(TimePoint now) {
-  time_out_trees(now);
-  time_out_deliveries(now);
+  end_overworked();
+  end_expired(now);
   while (!delayed_.empty() && delayed_.begin()->first <= now) {
     const std::uint32_t slot = delayed_.begin()->second.head;
     take_from_delayed(slot);
@@ -131,11 +147,7 @@ void Tracker::turn(TimePoint now) {
 TimePoint Tracker::next_turn() const {
   TimePoint next = kNever;
   if (!delayed_.empty()) next = delayed_.begin()->first;
-  if (trees_in_flight() == 0) return next;
-  if (rules_.tree_timeout > Duration::zero()) {
-    next = std::min(next, oldest_tree() + rules_.tree_timeout);
-  }
-  if (shortest_task_timeout_ > Duration::zero()) next = std::min(next, look_at_deliveries_);
+  if (!expiries_.empty()) next = std::min(next, expiries_.begin()->first);
   return next;
 }
 
@@ -144,124 +156,109 @@ TimePoint Tracker::oldest_tree() const {
   return backlog_.empty() ? kNever : backlog_.oldest();
 }
 
-void Tracker::time_out_trees(TimePoint now) {
-  if (rules_.tree_timeout == Duration::zero()) return;
-  while (trees_in_flight() > 0 && oldest_tree() + rules_.tree_timeout <= now) {
-    // What waits in the backlog came after all that has a tree.
-    if (oldest_ == kNowhere) begin_first_of_backlog();
-    const std::uint32_t tree = oldest_;
-    const Delivery& waiting = table_.at(trees_.at(tree).deliveries);
+// --- What takes too long -------------------------------------------------------------------------
+
+bool Tracker::note_extended(DeliveryId id, std::uint32_t worker) {
+  const Delivery* delivery = table_.find(id);
+  if (delivery == nullptr || delivery->state != DeliveryState::in_flight ||
+      delivery->worker != worker) {
+    return false;
+  }
+  ++count(delivery->task).extended;
+  return true;
+}
+
+void Tracker::note_worked(DeliveryId id, std::uint32_t worker, Duration worked, TimePoint now) {
+  const Delivery* delivery = table_.find(id);
+  if (rules_.tree_timeout == Duration::zero() || delivery == nullptr ||
+      delivery->state != DeliveryState::in_flight || delivery->worker != worker ||
+      rules_.sinks[static_cast<std::size_t>(delivery->task)]) {
+    return;
+  }
+  Worked& tree = worked_[delivery->tree];
+  // Results come in the order of their ends, so what overlaps with an earlier one is counted once.
+  const TimePoint began = std::max(now - worked, tree.until);
+  if (began < now) tree.time += now - began;
+  tree.until = now;
+  if (tree.time >= rules_.tree_timeout) overworked_.push_back(trees_.id_of(delivery->tree));
+}
+
+bool Tracker::time_out(DeliveryId id, std::uint32_t worker, bool by_tree, std::string_view reason,
+                       TimePoint now) {
+  const Delivery* delivery = find_in_flight(id, worker);
+  if (delivery == nullptr) return false;
+  const TaskId task = delivery->task;
+  ++count(task).failed;
+  ++count(task).timed_out;
+  std::string name = scheduler_.worker_name(worker);
+  timed_out_.push_back({task, delivery->attempt, name, std::string(reason)});
+  scheduler_.settle(id.slot);
+  if (by_tree) {
     FailedMessage failed;
     failed.kind = wire::FailureKind::timeout;
-    failed.task = waiting.task;
-    failed.attempts = waiting.attempt;
-    failed.payload = waiting.payload;
-    failed.reason = describe_wait(tree);
-    if (waiting.state == DeliveryState::in_flight) {
-      failed.worker = scheduler_.worker_name(waiting.worker);
-    }
-    ++count(waiting.task).timed_out;
-    fail_tree(tree, std::move(failed));
+    failed.task = task;
+    failed.attempts = delivery->attempt;
+    failed.payload = delivery->payload;
+    failed.worker = std::move(name);
+    failed.reason = reason.substr(0, kMaxReasonBytes);
+    fail_tree(delivery->tree, std::move(failed));
+    return true;
+  }
+  table_.at(id.slot).single = true;
+  retry_or_give_up(id.slot, wire::FailureKind::task_timeout, std::move(name), {false, reason, {}},
+                   now);
+  return true;
+}
+
+void Tracker::end_overworked() {
+  for (const TreeId tree : overworked_) {
+    if (trees_.find(tree) == nullptr) continue;
+    end_late(tree.slot, wire::FailureKind::timeout,
+             "not done within " + format_duration(rules_.tree_timeout) + " of work on it");
+  }
+  overworked_.clear();
+}
+
+void Tracker::end_expired(TimePoint now) {
+  while (!expiries_.empty() && expiries_.begin()->first <= now) {
+    end_late(expiries_.begin()->second, wire::FailureKind::expired,
+             "older than max_age (" + format_duration(rules_.max_age) + ")");
   }
 }
 
-std::string Tracker::describe_wait(std::uint32_t tree) const {
+void Tracker::end_late(std::uint32_t tree, wire::FailureKind kind, std::string_view limit) {
   const Delivery& waiting = table_.at(trees_.at(tree).deliveries);
-  std::string text = "not done within " + format_duration(rules_.tree_timeout) + ": ";
+  FailedMessage failed;
+  failed.kind = kind;
+  failed.task = waiting.task;
+  failed.attempts = waiting.attempt;
+  failed.payload = waiting.payload;
+  failed.reason = std::string(limit) + ": " + describe_state(tree);
+  if (waiting.state == DeliveryState::in_flight) {
+    failed.worker = scheduler_.worker_name(waiting.worker);
+  }
+  ++count(waiting.task).timed_out;
+  fail_tree(tree, std::move(failed));
+}
+
+std::string Tracker::describe_state(std::uint32_t tree) const {
+  const Delivery& waiting = table_.at(trees_.at(tree).deliveries);
   switch (waiting.state) {
     case DeliveryState::ready:
-      return text + (scheduler_.workers_of(waiting.task) == 0 ? "no worker serves the task"
-                                                              : "no worker of the task is free");
+      return scheduler_.workers_of(waiting.task) == 0 ? "no worker serves the task"
+                                                      : "no worker of the task is free";
     case DeliveryState::in_flight:
-      return text + "the task is at work on it";
+      return "it is at a worker";
     case DeliveryState::delayed:
-      return text + "waiting for its next attempt";
+      return "it waits for its next attempt";
     case DeliveryState::held:
-      return text + "held until its ancestors are done";
+      return "it is held until its ancestors are done";
     case DeliveryState::detached:
     case DeliveryState::member:
     case DeliveryState::orphan:
       break;
   }
-  return text + "under way";
-}
-
-void Tracker::time_out_deliveries(TimePoint now) {
-  if (shortest_task_timeout_ == Duration::zero() || now < look_at_deliveries_) return;
-  look_at_deliveries_ = now + kDeliveryTimeoutStep;
-  forget_extensions();
-  scheduler_.for_each_in_flight_since(now - shortest_task_timeout_, [&](std::uint32_t slot) {
-    const Delivery& delivery = table_.at(slot);
-    const Duration timeout = rules_.task_timeouts[static_cast<std::size_t>(delivery.task)];
-    if (timeout == Duration::zero() || TimePoint(delivery.since) + timeout > now) return;
-    const auto extended = extended_.find(table_.id_of(slot).packed());
-    if (extended != extended_.end() && extended->second > now) return;
-    time_out_delivery(slot, now);
-  });
-}
-
-bool Tracker::extend(DeliveryId id, std::uint32_t worker, Duration time, TimePoint now) {
-  const Delivery* delivery = table_.find(id);
-  if (shortest_task_timeout_ == Duration::zero() || delivery == nullptr ||
-      delivery->state != DeliveryState::in_flight || delivery->worker != worker) {
-    return false;
-  }
-  const Duration timeout = rules_.task_timeouts[static_cast<std::size_t>(delivery->task)];
-  if (timeout == Duration::zero()) return false;
-  ++count(delivery->task).extended;
-  if (now + time <= TimePoint(delivery->since) + timeout) return true;
-  TimePoint& until = extended_[id.packed()];
-  until = std::max(until, now + time);
-  return true;
-}
-
-void Tracker::forget_extensions() {
-  std::erase_if(extended_, [&](const auto& extension) {
-    const Delivery* delivery = table_.find(DeliveryId::unpack(extension.first));
-    return delivery == nullptr || delivery->state != DeliveryState::in_flight;
-  });
-}
-
-void Tracker::time_out_delivery(std::uint32_t slot, TimePoint now) {
-  const TaskId task = table_.at(slot).task;
-  ++count(task).failed;
-  ++count(task).timed_out;
-  std::string worker = scheduler_.worker_name(table_.at(slot).worker);
-  std::string reason =
-      "no result within " + format_duration(rules_.task_timeouts[static_cast<std::size_t>(task)]);
-  if (extended_.contains(table_.id_of(slot).packed())) reason += " and the more it asked for";
-  timed_out_.push_back({task, table_.at(slot).attempt, worker, reason});
-  const std::uint32_t successor = replace_in_flight(slot);
-  retry_or_give_up(successor, wire::FailureKind::task_timeout, std::move(worker),
-                   {false, reason, Duration::zero()}, now);
-}
-
-std::uint32_t Tracker::replace_in_flight(std::uint32_t slot) {
-  const std::uint32_t tree = table_.at(slot).tree;
-  std::uint32_t successor = kNowhere;
-  std::uint32_t last = kNowhere;
-  for (std::uint32_t from = slot; from != kNowhere; from = table_.at(from).members) {
-    const Delivery& original = table_.at(from);
-    Delivery copy;
-    copy.task = original.task;
-    copy.edge = original.edge;
-    copy.attempt = original.attempt;
-    copy.losses = original.losses;
-    copy.key_slot = original.key_slot;
-    copy.traced = original.traced;
-    copy.payload = original.payload;
-    copy.state = last == kNowhere ? DeliveryState::detached : DeliveryState::member;
-    const std::uint32_t made = table_.create(std::move(copy)).slot;
-    (last == kNowhere ? successor : table_.at(last).members) = made;
-    last = made;
-  }
-  if (table_.at(slot).traced) traces_.moved(slot, successor, table_.at(slot));
-  table_.at(slot).traced = false;
-  unlink_from_tree(trees_.at(tree), table_.at(slot));
-  scheduler_.orphan(slot);
-  table_.at(successor).tree = tree;
-  link_to_tree(trees_.at(tree), table_.at(successor), successor);
-  return successor;
+  return "it is under way";
 }
 
 }  // namespace tempest::tracking

@@ -100,8 +100,11 @@ void read_failure(Reader& reader, Results::Output& output, Results& results) {
   output.failure = static_cast<std::uint32_t>(results.failures.size());
   Results::Failure& failure = results.failures.emplace_back();
   failure.status = static_cast<Results::Status>(
-      reader.integer(static_cast<std::uint64_t>(Results::Status::fail)));
-  if (failure.status == Results::Status::done) reader.fail("a failure that is none");
+      reader.integer(static_cast<std::uint64_t>(Results::Status::unavailable)));
+  const bool is_failure = failure.status == Results::Status::retry ||
+                          failure.status == Results::Status::fail ||
+                          failure.status == Results::Status::unavailable;
+  if (!is_failure) reader.fail("a failure that is none");
   failure.reason = reader.bytes(kMaxReasonBytes);
   failure.retry_after_ms = reader.integer();
 }
@@ -192,7 +195,7 @@ void read_entry(Reader& reader, IdReader& ids, Results& results) {
   Results::Item item;
   const std::uint64_t first = ids.take();
   item.status = static_cast<Results::Status>(
-      reader.integer(static_cast<std::uint64_t>(Results::Status::extended)));
+      reader.integer(static_cast<std::uint64_t>(Results::Status::tree_timed_out)));
   std::uint64_t length = 1;
   item.first_output = static_cast<std::uint32_t>(results.outputs.size());
   if (fields > 2) length = reader.integer(kMaxFrameItems);
@@ -228,12 +231,12 @@ void encode(const Deliveries& deliveries, std::string& frame) {
   writer.array(deliveries.items.size());
   for (const Deliveries::Item& item : deliveries.items) {
     assert(item.first_part + item.part_count <= deliveries.parts.size());
-    const bool is_marked = item.alone || item.traced;
+    const bool is_marked = item.alone || item.traced || item.single;
     if (!is_marked && item.part_count == 1 &&
         put_plain(item, deliveries.parts[item.first_part], ids, writer)) {
       continue;
     }
-    writer.array(!is_marked ? 4 : item.traced ? 6 : 5);
+    writer.array(!is_marked ? 4 : item.single ? 7 : item.traced ? 6 : 5);
     ids.put(item.id.packed());
     writer.integer(static_cast<std::uint64_t>(item.task));
     writer.integer(item.attempt);
@@ -243,7 +246,8 @@ void encode(const Deliveries& deliveries, std::string& frame) {
     }
     if (!is_marked) continue;
     writer.boolean(item.alone);
-    if (item.traced) writer.boolean(true);
+    if (item.traced || item.single) writer.boolean(item.traced);
+    if (item.single) writer.boolean(true);
   }
 }
 
@@ -271,7 +275,8 @@ Result<void> decode(std::string_view body, Deliveries& deliveries) {
     }
     if (item_fields > 4) item.alone = reader.boolean();
     if (item_fields > 5) item.traced = reader.boolean();
-    if (item_fields > 6) reader.skip(item_fields - 6);
+    if (item_fields > 6) item.single = reader.boolean();
+    if (item_fields > 7) reader.skip(item_fields - 7);
   }
   reader.skip(fields - 1);
   return reader.finish();

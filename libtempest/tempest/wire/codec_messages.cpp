@@ -1,3 +1,5 @@
+#include <cassert>
+
 #include "tempest/base/limits.hpp"
 #include "tempest/wire/codec.hpp"
 #include "tempest/wire/id_sequence.hpp"
@@ -10,6 +12,8 @@ namespace {
 
 /// What an item mostly takes, at the most, beyond its key and payload.
 constexpr std::size_t kItemHeadBytes = 12;
+/// A century: what is older is not meant.
+constexpr std::uint64_t kMaxAge_ms = 100ULL * 366 * 24 * 3600 * 1000;
 
 void put(const Outcomes::Failed& failed, Writer& writer) {
   writer.array(8);
@@ -27,7 +31,7 @@ void read(Reader& reader, Outcomes::Failed& failed) {
   const std::size_t fields = reader.record(8);
   failed.id = MessageId::unpack(reader.integer());
   failed.kind =
-      static_cast<FailureKind>(reader.integer(static_cast<std::uint64_t>(FailureKind::unroutable)));
+      static_cast<FailureKind>(reader.integer(static_cast<std::uint64_t>(FailureKind::expired)));
   failed.task = reader.bytes(kMaxNameBytes);
   failed.attempts = static_cast<std::uint32_t>(reader.integer(UINT32_MAX));
   failed.worker = reader.bytes(kMaxNameBytes);
@@ -70,6 +74,14 @@ void read_traced(Reader& reader, Messages& messages) {
       reader.fail("traced messages out of order");
     }
     messages.traced.push_back({static_cast<std::uint32_t>(item), reader.integer()});
+  }
+}
+
+void read_ages(Reader& reader, Messages& messages) {
+  const std::size_t count = reader.array(messages.items.size());
+  if (count != messages.items.size()) reader.fail("not as many ages as messages");
+  for (std::size_t i = 0; i < count && reader.ok(); ++i) {
+    messages.ages_ms.push_back(reader.integer(kMaxAge_ms));
   }
 }
 
@@ -130,7 +142,9 @@ void encode(const Messages& messages, std::string& frame) {
   Writer writer(frame);
   writer.reserve(room);
   IdWriter ids(writer);
-  writer.array(messages.traced.empty() ? 1 : 2);
+  const bool has_ages = !messages.ages_ms.empty();
+  assert(!has_ages || messages.ages_ms.size() == messages.items.size());
+  writer.array(has_ages ? 3 : messages.traced.empty() ? 1 : 2);
   writer.array(messages.items.size());
   for (const Messages::Item& item : messages.items) {
     if (put_plain(item, ids, writer)) continue;
@@ -139,12 +153,15 @@ void encode(const Messages& messages, std::string& frame) {
     writer.bytes(item.payload);
     if (!item.key.empty()) writer.bytes(item.key);
   }
-  if (messages.traced.empty()) return;
+  if (messages.traced.empty() && !has_ages) return;
   writer.array(2 * messages.traced.size());
   for (const Messages::Traced& traced : messages.traced) {
     writer.integer(traced.item);
     writer.integer(traced.message);
   }
+  if (!has_ages) return;
+  writer.array(messages.ages_ms.size());
+  for (const std::uint64_t age_ms : messages.ages_ms) writer.integer(age_ms);
 }
 
 Result<void> decode(std::string_view body, Messages& messages) {
@@ -165,8 +182,10 @@ Result<void> decode(std::string_view body, Messages& messages) {
     reader.skip(item_fields - 3);
   }
   messages.traced.clear();
+  messages.ages_ms.clear();
   if (fields > 1) read_traced(reader, messages);
-  if (fields > 2) reader.skip(fields - 2);
+  if (fields > 2) read_ages(reader, messages);
+  if (fields > 3) reader.skip(fields - 3);
   return reader.finish();
 }
 

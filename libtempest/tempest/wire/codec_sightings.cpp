@@ -38,7 +38,7 @@ void read(Reader& reader, Sighting& sighting) {
   sighting.next = static_cast<Sighting::Next>(
       reader.integer(static_cast<std::uint64_t>(Sighting::Next::leave)));
   sighting.failure =
-      static_cast<FailureKind>(reader.integer(static_cast<std::uint64_t>(FailureKind::unroutable)));
+      static_cast<FailureKind>(reader.integer(static_cast<std::uint64_t>(FailureKind::expired)));
   sighting.task = reader.bytes(kMaxNameBytes);
   sighting.peer = reader.bytes(kMaxNameBytes);
   sighting.delivery = reader.integer();

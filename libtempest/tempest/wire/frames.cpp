@@ -16,6 +16,8 @@ const char* to_string(FailureKind kind) {
       return "coordinator_lost";
     case FailureKind::unroutable:
       return "unroutable";
+    case FailureKind::expired:
+      return "expired";
   }
   return "unknown";
 }

@@ -18,7 +18,7 @@
 namespace tempest::wire {
 
 /// Raised when a change makes old and new nodes misunderstand each other.
-inline constexpr std::uint64_t kProtocolVersion = 1;
+inline constexpr std::uint64_t kProtocolVersion = 2;
 
 // --- Link headers ------------------------------------------------------------------------------
 
@@ -233,16 +233,19 @@ struct Messages {
     std::uint64_t message = 0;
   };
   std::vector<Traced> traced;  ///< In the order of `items`.
+  /// How long ago each of `items` was read, where the topology has a max_age; else empty.
+  std::vector<std::uint64_t> ages_ms = {};
 };
 
 /// Why a message or a delivery failed.
 enum class FailureKind : std::uint8_t {
   error = 0,         ///< The task returned an error or threw.
-  timeout = 1,       ///< The tree was not done in time.
-  task_timeout = 2,  ///< A delivery got no result in time.
+  timeout = 1,       ///< The message was worked on for longer than its timeout.
+  task_timeout = 2,  ///< A call took longer than its task's timeout.
   worker_lost = 3,   ///< Its worker died while it was being handled, too often.
   coordinator_lost = 4,
   unroutable = 5,  ///< Not of this topology version.
+  expired = 6,     ///< It has become older than the topology's max_age.
 };
 
 const char* to_string(FailureKind kind);
@@ -288,6 +291,9 @@ struct Deliveries {
     bool alone = false;
     /// Of a message that is traced: the worker says how long it took (Results::Item::handled_us).
     bool traced = false;
+    /// An earlier attempt of it exceeded its time: to be run in a call of its own, so that it holds
+    /// up nothing else.
+    bool single = false;
   };
   std::vector<Item> items;
   std::vector<Part> parts;
@@ -302,6 +308,11 @@ struct Results {
     returned = 3,  ///< Never started (draining): not an attempt.
     started = 4,   ///< No end: one given out as `alone` is about to be run.
     extended = 5,  ///< No end: the task wants so much time from now, in `retry_after_ms`.
+    /// What the task needs (a sink's server, a disk) is away: to be tried again after
+    /// `retry_after_ms`, and no attempt.
+    unavailable = 6,
+    timed_out = 7,       ///< The call took longer than the task's timeout: a failed attempt.
+    tree_timed_out = 8,  ///< The call alone took longer than the message's timeout.
   };
   struct Output {
     /// The output's name, empty for the plain edges.
@@ -317,7 +328,7 @@ struct Results {
   };
   static constexpr std::uint32_t kNotFailed = 0xffffffff;
   struct Failure {
-    Status status = Status::retry;  ///< retry or fail.
+    Status status = Status::retry;  ///< retry, fail or unavailable.
     std::string_view reason;
     std::uint64_t retry_after_ms = 0;
   };
@@ -329,7 +340,8 @@ struct Results {
     /// Where its outputs stand in `outputs`.
     std::uint32_t first_output = 0;
     std::uint32_t output_count = 0;
-    /// How long the task took, of a delivery that is traced; 0: not said.
+    /// How long the task worked on it, where that is a millisecond or more, or the delivery is
+    /// traced; 0: not said.
     std::uint32_t handled_us = 0;
   };
   std::vector<Item> items;

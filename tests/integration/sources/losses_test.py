@@ -173,30 +173,36 @@ class Losses(unittest.TestCase):
             self.assertEqual(letters, [("worker_lost", "a", cell.worker.name, 2, 1)]
                              if cell.policy == "retry" else [])
 
-    def test_a_sink_that_is_away_fails_messages_only_where_nothing_is_tried_again(self):
+    def test_a_sink_that_is_away_is_waited_for_whatever_the_policy_and_named(self):
         away = processes.Redis(self.folder("away"))
         self.addCleanup(away.stop)
         away.kill()
-        self.cluster.start("stats", "tempest-stats", "--http", "")
-        cells = self.begin('uses = "identity"' + self.sink(away.uri))
-        retried = [cell for cell in cells if cell.policy == "retry"]
-        self.check_ends([cell for cell in cells if cell.policy != "retry"],
-                        {"none": (0, 1), "best-effort": (1, 1)})
+        # Both bounds are over many times before the sink is back.
+        cells = self.begin('uses = "identity"' + self.sink(away.uri),
+                           'timeout = "200ms"\ntask_timeout = "200ms"')
 
-        def refused(cell):
-            done = self.cluster.tempest("stats", "--broker", self.cluster.broker_url, "--json",
-                                        "--count", "1", check=False)
-            topologies = json.loads(done.stdout or "{}").get("topologies", {})
-            task = topologies.get(cell.name, {}).get("tasks", {}).get("out", {})
-            return task.get("outcomes", {}).get("retry", 0) > 0
-        for cell in retried:
-            processes.wait_until(lambda: refused(cell), "a write that was refused")
+        def told(cell, words):
+            return [line for line in cell.pipeline.log().splitlines() if words in line]
+        for cell in cells:
+            processes.wait_until(lambda: told(cell, "cannot reach what it needs"),
+                                 "a word of what is away")
+            line, = told(cell, "cannot reach what it needs")
+            for word in ("task=out", f"worker={cell.worker.name}", "Connection refused"):
+                self.assertIn(word, line)
+
+        processes.wait_until(
+            lambda: "Connection refused"
+            in self.cluster.listed_nodes().get(cells[0].pipeline.name, {}).get("state", ""),
+            "its cause in tempest ls")
+        for cell in cells:
             self.assertTrue(cell.feeder.running())
         away.start_again()
-        self.check_ends(retried, {"retry": (1, 0)})
+        self.check_ends(cells, dict.fromkeys(POLICIES, (1, 0)))
         for cell in cells:
-            self.assertEqual(self.out(cell, away), ["message"] if cell in retried else [])
+            self.assertEqual(self.out(cell, away), ["message"])
             self.assertEqual(cell.dead_letters(), [])
+            processes.wait_until(lambda: told(cell, "reaches what it needs again"),
+                                 "a word that it is back")
 
     def folder(self, name):
         os.mkdir(self.cluster.path(name))
@@ -236,7 +242,7 @@ class Hangs(unittest.TestCase):
             return [line for line in cell.pipeline.log().splitlines() if "timed out" in line]
         # At the first of the two attempts, not only when the message has failed.
         processes.wait_until(warnings, "a warning of the coordinator")
-        for word in ("task=a", f"worker={worker}", "attempt=1", "no result within 300ms"):
+        for word in ("task=a", f"worker={worker}", "attempt=1", "the call has not ended within 300ms"):
             self.assertIn(word, warnings()[0])
 
         self.assertEqual(cell.feeder.wait(30), 0)
@@ -244,9 +250,9 @@ class Hangs(unittest.TestCase):
         letter, = cell.dead_letters()
         self.assertEqual((letter["kind"], letter["task"], letter["worker"], letter["reason"],
                           letter["delivery_attempts"]),
-                         ("task_timeout", "a", worker, "no result within 300ms", 2))
+                         ("task_timeout", "a", worker, "the call has not ended within 300ms", 2))
         told = [line for line in cell.feeder.log().splitlines() if "failed for good" in line][0]
-        for word in ("task=a", f"worker={worker}", "kind=task_timeout", "no result within 300ms"):
+        for word in ("task=a", f"worker={worker}", "kind=task_timeout", "the call has not ended within 300ms"):
             self.assertIn(word, told)
 
         def timed_out():

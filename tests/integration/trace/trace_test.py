@@ -148,7 +148,7 @@ class Trace(Case):
         self.assertEqual([(hop["task"], hop["attempt"], hop["worker"], hop["outcome"])
                           for hop in hung],
                          [("hang", 1, "w1", "timeout"), ("hang", 2, "w1", "timeout")])
-        self.assertEqual(hung[0]["reason"], "no result within 300ms")
+        self.assertEqual(hung[0]["reason"], "the call has not ended within 300ms")
         self.assertGreaterEqual(hung[0]["out_seconds"], 0.3)
         self.assertTrue(hung[1]["given_up"])
         failed = [event for event in message["events"] if event["what"] == "failed"]

@@ -22,6 +22,7 @@ struct TestSink : Sink {
     Result<void> next_open;
     Result<void> next_write;
     int opened = 0;
+    std::string refused;  ///< Any batch with it.
     std::vector<std::string> written;
   };
   explicit TestSink(State& owner) : state(owner) {}
@@ -33,6 +34,9 @@ struct TestSink : Sink {
   }
   Result<void> write(std::span<const Message> messages) override {
     if (!state.next_write) return std::exchange(state.next_write, {});
+    for (const Message& message : messages) {
+      if (message.payload == state.refused) return Error{ErrorCode::io, "broken pipe", {}};
+    }
     for (const Message& message : messages) state.written.emplace_back(message.payload);
     return {};
   }
@@ -66,17 +70,18 @@ TEST_CASE_METHOD(Fixture, "a sink task is done with a batch that the sink has co
   CHECK(sink.written.size() == 3);
 }
 
-TEST_CASE_METHOD(Fixture, "a write that fails fails the whole batch, as an attempt") {
+TEST_CASE_METHOD(Fixture, "of a batch that cannot be written only what the sink refuses fails") {
   REQUIRE(task.open({}));
-  sink.next_write = Error{ErrorCode::io, "broken pipe", {}};
-  const auto outcomes = write({"a", "b"});
-  REQUIRE(outcomes.size() == 2);
-  for (const auto& outcome : outcomes) {
-    REQUIRE_FALSE(outcome);
-    CHECK(outcome.error().code == ErrorCode::retry);
-    CHECK(outcome.error().retry_after == Duration::zero());
-    CHECK_THAT(outcome.error().message, Contains("broken pipe"));
-  }
+  sink.refused = "b";
+  const auto outcomes = write({"a", "b", "c"});
+  REQUIRE(outcomes.size() == 3);
+  CHECK(outcomes[0]);
+  CHECK(outcomes[2]);
+  REQUIRE_FALSE(outcomes[1]);
+  CHECK(outcomes[1].error().code == ErrorCode::retry);
+  CHECK(outcomes[1].error().retry_after == Duration::zero());
+  CHECK_THAT(outcomes[1].error().message, Contains("broken pipe"));
+  CHECK(sink.written == std::vector<std::string>{"a", "c"});
 }
 
 TEST_CASE_METHOD(Fixture, "a sink that goes away costs no attempts, and is opened again") {

@@ -169,20 +169,55 @@ TEST_CASE(
   CHECK(source.acked.empty());
 }
 
-TEST_CASE("a message whose tree is not done in time is reported as a timeout that names the task") {
+TEST_CASE("a message waits for as long as it must, and a call that takes too long names its task") {
   World world(kOneTask + "[failure]\ntimeout = \"1s\"\n");
   Peer& source = world.add_source("source");
   Peer& worker = world.add_worker("worker");
   world.send(source, {"m"});
-  world.pass(900ms);
+  world.pass(20s);
   CHECK(source.failed.empty());
-  world.pass(200ms);
+  REQUIRE(worker.deliveries.size() == 1);
+  world.answer(worker, worker.deliveries[0].id, wire::Results::Status::tree_timed_out,
+               "the call has not ended within 1s");
+  world.pass(100ms);
   REQUIRE(source.failed.size() == 1);
   CHECK(source.failed[0].kind == wire::FailureKind::timeout);
   CHECK(source.failed[0].task == "a");
   CHECK(source.failed[0].worker == "worker");
   CHECK(world.machine->tracker().trees_in_flight() == 0);
-  CHECK(worker.deliveries.size() == 1);
+}
+
+TEST_CASE(
+    "what is away is said once with its cause, shown while it is away, and said when it is back") {
+  World world(kOneTask + "[failure]\npolicy = \"best_effort\"\ntimeout = \"1s\"\n");
+  Peer& source = world.add_source("source");
+  Peer& worker = world.add_worker("worker");
+  const auto said = [&](std::string_view words) {
+    return std::count_if(world.effects.notices.begin(), world.effects.notices.end(),
+                         [&](const auto& notice) { return notice.text.starts_with(words); });
+  };
+  world.send(source, {"m", "n"});
+  for (int i = 0; i < 30; ++i) {
+    for (const auto& delivery : std::exchange(worker.deliveries, {})) {
+      world.answer(worker, delivery.id, wire::Results::Status::unavailable,
+                   "sink: connection refused");
+    }
+    world.pass(1s);
+  }
+  CHECK(said("task 'a' cannot reach what it needs") == 1);
+  CHECK(said("stalled: task 'a' cannot reach what it needs at worker worker: sink: connection") ==
+        1);
+  CHECK(said("no longer stalled") == 0);
+  CHECK(world.machine->state().starts_with("stalled: task 'a' cannot reach what it needs"));
+  CHECK(source.failed.empty());
+  CHECK(source.acked.empty());
+  while (source.acked.size() < 2) {
+    world.finish_all(worker);
+    world.pass(1s);
+  }
+  world.pass(2s);
+  CHECK(said("task 'a' reaches what it needs again, after") == 1);
+  CHECK(world.machine->state() == "running");
 }
 
 TEST_CASE("a source that is lost takes its trees with it, and its successor starts afresh") {

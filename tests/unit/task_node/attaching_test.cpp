@@ -26,7 +26,7 @@ TEST_CASE("a worker waits for a definition, builds it, and attaches to its coord
   CHECK(coordinator.attached_version == "v1");
   CHECK(coordinator.attached_tasks == std::vector{TaskId{0}, TaskId{1}});
   REQUIRE(coordinator.windows.size() == 1);
-  CHECK(coordinator.windows[0].messages == 3 * 64);
+  CHECK(coordinator.windows[0].messages == 3 * 4);
   CHECK(coordinator.windows[0].bytes == 16ULL << 20);
   CHECK(world.broker.registration.tasks == std::vector<std::string>{"split", "count"});
   CHECK(world.broker.registration.topology_version == "v1");
@@ -70,8 +70,8 @@ TEST_CASE("a worker attaches to every coordinator of its version, and shares its
   world.broker.publish(world.now);
   world.advance(milliseconds(100));
   CHECK(second.attached_version == "v1");
-  CHECK(second.windows.back().messages == 64);
-  CHECK(first.windows.back().messages == 64);
+  CHECK(second.windows.back().messages == 4);
+  CHECK(first.windows.back().messages == 4);
   CHECK_FALSE(world.coordinators["tcp://c"]->worker);
 }
 

@@ -247,3 +247,34 @@ TEST_CASE("what a task asks for while it runs is heard while it runs") {
     CHECK(pool.extensions.empty());
   }
 }
+
+TEST_CASE("another thread takes the place of one that hangs, with instances of its own") {
+  Pool pool(1);
+  Gate gate;
+  pool.on_handle = [&](const Message& message, Context&) -> Result<void> {
+    if (message.payload == "hang") gate.pass();
+    return {};
+  };
+  REQUIRE_FALSE(pool.build().error);
+  CHECK(pool.instances == 1);
+  pool.execute(0, 1, "hang");
+  REQUIRE(gate.wait_for_inside(1));
+  pool.execute(0, 1, "behind");
+  pool.pool.replace(0);
+  while (pool.answers.empty() && pool.bell.wait()) pool.collect();
+  REQUIRE(pool.answers.size() == 1);
+  CHECK(pool.answers[0].is_replacement);
+  CHECK_FALSE(pool.answers[0].error);
+  CHECK(pool.instances == 2);
+  pool.execute(0, 1, "next");
+  REQUIRE(pool.wait_for_finished(1));
+  CHECK(pool.finished[0]->deliveries[0].parts->payload == "next");
+
+  // While the old one hangs, a stop ends the others and says that one is left.
+  CHECK_FALSE(pool.pool.stop(seconds(10)));
+  gate.open();
+  // What it was at comes back, and what was queued behind that.
+  REQUIRE(pool.wait_for_finished(3));
+  CHECK(pool.finished[1]->deliveries[0].parts->payload == "hang");
+  CHECK(pool.finished[2]->deliveries[0].parts->payload == "behind");
+}

@@ -269,7 +269,8 @@ TEST_CASE_METHOD(HandlerFixture, "a batch has an outcome for each, and outputs i
   CHECK(seen[4].outputs == std::vector<std::string>{"/a key/c", "//more"});
 }
 
-TEST_CASE_METHOD(HandlerFixture, "a batch with a wrong number of outcomes is an error as a whole") {
+TEST_CASE_METHOD(HandlerFixture,
+                 "a batch with a wrong number of outcomes is an error of all in it") {
   script.on_batch = [](std::span<const Message>, std::span<Context* const> contexts) {
     contexts[0]->emit("x");
     return std::vector<Result<void>>(2);
@@ -278,21 +279,48 @@ TEST_CASE_METHOD(HandlerFixture, "a batch with a wrong number of outcomes is an 
   const auto seen = run({{"a"}, {"b"}, {"c"}});
   for (const Seen& one : seen) {
     CHECK(one.status == Status::retry);
-    CHECK(one.reason == "handle_batch returned 2 outcomes for 3 messages");
+    CHECK(one.reason == "handle_batch returned 2 outcomes for 1 messages");
     CHECK(one.outputs.empty());
   }
 }
 
-TEST_CASE_METHOD(HandlerFixture, "an exception in a batch is an error of all in it") {
-  script.on_batch = [](std::span<const Message> messages,
-                       std::span<Context* const>) -> std::vector<Result<void>> {
-    if (messages[0].payload == "a") throw std::runtime_error("no batch");
+TEST_CASE_METHOD(HandlerFixture,
+                 "an exception in a batch fails only the message that is at fault") {
+  std::vector<std::size_t> sizes;
+  script.on_batch = [&](std::span<const Message> messages,
+                        std::span<Context* const> contexts) -> std::vector<Result<void>> {
+    sizes.push_back(messages.size());
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+      contexts[i]->emit(messages[i]);
+      if (messages[i].payload == "b") throw std::runtime_error("no batch");
+    }
     return std::vector<Result<void>>(messages.size());
   };
   build();
   const auto seen = run({{"a"}, {"b"}, {"c"}, {"d"}});
-  CHECK(seen[2].reason == "no batch");
+  CHECK(sizes == std::vector<std::size_t>{3, 1, 1, 1, 1});
+  CHECK(seen[0].status == Status::done);
+  CHECK(seen[0].outputs == std::vector<std::string>{"/a key/a"});
+  CHECK(seen[1].status == Status::retry);
+  CHECK(seen[1].reason == "no batch");
+  CHECK(seen[1].outputs.empty());
+  CHECK(seen[2].outputs == std::vector<std::string>{"/a key/c"});
   CHECK(seen[3].status == Status::done);
+}
+
+TEST_CASE_METHOD(HandlerFixture, "what is sealed is not begun, and what was done before stays") {
+  int calls = 0;
+  script.on_handle = [&](const Message& message, Context& context) -> Result<void> {
+    context.emit(message);
+    if (++calls == 2) CHECK(execution.seal() == 2);
+    return {};
+  };
+  build();
+  const auto seen = run({{"a"}, {"b"}, {"c"}});
+  CHECK(calls == 2);
+  CHECK(execution.begun() == 2);
+  CHECK(seen[0].outputs.size() == 1);
+  CHECK(seen[1].outputs.size() == 1);
 }
 
 namespace {

@@ -97,33 +97,6 @@ TEST_CASE("a task's wish for more time goes to its coordinator while it runs") {
   CHECK(first.results[0][1].status == Status::done);
 }
 
-TEST_CASE("what waits behind a task that is long at work goes back before it times out") {
-  World world(1);
-  world.served[0].timeout = seconds(2);
-  FakeCoordinator& coordinator = world.serve();
-  coordinator.deliver(messages(1), world.now);
-  world.settle();
-  REQUIRE(world.running.size() == 1);
-  coordinator.deliver(messages(2, 0, 10), world.now);
-  // Without a timeout, or grouped by key, it waits as long as it must.
-  coordinator.deliver(messages(1, 1, 20), world.now);
-  world.advance(milliseconds(990));
-  CHECK(coordinator.results.empty());
-  world.advance(milliseconds(20));
-  REQUIRE(coordinator.results.size() == 2);
-  CHECK(coordinator.results[10][0].status == Status::returned);
-  CHECK(coordinator.results[11][0].status == Status::returned);
-  CHECK(world.number("tempest_task_queued", "split") == 0);
-  world.advance(seconds(10));
-  CHECK(coordinator.results.size() == 2);
-  // What is at work is nobody's to give back.
-  world.finish(0);
-  world.settle();
-  CHECK(coordinator.results[0][0].status == Status::done);
-  REQUIRE(world.running.size() == 1);
-  CHECK(world.running[0]->task == TaskId{1});
-}
-
 TEST_CASE("a wish for a coordinator that is gone goes nowhere") {
   World world;
   FakeCoordinator& first = world.serve();
@@ -272,7 +245,7 @@ TEST_CASE("a task that takes batches gets what waits, up to its own most") {
 TEST_CASE("a quick task's window grows, a slow one's shrinks, and small changes are not told") {
   World world(2);
   FakeCoordinator& coordinator = world.serve();
-  REQUIRE(coordinator.windows.back().messages == 128);
+  REQUIRE(coordinator.windows.back().messages == 8);
   const auto work = [&](Duration each) {
     for (int i = 0; i < 20; ++i) {
       coordinator.deliver(messages(1000), world.now);
@@ -289,7 +262,7 @@ TEST_CASE("a quick task's window grows, a slow one's shrinks, and small changes 
   work(microseconds(1050));
   CHECK(coordinator.windows.size() <= told + 1);
   work(seconds(1));
-  CHECK(coordinator.windows.back().messages == 8);
+  CHECK(coordinator.windows.back().messages == 4);
 }
 
 TEST_CASE("the quicker a task, the larger the batch that is worth waking its worker for") {
@@ -317,13 +290,14 @@ TEST_CASE("the quicker a task, the larger the batch that is worth waking its wor
 TEST_CASE("deliveries of a coordinator that is lost are dropped, with their late results") {
   World world(1);
   FakeCoordinator& coordinator = world.serve();
-  coordinator.deliver(messages(10), world.now);
+  // Grouped by key, since what is not goes back by itself.
+  coordinator.deliver(messages(10, 1), world.now);
   world.settle();
   REQUIRE(world.running.size() == 1);
-  CHECK(world.number("tempest_task_queued", "split") == 9);
+  CHECK(world.number("tempest_task_queued", "count") == 9);
   coordinator.cut_off = true;
   world.advance(seconds(4));
-  CHECK(world.number("tempest_task_queued", "split") == 0);
+  CHECK(world.number("tempest_task_queued", "count") == 0);
   CHECK(world.number("tempest_deliveries_dropped_total") == 9);
 
   // It is back, with a new session, before the late result.

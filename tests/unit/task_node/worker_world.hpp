@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <catch2/catch.hpp>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -207,6 +208,7 @@ class World {
   TimePoint now{std::chrono::seconds(1)};
   std::vector<std::unique_ptr<Execution>> running;
   std::vector<BuildRequest> builds;
+  std::vector<std::size_t> replaced;  ///< Threads given up, in their order.
   std::set<link::ChannelId> open_channels;
   std::vector<std::string> errors;
   std::vector<std::string> warnings;
@@ -259,16 +261,35 @@ class World {
     }
   }
 
-  /// The thread that has this one finishes it: all done, each taking `each`.
+  /// The thread that has this one comes to its next `count` deliveries, and is at the last of them.
+  void begin(std::size_t index, std::size_t count) {
+    Execution& execution = *running[index];
+    execution.started_at = now;
+    execution.outcomes.resize(execution.deliveries.size());
+    for (std::size_t i = 0; i < count; ++i) REQUIRE(execution.claim(1));
+  }
+  /// What the machine believes a thread is at.
+  Execution* at_thread(std::size_t thread) {
+    for (const auto& execution : running) {
+      if (execution->thread == thread) return execution.get();
+    }
+    return nullptr;
+  }
+
+  /// The thread that has this one finishes it: what it may begin is done, each taking `each`.
   void finish(std::size_t index, Duration each = std::chrono::microseconds(100),
               const std::string& output = {}) {
     auto execution = std::move(running[index]);
     running.erase(running.begin() + static_cast<std::ptrdiff_t>(index));
     execution->started_at = now;
-    const auto count = execution->deliveries.size();
+    execution->outcomes.resize(execution->deliveries.size());
+    const std::size_t begun = execution->begun();
+    while (execution->begun() < execution->deliveries.size() && execution->claim(1)) {
+    }
+    const std::size_t count = execution->begun();
     execution->handle_time = each * static_cast<std::int64_t>(count);
-    for (std::size_t i = 0; i < count; ++i) {
-      Outcome outcome;
+    for (std::size_t i = begun == 0 ? 0 : begun - 1; i < count; ++i) {
+      Outcome& outcome = execution->outcomes[i];
       if (execution->deliveries[i].item->traced) {
         outcome.handled_us = static_cast<std::uint32_t>(each / std::chrono::microseconds(1));
       }
@@ -281,7 +302,6 @@ class World {
         emitted.payload_bytes = static_cast<std::uint32_t>(output.size());
         emitted.at = execution->arena.keep(output).data();
       }
-      execution->outcomes.push_back(outcome);
     }
     machine.completed(std::move(execution), now, effects);
   }
@@ -323,6 +343,7 @@ class World {
     Work work;
     machine.turn(now, effects, work);
     for (auto& execution : work.executions) running.push_back(std::move(execution));
+    replaced.insert(replaced.end(), work.replacements.begin(), work.replacements.end());
     if (work.build) builds.push_back(*work.build);
     bool spoken = !effects.sends.empty();
     carry_out();

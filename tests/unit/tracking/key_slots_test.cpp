@@ -337,15 +337,13 @@ TEST_CASE("a busy key does not keep the others of its worker waiting for ever") 
 }
 
 TEST_CASE("a task by key that times out at a hung worker is tried there again") {
-  FailureRules rules = rules_of(FailurePolicy::retry);
-  rules.task_timeouts = {std::chrono::seconds(1)};
-  Pipeline p("a(key)", rules);
+  Pipeline p("a(key)");
   const auto worker = p.worker("w1");
   p.directory({"w1"}, 1);
   p.scheduler.set_settled(1);
   p.source("m1", "key");
   const auto hung = p.take("a");
-  p.advance(std::chrono::seconds(1));
+  CHECK(p.time_out(hung));
   p.advance(std::chrono::milliseconds(100));
   const auto again = p.take("a");
   CHECK(again.worker == worker);

@@ -28,7 +28,7 @@ class Trial {
   explicit Trial(std::uint64_t seed)
       : random_(seed),
         shape_(draw_shape(random_)),
-        rules_(draw_rules(random_, shape_.nodes.size())),
+        rules_(draw_rules(random_)),
         limits_{random_.below(3) == 0 ? random_.below(20) : 1'000'000,
                 random_.below(4) == 0 ? random_.below(200) : 1'000'000,
                 random_.below(2) == 0 ? 1 + random_.below(6) : 1'000'000,
@@ -192,8 +192,19 @@ class Trial {
       MUST(model_.orphans.erase(given.number) == 1);
       ++stale_;
     }
-    const std::uint64_t what = random_.below(is_faultless_ ? 6 : 10);
-    if (what < 6) {
+    if (is_current && random_.below(4) == 0) {
+      const Duration time = milliseconds(1 + random_.below(300));
+      tracker_.note_worked(given.id, given.worker, time, now_);
+      model_.work(given.number, time, now_);
+    }
+    const std::uint64_t what = random_.below(is_faultless_ ? 6 : 12);
+    if (what == 10) {
+      const bool by_tree = random_.below(4) == 0;
+      MUST(tracker_.time_out(given.id, given.worker, by_tree, "slow", now_) == is_current);
+      if (is_current) model_.time_out(given.number, by_tree, now_);
+    } else if (what == 11) {
+      wait_for(given, is_current);
+    } else if (what < 6) {
       MUST(acknowledge(given, is_current) == is_current);
     } else {
       const bool is_permanent = random_.below(6) == 0;
@@ -203,6 +214,15 @@ class Trial {
     }
     past_.push_back(given);
     if (random_.below(4) == 0) answer_again(given);
+  }
+
+  void wait_for(const Given& given, bool is_current) {
+    const Duration wanted = milliseconds(random_.below(900));
+    MUST(tracker_.fail(given.id, given.worker, {false, "away", wanted, true}, now_) == is_current);
+    if (!is_current) return;
+    const TaskId task = model_.deliveries.at(given.number).task;
+    const TimePoint since = away_since_.emplace(task, now_).first->second;
+    model_.wait_for(given.number, since, wanted, now_);
   }
 
   bool acknowledge(const Given& given, bool is_current) {
@@ -215,7 +235,10 @@ class Trial {
       views.push_back({output.name, Payload::take(output.key, output.payload, SharedBytes{})});
     }
     const bool counted = tracker_.acknowledge(given.id, given.worker, views, now_);
-    if (is_current) model_.done(given.number, outputs);
+    if (is_current) {
+      away_since_.erase(model_.deliveries.at(given.number).task);
+      model_.done(given.number, outputs);
+    }
     return counted;
   }
 
@@ -540,6 +563,7 @@ class Trial {
   TimePoint now_{std::chrono::seconds(1000)};
   std::map<std::uint32_t, Worker> workers_;
   std::vector<Scheduler::DirectoryWorker> directory_;
+  std::map<TaskId, TimePoint> away_since_;
   std::vector<Given> given_;  ///< In the order in which they were sent.
   std::vector<Given> past_;   ///< What is no longer at a worker, or under another id.
   std::set<int> ended_;

@@ -45,18 +45,16 @@ inline Shape draw_shape(Random& random) {
   return shape;
 }
 
-inline FailureRules draw_rules(Random& random, std::size_t tasks) {
+inline FailureRules draw_rules(Random& random) {
   FailureRules rules;
   constexpr std::array policies{FailurePolicy::retry, FailurePolicy::retry, FailurePolicy::none,
                                 FailurePolicy::best_effort};
   rules.policy = policies[random.below(policies.size())];
   rules.max_attempts = static_cast<std::uint32_t>(1 + random.below(4));
   rules.backoff = {std::chrono::milliseconds(50), 2.0, std::chrono::milliseconds(150), 0.0};
+  if (random.below(2) == 0) rules.max_age = std::chrono::milliseconds(1000 + random.below(3000));
   if (random.below(2) == 0)
-    rules.tree_timeout = std::chrono::milliseconds(1000 + random.below(3000));
-  for (std::size_t i = 0; i < tasks; ++i) {
-    rules.task_timeouts.push_back(std::chrono::milliseconds(random.below(2) == 0 ? 0 : 300));
-  }
+    rules.tree_timeout = std::chrono::milliseconds(200 + random.below(2000));
   return rules;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tempest/tracking/tracker.hpp"
@@ -61,6 +62,7 @@ class ReferenceModel {
     PeerId owner;
     TimePoint started;
     bool is_tolerated = false;
+    std::vector<std::pair<TimePoint, TimePoint>> worked = {};  ///< From when to when.
   };
   std::map<int, Tree> trees;
   std::map<int, ModelDelivery> deliveries;
@@ -129,6 +131,23 @@ class ReferenceModel {
     fail_tree(delivery.message);
   }
 
+  void time_out(int number, bool by_tree, TimePoint now) {
+    if (!by_tree) return fail(number, false, Duration::zero(), now);
+    deliveries.at(number).place = Place::waiting;
+    fail_tree(deliveries.at(number).message);
+  }
+
+  /// What it needs is away, and has been since then.
+  void wait_for(int number, TimePoint away_since, Duration wanted, TimePoint now) {
+    const Duration least = std::max<Duration>(wanted, std::chrono::milliseconds(500));
+    const Duration most = std::max<Duration>(least, std::chrono::seconds(5));
+    delay(deliveries.at(number), now + std::min(std::max((now - away_since) / 4, least), most));
+  }
+
+  void work(int number, Duration time, TimePoint now) {
+    trees.at(deliveries.at(number).message).worked.emplace_back(now - time, now);
+  }
+
   void give_back(int number) { deliveries.at(number).place = Place::waiting; }
 
   void lose_worker(std::uint32_t worker) {
@@ -162,8 +181,8 @@ class ReferenceModel {
   }
 
   void time_passes(TimePoint now) {
-    time_out_trees(now);
-    time_out_deliveries(now);
+    end_overworked();
+    end_expired(now);
     const std::vector<int> due = in_order([&](const ModelDelivery& delivery) {
       return delivery.place == Place::delayed && delivery.since <= now;
     });
@@ -303,31 +322,28 @@ class ReferenceModel {
     end_tree(message);
   }
 
-  void time_out_trees(TimePoint now) {
+  void end_overworked() {
     if (rules_.tree_timeout == Duration::zero()) return;
     std::vector<int> late;
     for (const auto& [message, tree] : trees) {
-      if (tree.started + rules_.tree_timeout <= now) late.push_back(message);
+      Duration worked{0};
+      TimePoint until{};
+      for (const auto& [from, to] : tree.worked) {
+        worked += std::max(to - std::max(from, until), Duration::zero());
+        until = to;
+      }
+      if (worked >= rules_.tree_timeout) late.push_back(message);
     }
     for (const int message : late) fail_tree(message);
   }
 
-  void time_out_deliveries(TimePoint now) {
-    const std::vector<int> late = in_order([&](const ModelDelivery& delivery) {
-      const Duration timeout = rules_.task_timeouts[index(delivery.task)];
-      return delivery.place == Place::out && timeout > Duration::zero() &&
-             delivery.since + timeout <= now;
-    });
-    for (const int number : late) {
-      const auto entry = deliveries.find(number);
-      if (entry == deliveries.end()) continue;  // Its tree has failed just now.
-      orphans.insert(*entry);
-      const int successor = next_number_++;
-      deliveries.emplace(successor, entry->second);
-      deliveries.erase(entry);
-      deliveries.at(successor).place = Place::waiting;
-      fail(successor, false, Duration::zero(), now);
+  void end_expired(TimePoint now) {
+    if (rules_.max_age == Duration::zero()) return;
+    std::vector<int> late;
+    for (const auto& [message, tree] : trees) {
+      if (tree.started + rules_.max_age <= now) late.push_back(message);
     }
+    for (const int message : late) fail_tree(message);
   }
 
   std::vector<dag::Node> nodes_;

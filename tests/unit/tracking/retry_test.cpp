@@ -209,9 +209,9 @@ TEST_CASE("a task that asks for a pause gets it, and it costs no attempt") {
   CHECK(p.failed().empty());
 }
 
-TEST_CASE("a pause without end waits for the message's timeout, and does not overflow") {
+TEST_CASE("a pause without end waits until the message is too old, and does not overflow") {
   auto rules = rules_of(FailurePolicy::retry);
-  rules.tree_timeout = seconds(30);
+  rules.max_age = seconds(30);
   ServedPipeline p("a", rules);
   p.source("m1");
   p.fail("a", {false, "busy", Duration::max()});
@@ -223,9 +223,10 @@ TEST_CASE("a pause without end waits for the message's timeout, and does not ove
   CHECK(p.is_empty());
 }
 
-TEST_CASE("a message that times out in a long pause leaves nothing until that would have ended") {
+TEST_CASE(
+    "a message that gets too old in a long pause leaves nothing until that would have ended") {
   auto rules = rules_of(FailurePolicy::retry);
-  rules.tree_timeout = seconds(30);
+  rules.max_age = seconds(30);
   ServedPipeline p("a", rules);
   for (int i = 0; i < 100; ++i) {
     p.source("m");
@@ -312,15 +313,13 @@ TEST_CASE("with best effort a failure is not told of the message that has its pl
 }
 
 TEST_CASE("with best effort a task's timeout lets the rest go on, too") {
-  auto rules = rules_of(FailurePolicy::best_effort);
-  rules.task_timeouts = {Duration::zero(), seconds(1)};
-  ServedPipeline p("a -> b", rules);
+  ServedPipeline p("a -> b", rules_of(FailurePolicy::best_effort));
   p.source("m1");
   p.done("a", {"x", "y"});
   p.dispatch();
   const auto hung = p.take("b");
   p.done("b");
-  p.advance(seconds(1));
+  CHECK(p.time_out(hung));
   CHECK(p.failed() == Texts{"m1"});
   CHECK(p.last_failure().kind == wire::FailureKind::task_timeout);
   CHECK_FALSE(p.done(hung));
@@ -329,16 +328,13 @@ TEST_CASE("with best effort a task's timeout lets the rest go on, too") {
 
 TEST_CASE("a timeout goes by its own policy, and errors by theirs") {
   auto rules = rules_of(FailurePolicy::retry);
-  rules.task_timeouts = {seconds(1)};
   rules.on_timeout = FailureRule{FailurePolicy::none, 5, {}};
   ServedPipeline p("a", rules);
   p.source("m1");
   p.fail("a");
   CHECK(p.failed().empty());
   p.advance(seconds(10));
-  p.dispatch();
-  p.take("a");
-  p.advance(seconds(2));
+  CHECK(p.time_out(p.take("a")));
   CHECK(p.failed() == Texts{"m1"});
   CHECK(p.last_failure().kind == wire::FailureKind::task_timeout);
 }
@@ -351,7 +347,8 @@ TEST_CASE("the rules are those of the topology") {
   topology.failure.backoff.factor = 3.0;
   topology.failure.on_timeout = FailureRule{FailurePolicy::none, 2, {}};
   topology.tasks.resize(2);
-  topology.tasks[1].timeout = seconds(4);
+  topology.tasks[1].uses = "sink";
+  topology.failure.max_age = seconds(5);
   const FailureRules rules = failure_rules_of(topology);
   CHECK(rules.policy == FailurePolicy::best_effort);
   CHECK(rules.tree_timeout == seconds(3));
@@ -361,7 +358,8 @@ TEST_CASE("the rules are those of the topology") {
   CHECK(rules.rule(wire::FailureKind::worker_lost).max_attempts == 9);
   CHECK(rules.rule(wire::FailureKind::task_timeout).policy == FailurePolicy::none);
   CHECK(rules.rule(wire::FailureKind::timeout).max_attempts == 2);
-  CHECK(rules.task_timeouts == std::vector<Duration>{Duration::zero(), seconds(4)});
+  CHECK(rules.max_age == seconds(5));
+  CHECK(rules.sinks == std::vector<bool>{false, true});
 }
 
 }  // namespace tempest::tracking

@@ -115,7 +115,7 @@ TEST_CASE("a suspect that its worker never started keeps its attempts, however m
 
 TEST_CASE("what is said to have started after its time is over counts for nothing") {
   FailureRules rules = rules_of(FailurePolicy::none);
-  rules.tree_timeout = std::chrono::seconds(1);
+  rules.max_age = std::chrono::seconds(1);
   Pipeline p("a", rules);
   const auto worker = p.worker("w");
   p.source("late");

@@ -132,19 +132,18 @@ TEST_CASE("a traced attempt that fails says why, and when the next is") {
 }
 
 TEST_CASE("a traced delivery that hangs is a timeout, with its task and its worker") {
-  FailureRules rules = rules_of(FailurePolicy::retry);
-  rules.task_timeouts = {seconds(1)};
-  TracedPipeline p("a", rules);
+  TracedPipeline p("a");
   p.traced("m");
   const DeliveryId hung = p.next_id();
   p.wait(milliseconds(1020));
+  CHECK(p.tracker.time_out(hung, 0, false, "the call has not ended within 1s", p.now));
   auto seen = p.seen();
   REQUIRE(seen.size() == 2);
   CHECK(seen[1].kind == Kind::task_timeout);
   CHECK(seen[1].task == "a");
   CHECK(seen[1].peer == "w1");
   CHECK(seen[1].delivery == hung.packed());
-  CHECK(seen[1].text == "no result within 1s");
+  CHECK(seen[1].text == "the call has not ended within 1s");
   CHECK(seen[1].out_us == 1'020'000);
   p.wait(milliseconds(100));
   p.hand_out();

@@ -154,10 +154,11 @@ class Pipeline {
   // --- Messages ---
 
   /// A message comes from a source; its name is its payload.
-  void source(std::string_view name, std::string_view key = {}, PeerId owner = {1, 1}) {
+  void source(std::string_view name, std::string_view key = {}, PeerId owner = {1, 1},
+              Duration age = {}) {
     const MessageId id{static_cast<std::uint32_t>(names_.size()), 1};
     names_.emplace_back(name);
-    tracker.begin(owner, id, payload_of(name, key), now);
+    tracker.begin(owner, id, payload_of(name, key), now, 0, age);
   }
 
   // --- Workers' steps ---
@@ -253,6 +254,18 @@ class Pipeline {
   }
   void fail(std::string_view task_name, const Tracker::Failure& failure = {false, "broken", {}}) {
     REQUIRE(fail(take(task_name), failure));
+  }
+
+  /// The worker has given up the call, by its task's timeout or by its message's.
+  bool time_out(const Given& given, bool by_tree = false,
+                std::string_view reason = "the call has not ended within 1s") {
+    const bool counted = tracker.time_out(given.id, given.worker, by_tree, reason, now);
+    collect();
+    return counted;
+  }
+  /// The worker says that the task has worked on it for so long, up to now.
+  void worked(const Given& given, Duration time) {
+    tracker.note_worked(given.id, given.worker, time, now);
   }
 
   /// All that this worker has and has not answered.

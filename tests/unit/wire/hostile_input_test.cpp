@@ -211,9 +211,9 @@ TEST_CASE("Numbers that name nothing are refused") {
     return bytes({0x93, 0x90, 0x91, 0x98, 1, kind, 0xa0, 1, 0xa0, 0xa0, 0xc4, 0, 0, 0x90});
   };
   CHECK(decodes<Outcomes>(failed(5)));
-  CHECK_FALSE(decodes<Outcomes>(failed(6)));
+  CHECK_FALSE(decodes<Outcomes>(failed(7)));
   CHECK(decodes<Results>(bytes({0x91, 0x91, 0x92, 1, 5})));
-  CHECK_FALSE(decodes<Results>(bytes({0x91, 0x91, 0x92, 1, 6})));
+  CHECK_FALSE(decodes<Results>(bytes({0x91, 0x91, 0x92, 1, 9})));
   // Task ids are of 16 bits, attempts of 32.
   CHECK_FALSE(decodes<Attach>(bytes({0x94, 0xa0, 0x91, 0xce, 0, 1, 0, 0, 1, 1})));
   CHECK_FALSE(decodes<Deliveries>(bytes({0x91, 0x91, 0x94, 1, 0xce, 0, 1, 0, 0, 1, 0x90})));

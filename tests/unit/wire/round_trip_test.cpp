@@ -290,7 +290,9 @@ TEST_CASE("What is watched, marked and seen comes out as it went in") {
   CHECK_FALSE(deliveries.items[2].alone);
   const Results results = pass(sample_results(), frame);
   CHECK(results.items.front().handled_us == 0);
-  CHECK(results.items.back().handled_us == 120);
+  CHECK(results.items[7].handled_us == 120);
+  CHECK(results.items[9].status == Results::Status::timed_out);
+  CHECK(results.items[9].handled_us == 2'000'000);
 
   const Sightings sightings = pass(sample_sightings(), frame);
   CHECK(sightings.node == "pipeline-1");

@@ -88,7 +88,8 @@ inline Messages sample_messages() {
   return {{{MessageId{5, 1}, {}, "hello"},
            {MessageId{6, 1}, {}, "world"},
            {MessageId{9, 2}, "k", "with a key"}},
-          {{1, 0x1122334400000007}}};
+          {{1, 0x1122334400000007}},
+          {0, 10, 1000}};
 }
 
 inline Outcomes sample_outcomes() {
@@ -104,12 +105,10 @@ inline Deliveries sample_deliveries() {
   Deliveries deliveries;
   deliveries.items = {{DeliveryId{0, 1}, TaskId{0}, 1, 0, 1},
                       {DeliveryId{1, 1}, TaskId{2}, 3, 1, 3, true},
-                      {DeliveryId{2, 1}, TaskId{0}, 1, 4, 1, false, true}};
-  deliveries.parts = {{kNoEdge, {}, "hello"},
-                      {EdgeId{1}, {}, "a"},
-                      {EdgeId{2}, "k", "b"},
-                      {kNoEdge, "k", "c"},
-                      {kNoEdge, {}, "d"}};
+                      {DeliveryId{2, 1}, TaskId{0}, 1, 4, 1, false, true},
+                      {DeliveryId{3, 1}, TaskId{0}, 2, 5, 1, false, false, true}};
+  deliveries.parts = {{kNoEdge, {}, "hello"}, {EdgeId{1}, {}, "a"}, {EdgeId{2}, "k", "b"},
+                      {kNoEdge, "k", "c"},    {kNoEdge, {}, "d"},   {kNoEdge, {}, "e"}};
   return deliveries;
 }
 
@@ -123,7 +122,10 @@ inline Results sample_results() {
                    {DeliveryId{8, 3}, Status::fail, "no good", 0, 5, 0},
                    {DeliveryId{9, 3}, Status::returned, {}, 0, 5, 0},
                    {DeliveryId{10, 3}, Status::extended, {}, 30'000, 5, 0},
-                   {DeliveryId{11, 3}, Status::done, {}, 0, 5, 0, 120}};
+                   {DeliveryId{11, 3}, Status::done, {}, 0, 5, 0, 120},
+                   {DeliveryId{12, 3}, Status::unavailable, "refused", 500, 5, 0},
+                   {DeliveryId{13, 3}, Status::timed_out, "slow", 0, 5, 0, 2'000'000},
+                   {DeliveryId{14, 3}, Status::tree_timed_out, "slow", 0, 5, 0}};
   results.outputs = {{{}, {}, "hello"},
                      {{}, "k", "world"},
                      {"late", {}, "!"},
