@@ -227,7 +227,13 @@ void Graph::named_edges(TaskId task, std::string_view output, std::vector<EdgeId
     const Edge& candidate = edge(id);
     const std::string& taken =
         candidate.output.empty() ? node(candidate.to).name : candidate.output;
-    if (taken == output) edges.push_back(id);
+    if (taken != output) continue;
+    // `after = ["a", "a:late"]` of a task called "late": the name is said by both, for one
+    // delivery.
+    const bool is_there = std::any_of(edges.begin(), edges.end(), [&](EdgeId other) {
+      return edge(other).from == task && edge(other).to == candidate.to;
+    });
+    if (!is_there) edges.push_back(id);
   }
 }
 

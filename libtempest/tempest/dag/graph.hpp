@@ -95,7 +95,8 @@ class Graph {
   std::span<const EdgeId> outgoing(TaskId task) const { return outgoing_[index(task)]; }
   /// The edges that an output emitted without a name takes.
   std::span<const EdgeId> plain_edges(TaskId task) const { return plain_[index(task)]; }
-  /// Appends the edges that an output emitted with this name takes; none if there is no such edge.
+  /// Appends the edges that an output emitted with this name takes, at most one to each task; none
+  /// if there is no such edge.
   void named_edges(TaskId task, std::string_view output, std::vector<EdgeId>& edges) const;
   /// The edges that an output takes, named or (empty) not. Good until `room` is used again.
   std::span<const EdgeId> edges_for(TaskId task, std::string_view output,

@@ -140,6 +140,17 @@ TEST_CASE("an output goes along the edges of its name") {
   CHECK(graph.outgoing(graph.find("split")).size() == 3);
 }
 
+TEST_CASE("an output takes one edge to a task, however many of them are called so") {
+  const Graph graph = build({"a", "late", "b"}, {{"a", "late", ""},
+                                                 {"a", "late", "late"},
+                                                 {"a", "b", "late"},
+                                                 {"a", "b", "b"},
+                                                 {"a", "b", ""}});
+  CHECK(targets(graph, "a", "late") == Names{"late", "b"});
+  CHECK(targets(graph, "a", "b") == Names{"b"});
+  CHECK(plain_targets(graph, "a") == Names{"late", "b"});
+}
+
 TEST_CASE("two tasks may be joined by several outputs") {
   const Graph graph = build({"a", "b"}, {{"a", "b", ""}, {"a", "b", "x"}, {"a", "b", "y"}});
   CHECK(graph.edge_count() == 3);
