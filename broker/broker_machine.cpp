@@ -99,6 +99,10 @@ void BrokerMachine::carry_out(link::Output& output, TimePoint now, link::Effects
       case link::Event::Kind::body:
         hear(event, now, effects);
         break;
+      case link::Event::Kind::refused:
+        effects.notify(Level::warning, "refused a node: " + *event.text,
+                       fields_of(*event.identity));
+        break;
     }
   }
   for (link::Outgoing& outgoing : output.frames) {

@@ -22,7 +22,7 @@ OperatorNode::OperatorNode(const link::Identity& self, Options options)
     : options_(std::move(options)) {
   Random random(options_.seed);
   for (std::size_t i = 0; i < options_.brokers.size(); ++i) {
-    links_.emplace_back(self, options_.link, random.next());
+    links_.emplace_back(self, options_.link, random.next(), link::Wanted{Role::broker, {}, {}});
   }
 }
 

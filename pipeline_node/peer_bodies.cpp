@@ -52,6 +52,12 @@ void PipelineMachine::handle(const link::Event& event, const SharedBytes& frame,
         receive_body(peers_[event.peer.slot], event, frame, now);
       }
       return;
+    case link::Event::Kind::refused:
+      notices_.push_back(
+          {link::Notice::Level::warning,
+           "refused a " + std::string(to_string(event.identity->role)) + ": " + *event.text,
+           {{"peer", event.identity->name}}});
+      return;
   }
 }
 
@@ -87,6 +93,7 @@ void PipelineMachine::peer_lost(const link::Event& event, TimePoint now) {
                       {{"peer", peer.name},
                        {"reason", link::to_string(event.reason)},
                        {"deliveries_given_back", given_back}}});
+  if (event.text) notices_.back().fields.emplace_back("said", *event.text);
   peer = Peer{};
 }
 

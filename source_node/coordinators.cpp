@@ -28,6 +28,10 @@ std::uint64_t free_bytes(const Coordinator& coordinator) {
   return coordinator.window.bytes - std::min(coordinator.window.bytes, coordinator.sent.bytes);
 }
 
+link::Wanted wanted(const registry::Directory::Coordinator& listed) {
+  return {Role::pipeline, listed.name, listed.incarnation};
+}
+
 double free_share(const Coordinator& coordinator) {
   return static_cast<double>(free_messages(coordinator)) /
          static_cast<double>(coordinator.window.messages);
@@ -43,7 +47,8 @@ Coordinator* Coordinators::find(link::ChannelId channel) {
   return found == coordinators_.end() ? nullptr : &found->second;
 }
 
-void Coordinators::set_directory(const registry::Directory& directory, link::Effects& effects) {
+void Coordinators::set_directory(const registry::Directory& directory, TimePoint now,
+                                 link::Effects& effects) {
   topology_version_ = directory.topology_version;
   for (auto& [channel, coordinator] : coordinators_) coordinator.listed = false;
   for (const auto& listed : directory.coordinators) {
@@ -51,9 +56,10 @@ void Coordinators::set_directory(const registry::Directory& directory, link::Eff
         std::find_if(coordinators_.begin(), coordinators_.end(), [&listed](const auto& entry) {
           return entry.second.name == listed.name && entry.second.endpoint == listed.endpoint;
         });
-    // A new incarnation at the same address is the link's affair: it loses the old and opens anew.
     if (known != coordinators_.end()) {
       known->second.listed = true;
+      // A new incarnation at the same address: the link notices the old one's end by itself.
+      known->second.client.want(wanted(listed), now);
     } else if (coordinators_.size() < kMaxNodes) {
       open(listed, effects);
     }
@@ -67,12 +73,12 @@ void Coordinators::set_directory(const registry::Directory& directory, link::Eff
 
 void Coordinators::open(const registry::Directory::Coordinator& listed, link::Effects& effects) {
   const link::ChannelId channel{next_channel_++};
-  coordinators_.emplace(channel,
-                        Coordinator{.name = listed.name,
-                                    .endpoint = listed.endpoint,
-                                    .client = link::Client(self_, settings_, random_.next()),
-                                    .window = {},
-                                    .sent = {}});
+  coordinators_.emplace(
+      channel, Coordinator{.name = listed.name,
+                           .endpoint = listed.endpoint,
+                           .client = link::Client(self_, settings_, random_.next(), wanted(listed)),
+                           .window = {},
+                           .sent = {}});
   effects.opens.push_back({channel, listed.endpoint});
 }
 
@@ -136,6 +142,12 @@ void Coordinators::carry_out(link::ChannelId channel, Coordinator& coordinator, 
         break;
       case link::Event::Kind::body:
         take_body(channel, coordinator, event, now, events);
+        break;
+      case link::Event::Kind::refused:
+        effects.notify(link::Notice::Level::warning,
+                       "no session with coordinator " + coordinator.name + ": " + *event.text +
+                           "; asking again by what the directory says",
+                       {{"endpoint", coordinator.endpoint}});
         break;
     }
   }

@@ -42,7 +42,7 @@ class Coordinators {
  public:
   Coordinators(link::Identity self, const link::Settings& settings, std::uint64_t seed);
 
-  void set_directory(const registry::Directory& directory, link::Effects& effects);
+  void set_directory(const registry::Directory& directory, TimePoint now, link::Effects& effects);
 
   bool owns(link::ChannelId channel) const { return coordinators_.contains(channel); }
   void receive(link::ChannelId channel, std::string_view frame, TimePoint now,

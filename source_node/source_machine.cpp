@@ -51,7 +51,7 @@ void SourceMachine::receive(const link::FrameReceived& received, TimePoint now,
 
 void SourceMachine::take_directory(TimePoint now, link::Effects& effects) {
   const registry::Directory& directory = member_.directory();
-  coordinators_.set_directory(directory, effects);
+  coordinators_.set_directory(directory, now, effects);
   const bool was_traced = traces_.wanted();
   traces_.set(directory.watches);
   if (traces_.wanted() != was_traced) {

@@ -24,7 +24,8 @@ CoordinatorLink::CoordinatorLink(link::ChannelId channel,
                                  const link::Settings& settings, std::uint64_t seed)
     : channel_(channel),
       coordinator_(std::move(coordinator)),
-      client_(std::move(self), settings, seed) {}
+      client_(std::move(self), settings, seed,
+              {Role::pipeline, coordinator_.name, coordinator_.incarnation}) {}
 
 void CoordinatorLink::take_events(std::vector<link::Event>& events) {
   events.clear();
@@ -46,7 +47,7 @@ void CoordinatorLink::take_frames(link::Effects& effects) {
 bool CoordinatorLink::leads_to(const registry::Directory::Coordinator& listed) const {
   return coordinator_.name == listed.name && coordinator_.endpoint == listed.endpoint &&
          coordinator_.topology_version == listed.topology_version &&
-         (coordinator_.incarnation == listed.incarnation || met_ == listed.incarnation);
+         coordinator_.incarnation == listed.incarnation;
 }
 
 std::size_t CoordinatorLink::drop_results() {

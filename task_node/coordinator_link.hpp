@@ -46,12 +46,8 @@ class CoordinatorLink {
   /// Moves what is to be sent into the effects.
   void take_frames(link::Effects& effects);
 
-  /// `incarnation`: of whom the link has met, which may be newer than the directory knows.
-  void begin_session(const Incarnation& incarnation) {
-    ++session_;
-    met_ = incarnation;
-  }
-  /// Whether this is the link to that one, by what the directory said or by whom it has met.
+  void begin_session() { ++session_; }
+  /// Whether this is the link to that one.
   bool leads_to(const registry::Directory::Coordinator& listed) const;
   /// Forgets what was gathered. Returns how many results that were.
   std::size_t drop_results();
@@ -86,7 +82,6 @@ class CoordinatorLink {
   link::Client client_;
   link::Output output_;
   std::uint32_t session_ = 0;
-  Incarnation met_;
   wire::Results results_;
   std::size_t results_bytes_ = 0;
   wire::Window told_;

@@ -73,7 +73,7 @@ void TaskMachine::take_events(CoordinatorLink& link, const SharedBytes& frame, T
     const link::Event event = events_[i];
     switch (event.kind) {
       case link::Event::Kind::up:
-        came_up(link, event, now, effects);
+        came_up(link, now, effects);
         break;
       case link::Event::Kind::body:
         take_body(link, event, frame, now, effects);
@@ -81,14 +81,20 @@ void TaskMachine::take_events(CoordinatorLink& link, const SharedBytes& frame, T
       case link::Event::Kind::lost:
         lost(link, event.reason, effects);
         break;
+      case link::Event::Kind::refused:
+        effects.notify(
+            Level::warning,
+            "no session with a coordinator: " + *event.text +
+                "; asking again by what the directory says",
+            {{"coordinator", link.coordinator().name}, {"endpoint", link.coordinator().endpoint}});
+        break;
     }
   }
   link.take_frames(effects);
 }
 
-void TaskMachine::came_up(CoordinatorLink& link, const link::Event& event, TimePoint now,
-                          link::Effects& effects) {
-  link.begin_session(event.identity->incarnation);
+void TaskMachine::came_up(CoordinatorLink& link, TimePoint now, link::Effects& effects) {
+  link.begin_session();
   // A coordinator to which this worker has not attached sends it nothing.
   if (phase_ != Phase::serving) return;
   link.attach(version_, served_ids_, window(), now);

@@ -108,8 +108,7 @@ class TaskMachine {
   // What the links say.
   void take_events(CoordinatorLink& link, const SharedBytes& frame, TimePoint now,
                    link::Effects& effects);
-  void came_up(CoordinatorLink& link, const link::Event& event, TimePoint now,
-               link::Effects& effects);
+  void came_up(CoordinatorLink& link, TimePoint now, link::Effects& effects);
   void lost(CoordinatorLink& link, link::LostReason reason, link::Effects& effects);
   void take_body(CoordinatorLink& link, const link::Event& event, const SharedBytes& frame,
                  TimePoint now, link::Effects& effects);

@@ -261,6 +261,8 @@ class World {
           require(event.identity != nullptr, "server: nobody was lost");
           accepted_.erase(found);
           break;
+        case Event::Kind::refused:
+          break;
       }
     }
     require(server_.session_count() == accepted_.size(), "server: a session without its event");
@@ -290,6 +292,8 @@ class World {
         case Event::Kind::lost:
           require(opener.up, "client: lost while not up");
           opener.up = false;
+          break;
+        case Event::Kind::refused:
           break;
       }
     }

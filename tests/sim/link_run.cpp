@@ -243,6 +243,8 @@ class LinkRun {
           if (known == peers_.end()) return violate("the server was told twice of a loss");
           peers_.erase(known);
           break;
+        case link::Event::Kind::refused:
+          break;
         case link::Event::Kind::body:
           if (known == peers_.end()) return violate("the server got a body after the loss");
           take_body(known->second.received, std::string(event.body), server_lives_);
@@ -266,6 +268,8 @@ class LinkRun {
           note(end.routing_id.substr(0, 8) + ": lost " + to_string(event.reason));
           if (end.session.empty()) violate("a client was told twice of a loss");
           end.session.clear();
+          break;
+        case link::Event::Kind::refused:
           break;
         case link::Event::Kind::body:
           if (end.session.empty()) violate("a client got a body after the loss");

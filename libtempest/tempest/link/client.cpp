@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "tempest/link/header_frame.hpp"
+#include "tempest/link/mismatch.hpp"
 
 namespace tempest::link {
 namespace {
@@ -12,13 +13,25 @@ constexpr const char* kWrongProtocol = "it speaks another protocol version";
 
 }  // namespace
 
-Client::Client(Identity self, const Settings& settings, std::uint64_t seed)
+Client::Client(Identity self, const Settings& settings, std::uint64_t seed, Wanted wanted)
     : self_(std::move(self)),
       settings_(settings),
+      wanted_(std::move(wanted)),
       // The incarnation goes in as well: a fixed seed must not give two lives the same numbers.
       random_(seed ^ self_.incarnation.low),
       hello_(random_.next()),
-      peer_(std::make_shared<const Identity>()) {}
+      peer_(std::make_shared<const Identity>()),
+      last_refusal_(std::make_shared<const std::string>()) {}
+
+void Client::want(Wanted wanted, TimePoint now) {
+  if (wanted == wanted_) return;
+  wanted_ = std::move(wanted);
+  refusal_told_ = false;
+  if (session_) return;
+  // Another number: the answers to what was asked before are no answers to this.
+  hello_ = random_.next();
+  hello_at_ = std::min(hello_at_, now);
+}
 
 void Client::send(wire::BodyKind kind, std::string frame, TimePoint now, Output& output) {
   if (!session_) return;
@@ -79,13 +92,14 @@ void Client::receive_welcome(std::string_view frame, TimePoint now, Output& outp
     if (welcome.session == session_->id()) return session_->touch(now);
     return lose(LostReason::incarnation, now, output);
   }
-  if (welcome.protocol != wire::kProtocolVersion) {
-    ++counters_.refused;
-    last_refusal_ = kWrongProtocol;
-    return;
+  if (welcome.protocol != wire::kProtocolVersion) return refused(kWrongProtocol, now, output);
+  if (std::string fault = fault_of(welcome); !fault.empty()) {
+    put(header_frame(wire::Bye{welcome.session, fault}), output);
+    return refused(std::move(fault), now, output);
   }
-  peer_ = std::make_shared<const Identity>(
-      Identity{welcome.role, std::string(welcome.name), welcome.incarnation, {}});
+  refusal_told_ = false;
+  peer_ = std::make_shared<const Identity>(Identity{
+      welcome.role, std::string(welcome.name), welcome.incarnation, std::string(welcome.topology)});
   session_.emplace(welcome.session, settings_, lease_from_ms(welcome.lease_ms), now);
   up_since_ = now;
   Event& event = output.events.emplace_back();
@@ -157,13 +171,32 @@ void Client::receive_bye(std::string_view frame, TimePoint now, Output& output) 
     return lose(LostReason::left, now + settings_.hello_interval, output);
   }
   if (!session_ && bye.session == hello_) {
-    ++counters_.refused;
-    last_refusal_ = bye.reason;
-    // Nothing will be different in a moment.
-    hello_at_ = now + std::max(settings_.hello_interval, settings_.heartbeat_interval);
-    return;
+    return refused(std::string(bye.reason), now, output);
   }
   ++counters_.stale;
+}
+
+std::string Client::fault_of(const wire::Welcome& welcome) const {
+  if (wanted_.role && welcome.role != *wanted_.role) {
+    return std::string("a ") + to_string(*wanted_.role) + " was meant, and " +
+           std::string(welcome.name) + " is a " + to_string(welcome.role);
+  }
+  return mismatch(
+      {.name = wanted_.name, .incarnation = wanted_.incarnation, .topology = self_.topology},
+      {.name = welcome.name, .incarnation = welcome.incarnation, .topology = welcome.topology});
+}
+
+void Client::refused(std::string reason, TimePoint now, Output& output) {
+  ++counters_.refused;
+  // Nothing will be different in a moment.
+  hello_ = random_.next();
+  hello_at_ = now + std::max(settings_.hello_interval, settings_.heartbeat_interval);
+  if (refusal_told_ && reason == *last_refusal_) return;
+  refusal_told_ = true;
+  last_refusal_ = std::make_shared<const std::string>(std::move(reason));
+  Event& event = output.events.emplace_back();
+  event.kind = Event::Kind::refused;
+  event.text = last_refusal_;
 }
 
 void Client::disown(std::uint64_t session, Output& output) {
@@ -215,6 +248,8 @@ void Client::say_hello(TimePoint now, Output& output) {
   hello.topology = self_.topology;
   hello.lease_ms = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(settings_.lease).count());
+  hello.wanted_name = wanted_.name;
+  hello.wanted_incarnation = wanted_.incarnation;
   put(header_frame(hello), output);
   hello_at_ = now + settings_.hello_interval;
 }

@@ -19,7 +19,11 @@ class Client {
  public:
   /// `seed`: of the numbers of its HELLOs. No two Clients of one incarnation may have the same, or
   /// the accepter could take one's HELLO for the other's.
-  Client(Identity self, const Settings& settings, std::uint64_t seed);
+  Client(Identity self, const Settings& settings, std::uint64_t seed, Wanted wanted = {});
+
+  /// Means somebody else from now on: by the directory's newest knowledge. A session that is up
+  /// stays; the next one is asked for at once.
+  void want(Wanted wanted, TimePoint now);
 
   bool is_up() const { return session_.has_value(); }
   /// The peer, while up; else the last one, or an empty identity.
@@ -52,7 +56,7 @@ class Client {
 
   const Counters& counters() const { return counters_; }
   /// Why the peer last turned a HELLO down, in words, for logs; empty if it never did.
-  const std::string& last_refusal() const { return last_refusal_; }
+  const std::string& last_refusal() const { return *last_refusal_; }
 
  private:
   void receive_welcome(std::string_view frame, TimePoint now, Output& output);
@@ -62,6 +66,10 @@ class Client {
   void receive_bye(std::string_view frame, TimePoint now, Output& output);
   /// A frame that is not of the session.
   void disown(std::uint64_t session, Output& output);
+  /// Why the welcome is no answer from whom is meant; empty if it is.
+  std::string fault_of(const wire::Welcome& welcome) const;
+  /// No session came of the HELLO: says so, unless it was the same before, and asks again later.
+  void refused(std::string reason, TimePoint now, Output& output);
   void put(SharedBytes frame, Output& output);
   void say_hello(TimePoint now, Output& output);
   /// The session is over; HELLOs begin at `hello_at`.
@@ -69,6 +77,7 @@ class Client {
 
   Identity self_;
   Settings settings_;
+  Wanted wanted_;
   Random random_;
   std::uint64_t hello_;  ///< Of the HELLOs on their way, or of the one that was welcomed.
   TimePoint hello_at_{};
@@ -76,7 +85,8 @@ class Client {
   std::optional<Session> session_;
   std::shared_ptr<const Identity> peer_;
   bool closed_ = false;
-  std::string last_refusal_;
+  std::shared_ptr<const std::string> last_refusal_;
+  bool refusal_told_ = false;  ///< The last one, since the last session or wish.
   Counters counters_;
   std::vector<SharedBytes> due_;  ///< Reused.
 };

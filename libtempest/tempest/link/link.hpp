@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,11 @@
 ///     DATA(s, 2, ...)                         ->
 ///                                             <-   RESET(s)
 ///     event: lost(reset); HELLO(i)            ->
+///
+/// A session is only between parties that mean each other: of one topology (where both name one),
+/// and of the name and incarnation that the opener's directory gives. Anything else is refused by
+/// the accepter, or by the opener that is welcomed by a stranger, and both are told why
+/// (`refused`).
 ///
 /// A HELLO's number is drawn anew for each session wanted, and the session's number by the accepter
 /// for each session begun: so a session never outlives either of its incarnations, whatever is
@@ -63,6 +69,16 @@ struct Identity {
   std::string topology;
 };
 
+/// Whom an opener means to reach. What is empty (all zeros, of an incarnation) is not asked for.
+/// The topology is always the opener's own.
+struct Wanted {
+  std::optional<Role> role;
+  std::string name;
+  Incarnation incarnation;
+
+  bool operator==(const Wanted&) const = default;
+};
+
 /// Says in a node's report whose it is, and how long it has run.
 void identify(const Identity& self, TimePoint started, TimePoint now, wire::StatsReport& report);
 
@@ -87,11 +103,18 @@ const char* to_string(LostReason reason);
 
 /// What a link has to say to the layer above.
 struct Event {
-  enum class Kind : std::uint8_t { up, body, lost };
+  enum class Kind : std::uint8_t {
+    up,
+    body,
+    lost,
+    refused,  ///< No session: one side is not whom the other means. Said once for each reason.
+  };
   Kind kind{};
-  PeerId peer;  ///< Of a Server; a Client has just the one.
-  // up, lost: the peer.
+  PeerId peer;  ///< Of a Server; a Client has just the one. None if refused.
+  // up, lost: the peer. refused: of a Server, who asked.
   std::shared_ptr<const Identity> identity;
+  // refused: why, in words. lost: what the peer said when it left; may be null.
+  std::shared_ptr<const std::string> text;
   // body: good as long as the received frame.
   wire::BodyKind body_kind{};
   std::string_view body;

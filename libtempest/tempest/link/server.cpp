@@ -4,6 +4,7 @@
 
 #include "tempest/base/random.hpp"
 #include "tempest/link/header_frame.hpp"
+#include "tempest/link/mismatch.hpp"
 
 namespace tempest::link {
 
@@ -93,12 +94,19 @@ void Server::receive(std::string_view routing_id, std::string_view frame, TimePo
 void Server::receive_hello(std::string_view routing_id, std::string_view frame, TimePoint now,
                            Output& output) {
   wire::Hello hello;
-  if (!wire::decode(frame, hello) || hello.name.empty()) {
+  if (!wire::decode(frame, hello)) {
     ++counters_.malformed;
     return;
   }
   if (hello.protocol != wire::kProtocolVersion) {
-    return refuse(routing_id, hello, "protocol version", output);
+    return refuse(routing_id, hello,
+                  "protocol version " + std::to_string(hello.protocol) + ", and this node speaks " +
+                      std::to_string(wire::kProtocolVersion),
+                  output);
+  }
+  if (hello.name.empty()) {
+    ++counters_.malformed;
+    return;
   }
   if (const auto found = by_hello_.find(hello.hello); found != by_hello_.end()) {
     Peer& known = peers_.at(found->second.slot);
@@ -116,12 +124,18 @@ void Server::receive_hello(std::string_view routing_id, std::string_view frame, 
 
 void Server::accept(std::string_view routing_id, const wire::Hello& hello, TimePoint now,
                     Output& output) {
+  if (std::string fault = fault_of(hello); !fault.empty()) {
+    return refuse(routing_id, hello, std::move(fault), output);
+  }
   const std::pair<Role, std::string> key(hello.role, hello.name);
   if (const auto former = by_name_.find(key); former != by_name_.end()) {
     const bool restarted = peers_.find(former->second)->identity->incarnation != hello.incarnation;
     lose(former->second, restarted ? LostReason::incarnation : LostReason::reset, output);
   }
-  if (peers_.size() >= kMaxNodes) return refuse(routing_id, hello, "too many nodes", output);
+  if (peers_.size() >= kMaxNodes) {
+    return refuse(routing_id, hello,
+                  "it holds " + std::to_string(kMaxNodes) + " sessions, its most", output);
+  }
 
   Peer peer;
   peer.identity = std::make_shared<const Identity>(Identity{
@@ -138,6 +152,7 @@ void Server::accept(std::string_view routing_id, const wire::Hello& hello, TimeP
   by_session_.emplace(created.session->id(), id);
   heed_timers_of(id.slot, created);
   welcome(created, output);
+  refused_.erase(key);
 
   Event& event = output.events.emplace_back();
   event.kind = Event::Kind::up;
@@ -216,6 +231,9 @@ void Server::receive_bye(std::string_view routing_id, std::string_view frame, Ou
     return;
   }
   lose(*id, LostReason::left, output);
+  if (!bye.reason.empty()) {
+    output.events.back().text = std::make_shared<const std::string>(bye.reason);
+  }
 }
 
 void Server::turn(TimePoint now, Output& output) {
@@ -262,15 +280,34 @@ void Server::welcome(const Peer& peer, Output& output) {
   welcome.role = self_.role;
   welcome.name = self_.name;
   welcome.incarnation = self_.incarnation;
+  welcome.topology = self_.topology;
   welcome.lease_ms = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(settings_.lease).count());
   put(peer.routing_id, header_frame(welcome), output);
 }
 
-void Server::refuse(std::string_view routing_id, const wire::Hello& hello, std::string_view reason,
+std::string Server::fault_of(const wire::Hello& hello) const {
+  return mismatch(
+      {.name = hello.wanted_name,
+       .incarnation = hello.wanted_incarnation,
+       .topology = hello.topology},
+      {.name = self_.name, .incarnation = self_.incarnation, .topology = self_.topology});
+}
+
+void Server::refuse(std::string_view routing_id, const wire::Hello& hello, std::string reason,
                     Output& output) {
   ++counters_.refused;
   put(routing_id, header_frame(wire::Bye{hello.hello, reason}), output);
+  // Whoever is refused asks again every second.
+  if (refused_.size() >= kMaxNodes) refused_.clear();
+  auto& told = refused_[{hello.role, std::string(hello.name)}];
+  if (told && *told == reason) return;
+  told = std::make_shared<const std::string>(std::move(reason));
+  Event& event = output.events.emplace_back();
+  event.kind = Event::Kind::refused;
+  event.identity = std::make_shared<const Identity>(Identity{
+      hello.role, std::string(hello.name), hello.incarnation, std::string(hello.topology)});
+  event.text = told;
 }
 
 std::uint64_t Server::new_session_number(std::uint64_t hello) {

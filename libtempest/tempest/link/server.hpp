@@ -77,8 +77,10 @@ class Server {
 
   void accept(std::string_view routing_id, const wire::Hello& hello, TimePoint now, Output& output);
   void welcome(const Peer& peer, Output& output);
-  void refuse(std::string_view routing_id, const wire::Hello& hello, std::string_view reason,
+  void refuse(std::string_view routing_id, const wire::Hello& hello, std::string reason,
               Output& output);
+  /// Why this HELLO is meant for somebody else, or comes from elsewhere; empty if it does not.
+  std::string fault_of(const wire::Hello& hello) const;
   /// A number for the session that this HELLO opens: one that no other has had.
   std::uint64_t new_session_number(std::uint64_t hello);
   /// The peer of this session, if this is the way to it.
@@ -100,6 +102,8 @@ class Server {
   /// By session number: which peer a frame belongs to. The routing id must match as well.
   std::map<std::uint64_t, PeerId> by_session_;
   std::uint64_t sessions_begun_ = 0;
+  /// By role and name: why it was last refused, so that it is said once. Bounded.
+  std::map<std::pair<Role, std::string>, std::shared_ptr<const std::string>> refused_;
   /// When to look at which peer: not later than its first timer. So a turn costs what is due, and
   /// not what is connected.
   std::set<std::pair<TimePoint, std::uint32_t>> timers_;

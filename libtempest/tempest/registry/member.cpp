@@ -27,15 +27,16 @@ Member::Member(link::Identity self, std::vector<std::string> brokers,
   Random random(seed);
   brokers_.reserve(brokers.size());
   for (std::string& endpoint : brokers) {
-    brokers_.push_back({.endpoint = std::move(endpoint),
-                        .client = link::Client(self_, settings, random.next()),
-                        .report_away_at = kNever,
-                        .reported_away = false,
-                        .word = {},
-                        .coordinators = {},
-                        .has_spoken = false,
-                        .forget_carried_at = kNever,
-                        .told_revision = 0});
+    brokers_.push_back(
+        {.endpoint = std::move(endpoint),
+         .client = link::Client(self_, settings, random.next(), {Role::broker, {}, {}}),
+         .report_away_at = kNever,
+         .reported_away = false,
+         .word = {},
+         .coordinators = {},
+         .has_spoken = false,
+         .forget_carried_at = kNever,
+         .told_revision = 0});
   }
   directory_.topology = self_.topology;
 }
@@ -172,6 +173,10 @@ void Member::carry_out(Broker& broker, link::Output& output, TimePoint now,
         } else {
           broker.client.reset(now, output);
         }
+        break;
+      case link::Event::Kind::refused:
+        effects.notify(Level::warning, "no session with broker " + broker.endpoint + ": " +
+                                           *event.text + "; asking again");
         break;
     }
   }

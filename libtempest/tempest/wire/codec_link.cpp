@@ -26,6 +26,19 @@ std::size_t expect(FrameType type, std::size_t fields, Reader& reader) {
   return count;
 }
 
+// The type, the protocol's version and the HELLO's number stand in front in every version, so that
+// another version can be turned down by name.
+constexpr std::size_t kFieldsOfAnyVersion = 3;
+constexpr std::size_t kHelloFields = 10;
+constexpr std::size_t kWelcomeFields = 9;
+
+/// Returns how many fields there are to reckon with: as Reader::record, for a count that was read.
+std::size_t at_least(std::size_t minimum, std::size_t fields, Reader& reader) {
+  if (fields >= minimum) return fields;
+  reader.fail("fields are missing");
+  return minimum;
+}
+
 Role read_role(Reader& reader) {
   return static_cast<Role>(reader.integer(static_cast<std::uint64_t>(Role::operator_)));
 }
@@ -58,7 +71,7 @@ void put_fixed(std::uint64_t value, char* to) {
 
 void encode(const Hello& hello, std::string& frame) {
   Writer writer(emptied(frame));
-  start(FrameType::hello, 8, writer);
+  start(FrameType::hello, kHelloFields, writer);
   writer.integer(hello.protocol);
   writer.integer(hello.hello);
   writer.integer(static_cast<std::uint64_t>(hello.role));
@@ -66,25 +79,35 @@ void encode(const Hello& hello, std::string& frame) {
   writer.incarnation(hello.incarnation);
   writer.text(hello.topology);
   writer.integer(hello.lease_ms);
+  writer.text(hello.wanted_name);
+  writer.incarnation(hello.wanted_incarnation);
 }
 
 Result<void> decode(std::string_view frame, Hello& hello) {
   Reader reader(frame);
-  const std::size_t fields = expect(FrameType::hello, 8, reader);
+  std::size_t fields = expect(FrameType::hello, kFieldsOfAnyVersion, reader);
+  hello = {};
   hello.protocol = reader.integer();
   hello.hello = reader.integer();
+  if (hello.protocol != kProtocolVersion) {
+    reader.skip(fields - kFieldsOfAnyVersion);
+    return reader.finish();
+  }
+  fields = at_least(kHelloFields, fields, reader);
   hello.role = read_role(reader);
   hello.name = reader.bytes(kMaxNameBytes);
   hello.incarnation = reader.incarnation();
   hello.topology = reader.bytes(kMaxNameBytes);
   hello.lease_ms = reader.integer();
-  reader.skip(fields - 8);
+  hello.wanted_name = reader.bytes(kMaxNameBytes);
+  hello.wanted_incarnation = reader.incarnation();
+  reader.skip(fields - kHelloFields);
   return reader.finish();
 }
 
 void encode(const Welcome& welcome, std::string& frame) {
   Writer writer(emptied(frame));
-  start(FrameType::welcome, 8, writer);
+  start(FrameType::welcome, kWelcomeFields, writer);
   writer.integer(welcome.protocol);
   writer.integer(welcome.hello);
   writer.integer(welcome.session);
@@ -92,19 +115,27 @@ void encode(const Welcome& welcome, std::string& frame) {
   writer.text(welcome.name);
   writer.incarnation(welcome.incarnation);
   writer.integer(welcome.lease_ms);
+  writer.text(welcome.topology);
 }
 
 Result<void> decode(std::string_view frame, Welcome& welcome) {
   Reader reader(frame);
-  const std::size_t fields = expect(FrameType::welcome, 8, reader);
+  std::size_t fields = expect(FrameType::welcome, kFieldsOfAnyVersion, reader);
+  welcome = {};
   welcome.protocol = reader.integer();
   welcome.hello = reader.integer();
+  if (welcome.protocol != kProtocolVersion) {
+    reader.skip(fields - kFieldsOfAnyVersion);
+    return reader.finish();
+  }
+  fields = at_least(kWelcomeFields, fields, reader);
   welcome.session = reader.integer();
   welcome.role = read_role(reader);
   welcome.name = reader.bytes(kMaxNameBytes);
   welcome.incarnation = reader.incarnation();
   welcome.lease_ms = reader.integer();
-  reader.skip(fields - 8);
+  welcome.topology = reader.bytes(kMaxNameBytes);
+  reader.skip(fields - kWelcomeFields);
   return reader.finish();
 }
 

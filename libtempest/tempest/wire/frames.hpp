@@ -41,6 +41,10 @@ struct Hello {
   Incarnation incarnation;
   std::string_view topology;   ///< Empty where the node serves none.
   std::uint64_t lease_ms = 0;  ///< How long silence from the opener may last.
+  /// Whom the opener means to reach, by what the directory says. Empty, and all zeros: whoever
+  /// answers at that address.
+  std::string_view wanted_name;
+  Incarnation wanted_incarnation;
 };
 
 struct Welcome {
@@ -53,6 +57,7 @@ struct Welcome {
   std::string_view name;
   Incarnation incarnation;
   std::uint64_t lease_ms = 0;  ///< How long silence from the accepter may last.
+  std::string_view topology;   ///< Empty where the node serves none, or all.
 };
 
 struct Heartbeat {

@@ -41,8 +41,9 @@ def number(value):
 
 
 def hello(draw, name, role, topology, lease_ms):
-    return (b"\x98\x01\x01" + number(draw.getrandbits(64)) + bytes([role]) + text(name) +
-            b"\xc4\x10" + draw.randbytes(16) + text(topology) + number(lease_ms))
+    return (b"\x9a\x01\x02" + number(draw.getrandbits(64)) + bytes([role]) + text(name) +
+            b"\xc4\x10" + draw.randbytes(16) + text(topology) + number(lease_ms) +
+            text(b"") + b"\xc4\x10" + bytes(16))
 
 
 def data(session, sequence, kind, body):
@@ -51,7 +52,7 @@ def data(session, sequence, kind, body):
 
 def session_of(stream):
     """The session of the WELCOME that stands in what a node sent; None if there is none."""
-    at = stream.find(b"\x98\x02\x01\xcf")
+    at = stream.find(b"\x99\x02\x02\xcf")
     if at < 0 or len(stream) < at + 22:
         return None
     return struct.unpack(">Q", stream[at + 13:at + 21])[0]

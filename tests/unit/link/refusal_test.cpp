@@ -122,9 +122,10 @@ TEST_CASE("Another protocol version is turned down with the reason") {
   CHECK(type_of(answer.frames[0]) == wire::FrameType::bye);
 
   client.receive(answer.frames[0].frame.view(), TimePoint{}, output);
-  CHECK(client.last_refusal() == "protocol version");
+  CHECK(client.last_refusal() == "protocol version 3, and this node speaks 2");
   CHECK(client.counters().refused == 1);
-  CHECK(output.events.empty());
+  REQUIRE(output.events.size() == 1);
+  CHECK(output.events[0].kind == Event::Kind::refused);
   // It goes on asking, less often.
   CHECK(client.next_turn() == TimePoint{} + 1s);
 }
@@ -142,7 +143,8 @@ TEST_CASE("A server holds no more sessions than its bound") {
   CHECK(server.session_count() == kMaxNodes);
   REQUIRE(output.frames.size() == 1);
   CHECK(type_of(output.frames[0]) == wire::FrameType::bye);
-  CHECK(output.events.empty());
+  REQUIRE(output.events.size() == 1);
+  CHECK(*output.events[0].text == "it holds 4096 sessions, its most");
   // One that is known may still come again.
   output = {};
   server.receive("r", header_frame(some_hello("n1", 10'000)).view(), TimePoint{}, output);

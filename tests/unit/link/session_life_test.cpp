@@ -297,6 +297,7 @@ TEST_CASE("A stranger cannot keep a place by asking for a lease of an hour") {
   hello.hello = 77;
   hello.role = Role::task;
   hello.name = "stranger";
+  hello.topology = "wordcount";
   hello.lease_ms = 3'600'000;
   std::string frame;
   wire::encode(hello, frame);

@@ -166,6 +166,8 @@ class TwoEnds {
         return "up " + event.identity->name;
       case Event::Kind::body:
         return "body " + std::string(event.body);
+      case Event::Kind::refused:
+        return "refused " + (event.identity ? event.identity->name + ": " : "") + *event.text;
       case Event::Kind::lost:
         break;
     }

@@ -179,6 +179,7 @@ TEST_CASE("a traced message whose coordinator is lost is taken back, and sent ag
   harness.pass(1s);
   const std::uint64_t number = harness.coordinator->received[0].trace;
   harness.coordinator->restart();
+  harness.publish_directory();
   harness.coordinator->received.clear();
   harness.pass(5s);
   REQUIRE(harness.coordinator->received.size() == 1);

@@ -75,6 +75,8 @@ class Accepter {
           lost.push_back(link::to_string(event.reason));
           if (worker == event.peer) worker.reset();
           break;
+        case link::Event::Kind::refused:
+          break;
       }
     }
   }

@@ -52,13 +52,14 @@ std::map<std::string, std::string> quoted_frames() {
 /// other, or kProtocolVersion must be raised.
 const std::map<std::string, std::string> kGolden = {
     {"hello",
-     "98 01 02 cf 11 22 33 44 55 66 77 88 03 a8 77 6f 72 6b 65 72 2d 31 c4 10 "
+     "9a 01 02 cf 11 22 33 44 55 66 77 88 03 a8 77 6f 72 6b 65 72 2d 31 c4 10 "
      "00 11 22 33 44 55 66 77 00 00 00 00 00 00 00 01 a9 77 6f 72 64 63 6f 75 "
-     "6e 74 cd 0b b8"},
+     "6e 74 cd 0b b8 aa 70 69 70 65 6c 69 6e 65 2d 31 c4 10 00 11 22 33 44 55 "
+     "66 77 00 00 00 00 00 00 00 02"},
     {"welcome",
-     "98 02 02 cf 11 22 33 44 55 66 77 88 cf 99 aa bb cc dd ee ff 00 02 aa 70 "
+     "99 02 02 cf 11 22 33 44 55 66 77 88 cf 99 aa bb cc dd ee ff 00 02 aa 70 "
      "69 70 65 6c 69 6e 65 2d 31 c4 10 00 11 22 33 44 55 66 77 00 00 00 00 00 "
-     "00 00 02 cd 0b b8"},
+     "00 00 02 cd 0b b8 a9 77 6f 72 64 63 6f 75 6e 74"},
     {"data",
      "95 03 cf 99 aa bb cc dd ee ff 00 cf 00 00 00 00 00 00 00 02 cf 00 00 00 "
      "00 00 00 00 01 11 92 cd 04 00 ce 00 10 00 00"},

@@ -30,7 +30,7 @@ TEST_CASE("msgpack-c finds in a frame what was put in") {
   encode(sample_hello(), frame);
   const auto handle = msgpack::unpack(frame.data(), frame.size());
   const auto fields = handle.get().as<std::vector<msgpack::object>>();
-  REQUIRE(fields.size() == 8);
+  REQUIRE(fields.size() == 10);
   CHECK(fields[0].as<int>() == 1);
   CHECK(fields[1].as<std::uint64_t>() == kProtocolVersion);
   CHECK(fields[2].as<std::uint64_t>() == 0x1122334455667788);

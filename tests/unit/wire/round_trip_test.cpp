@@ -33,6 +33,8 @@ TEST_CASE("Link headers come out as they went in") {
   CHECK(hello.incarnation == sample_incarnation(1));
   CHECK(hello.topology == "wordcount");
   CHECK(hello.lease_ms == 3000);
+  CHECK(hello.wanted_name == "pipeline-1");
+  CHECK(hello.wanted_incarnation == sample_incarnation(2));
 
   const Welcome welcome = pass(sample_welcome(), frame);
   CHECK(peek_type(frame).value() == FrameType::welcome);
@@ -43,6 +45,7 @@ TEST_CASE("Link headers come out as they went in") {
   CHECK(welcome.name == "pipeline-1");
   CHECK(welcome.incarnation == sample_incarnation(2));
   CHECK(welcome.lease_ms == 3000);
+  CHECK(welcome.topology == "wordcount");
 
   const Heartbeat heartbeat = pass(Heartbeat{UINT64_MAX, 300, true}, frame);
   CHECK(peek_type(frame).value() == FrameType::heartbeat);

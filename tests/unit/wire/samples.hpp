@@ -24,7 +24,8 @@ inline Incarnation sample_incarnation(std::uint64_t low) {
 
 inline Hello sample_hello() {
   return {kProtocolVersion,      0x1122334455667788, Role::task, "worker-1",
-          sample_incarnation(1), "wordcount",        3000};
+          sample_incarnation(1), "wordcount",        3000,       "pipeline-1",
+          sample_incarnation(2)};
 }
 
 inline Welcome sample_welcome() {
@@ -34,7 +35,8 @@ inline Welcome sample_welcome() {
           Role::pipeline,
           "pipeline-1",
           sample_incarnation(2),
-          3000};
+          3000,
+          "wordcount"};
 }
 
 inline Registration sample_registration() {
