@@ -4,7 +4,9 @@
 
 #include "cli/commands.hpp"
 #include "cli/verbs.hpp"
+#include "tempest/base/exception_text.hpp"
 #include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/exit_guard.hpp"
 #include "tempest/runtime/logging.hpp"
 #include "tempest/runtime/version.hpp"
 
@@ -62,8 +64,10 @@ int run(int argc, const char* const* argv) {
   // For what verbs say by the way. One that runs nodes has options for it, and starts it anew.
   static_cast<void>(runtime::start_logging("warning", "text"));
   const cli::Verb* verb = cli::find_verb(kVerbs, word);
-  return verb == nullptr ? cli::refuse_verb("tempest", kVerbs, word)
-                         : verb->command(argc - 1, argv + 1);
+  if (verb == nullptr) return cli::refuse_verb("tempest", kVerbs, word);
+  const std::string name = "tempest " + word;
+  const runtime::ExitGuard guard(name.c_str());
+  return verb->command(argc - 1, argv + 1);
 }
 
 }  // namespace
@@ -72,7 +76,7 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const std::exception& exception) {
-    std::cerr << "tempest: " << exception.what() << "\n";
+    std::cerr << "tempest: " << text_of(exception) << "\n";
     return tempest::runtime::kExitInternal;
   }
 }

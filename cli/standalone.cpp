@@ -6,9 +6,11 @@
 
 #include "pipeline_node/pipeline_node.hpp"
 #include "task_node/task_node.hpp"
+#include "tempest/base/exception_text.hpp"
 #include "tempest/runtime/clock.hpp"
 #include "tempest/runtime/exact_waits.hpp"
 #include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/exit_guard.hpp"
 #include "tempest/runtime/logging.hpp"
 #include "tempest/runtime/node_program.hpp"
 
@@ -147,7 +149,7 @@ void Standalone::run_parts(const std::vector<Part*>& parts) {
   try {
     runtime::NodeLoop::run_together(loops, ended);
   } catch (const std::exception& error) {
-    runtime::Log("tempest").error(std::string("a node has ended: ") + error.what());
+    runtime::Log("tempest").error(std::string("a node has ended: ") + text_of(error));
     for (Part* part : parts) {
       if (!part->ended) part_ended(*part, runtime::kExitInternal);
     }
@@ -209,7 +211,7 @@ void Standalone::end_all() {
     auto* worker = dynamic_cast<task_node::TaskNode*>(part->node.get());
     if (worker == nullptr || worker->stop_handlers(options_.drain_timeout)) continue;
     runtime::Log("tempest").error("a task does not come back from its call; ending without it");
-    std::_Exit(exit_code_);
+    runtime::end_process(exit_code_);
   }
   broker_->loop().request_stop(true);
   broker_thread_.join();

@@ -1,6 +1,7 @@
 #include "source_node/options.hpp"
 #include "source_node/source_node.hpp"
 #include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/exit_guard.hpp"
 
 using namespace tempest;
 
@@ -11,6 +12,7 @@ int main(int argc, char** argv) {
   if (const auto exit = line.parse(argc, argv)) return *exit;
   const source_node::Options options = source_node::read_options(line);
   if (line.failed()) return runtime::kExitUsage;
+  const runtime::ExitGuard guard("tempest-source");
 
   const link::Identity identity =
       runtime::make_identity(Role::source, options.node.name, options.topology);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "source_node/dead_letter_text.hpp"
+#include "tempest/base/exception_text.hpp"
 #include "tempest/runtime/clock.hpp"
 
 namespace tempest::source_node {
@@ -43,7 +44,7 @@ Result<void> guarded(Call call) {
   try {
     return call();
   } catch (const std::exception& fault) {
-    return Error{ErrorCode::internal, std::string("a user's class threw: ") + fault.what(), {}};
+    return Error{ErrorCode::internal, std::string("a user's class threw: ") + text_of(fault), {}};
   } catch (...) {
     return Error{ErrorCode::internal, "a user's class threw something unknown", {}};
   }

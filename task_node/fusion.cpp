@@ -5,6 +5,7 @@
 
 #include "task_node/user_call.hpp"
 #include "tempest/runtime/clock.hpp"
+#include "tempest/runtime/exit_guard.hpp"
 
 namespace tempest::task_node {
 namespace {
@@ -142,6 +143,7 @@ Result<void> Fusion::call(Instance& instance, const Emitted& input) {
   const bool timed = timed_ || instance.mean_ns == 0;
   const TimePoint began = timed ? runtime::monotonic_now() : TimePoint{};
   const Message message(input.payload(), input.key());
+  const runtime::InTask in_task(instance.definition->name);
   Result<void> result = guarded([&] { return instance.handle(message, context_); });
   if (timed) {
     // At least 1 ns: zero would say that it is not known.

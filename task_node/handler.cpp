@@ -7,6 +7,7 @@
 #include "task_node/user_call.hpp"
 #include "tempest/base/limits.hpp"
 #include "tempest/runtime/clock.hpp"
+#include "tempest/runtime/exit_guard.hpp"
 
 namespace tempest::task_node {
 namespace {
@@ -61,6 +62,7 @@ Result<void> Handler::build(std::shared_ptr<const Plan> plan) {
 
 Result<void> Handler::make(TaskId id, Instance& instance) {
   const TaskDefinition& definition = plan_->topology.tasks[static_cast<std::size_t>(id)];
+  const runtime::InTask in_task(definition.name);
   auto task = plan_->create(definition);
   if (!task) return task.error();
   instance.task = std::move(*task);
@@ -113,6 +115,7 @@ void Handler::run(Execution& execution) {
 void Handler::begin(Execution& execution) {
   Instance& instance = instances_[static_cast<std::size_t>(execution.task)];
   assert(instance.task);
+  const runtime::InTask in_task(instance.definition->name);
   execution.started_at = runtime::monotonic_now();
   // All at once: what is sealed is read while more is filled in, so nothing may move.
   const std::size_t count = execution.deliveries.size();

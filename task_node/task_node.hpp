@@ -45,7 +45,8 @@ class TaskNode final : public runtime::Node {
   void report(TimePoint now, wire::StatsReport& report) const override;
 
   /// After the loop has ended: waits so long at most for the threads to come out of their tasks.
-  /// False: one has not. Then this object must not be destroyed: end the process with _exit().
+  /// False: one has not. Then this object must not be destroyed: end the process with
+  /// runtime::end_process().
   bool stop_handlers(Duration patience) { return pool_.stop(patience); }
 
   const TaskMachine& machine() const { return machine_; }

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "tempest/base/arena.hpp"
+#include "tempest/base/exception_text.hpp"
 #include "tempest/base/result.hpp"
 #include "tempest/wire/frames.hpp"
 
@@ -16,7 +17,7 @@ Result<void> guarded(Call call) {
   try {
     return call();
   } catch (const std::exception& exception) {
-    return Error{ErrorCode::retry, exception.what()};
+    return Error{ErrorCode::retry, text_of(exception)};
   } catch (...) {
     return Error{ErrorCode::retry, "the task threw something that is not a std::exception"};
   }

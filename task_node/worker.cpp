@@ -1,13 +1,12 @@
 #include "tempest/worker.hpp"
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <utility>
 
 #include "task_node/options.hpp"
 #include "task_node/task_node.hpp"
 #include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/exit_guard.hpp"
 #include "tempest/runtime/logging.hpp"
 
 namespace tempest {
@@ -32,6 +31,7 @@ int run_worker(int argc, const char* const* argv,
   task_node::Options options = task_node::read_options(line);
   if (line.failed()) return runtime::kExitUsage;
 
+  const runtime::ExitGuard guard(program.c_str());
   runtime::TaskLibraries linked;
   for (const TaskLibrary* library : libraries) {
     if (auto added = linked.add(library); !added) {
@@ -51,7 +51,7 @@ int run_worker(int argc, const char* const* argv,
   if (!node.stop_handlers(kPatience)) {
     runtime::Log(identity.name).warning("a task has not returned: ending without it");
     // Its thread still uses what a return from here would destroy.
-    ::_exit(exit_code);
+    runtime::end_process(exit_code);
   }
   return exit_code;
 }

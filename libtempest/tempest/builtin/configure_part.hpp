@@ -3,6 +3,7 @@
 #include <exception>
 #include <string>
 
+#include "tempest/base/exception_text.hpp"
 #include "tempest/base/result.hpp"
 
 namespace tempest::builtin {
@@ -19,7 +20,7 @@ Result<void> configure_part(const char* what, const std::string& type, Call call
     error.message = whose + error.message;
     return error;
   } catch (const std::exception& exception) {
-    return Error{ErrorCode::configuration, whose + "configure() threw: " + exception.what()};
+    return Error{ErrorCode::configuration, whose + "configure() threw: " + text_of(exception)};
   } catch (...) {
     return Error{ErrorCode::configuration, whose + "configure() threw something unknown"};
   }

@@ -3,6 +3,7 @@
 #include <array>
 #include <exception>
 
+#include "tempest/base/exception_text.hpp"
 #include "tempest/builtin/passing_tasks.hpp"
 #include "tempest/builtin/sink_factory.hpp"
 #include "tempest/builtin/sink_task.hpp"
@@ -34,7 +35,7 @@ Result<void> open(Task& task, const Settings& config) {
   try {
     return task.open(config);
   } catch (const std::exception& exception) {
-    return Error{ErrorCode::configuration, std::string("open() threw: ") + exception.what()};
+    return Error{ErrorCode::configuration, std::string("open() threw: ") + text_of(exception)};
   } catch (...) {
     return Error{ErrorCode::configuration, "open() threw something unknown"};
   }

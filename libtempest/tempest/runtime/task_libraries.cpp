@@ -8,6 +8,7 @@
 #include <optional>
 #include <system_error>
 
+#include "tempest/base/exception_text.hpp"
 #include "tempest/base/spelling.hpp"
 
 namespace tempest::runtime {
@@ -241,7 +242,7 @@ Result<std::unique_ptr<Base>> TaskLibraries::make(std::string_view name, Library
     if (made == nullptr) return wrong("the library made nothing of " + in_quotes(name));
     return made;
   } catch (const std::exception& exception) {
-    return wrong("the constructor of " + in_quotes(name) + " threw: " + exception.what());
+    return wrong("the constructor of " + in_quotes(name) + " threw: " + text_of(exception));
   } catch (...) {
     return wrong("the constructor of " + in_quotes(name) + " threw something unknown");
   }
