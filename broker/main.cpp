@@ -3,10 +3,12 @@
 #include "broker/broker_node.hpp"
 #include "broker/options.hpp"
 #include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/first_process.hpp"
 
 using namespace tempest;
 
 int main(int argc, char** argv) {
+  runtime::stand_behind_first_process();
   runtime::CommandLine line("tempest-broker",
                             "Keeps the registry of live nodes, and the stats bus.");
   broker::add_options(line);

@@ -241,7 +241,7 @@ void add_options(runtime::CommandLine& line) {
       .flag("dry-run", "Only list what would be replayed")
       .list("library", "FILE", "With --from failed-task: a task library, besides the file's")
       .list("library-path", "FOLDER", "Where task libraries are looked for")
-      .option("threads", "N", "Handler threads (default: one for each core)")
+      .option("threads", "N", "Handler threads (default: one for each CPU that may be used)")
       .option("drain-timeout", "DURATION",
               "How long to finish what is under way after SIGTERM or SIGINT", "8s");
   runtime::add_log_options(line, "warning");

@@ -7,6 +7,7 @@
 #include "tempest/base/exception_text.hpp"
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/exit_guard.hpp"
+#include "tempest/runtime/first_process.hpp"
 #include "tempest/runtime/logging.hpp"
 #include "tempest/runtime/version.hpp"
 
@@ -73,6 +74,7 @@ int run(int argc, const char* const* argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  tempest::runtime::stand_behind_first_process();
   try {
     return run(argc, argv);
   } catch (const std::exception& exception) {

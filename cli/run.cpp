@@ -88,7 +88,8 @@ int run_command(int argc, const char* const* argv) {
                             "source is drained and acked.");
   line.positional("FILE", "The topology's file");
   line.option("workers", "N", "How many workers", "1");
-  line.option("threads", "N", "Handler threads of each worker (default: one for each core)");
+  line.option("threads", "N",
+              "Handler threads of each worker (default: one for each CPU that may be used)");
   line.option("bind", "URL",
               "Where this run can be looked at, with tempest ls, trace and tap (such as "
               "tcp://127.0.0.1:5550; default: nowhere)");

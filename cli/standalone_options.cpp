@@ -2,16 +2,16 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <thread>
 
 #include "tempest/runtime/node_program.hpp"
+#include "tempest/runtime/usable_cpus.hpp"
 
 namespace tempest::cli {
 
 StandaloneOptions read_standalone_options(runtime::CommandLine& line, const std::string& file) {
   StandaloneOptions options;
   options.threads = line.text("threads").empty()
-                        ? std::max(1U, std::thread::hardware_concurrency())
+                        ? runtime::usable_cpus()
                         : static_cast<std::size_t>(line.integer("threads", 1, 1024));
   options.consumer = runtime::host_name();
   options.drain_timeout = line.duration("drain-timeout");

@@ -4,6 +4,7 @@
 #include "pipeline_node/options.hpp"
 #include "pipeline_node/pipeline_node.hpp"
 #include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/first_process.hpp"
 #include "tempest/runtime/logging.hpp"
 #include "tempest/runtime/node_program.hpp"
 #include "tempest/runtime/topology_file.hpp"
@@ -11,6 +12,7 @@
 using namespace tempest;
 
 int main(int argc, char** argv) {
+  runtime::stand_behind_first_process();
   int exit_code = 0;
   const auto options = pipeline_node::parse_options(argc, argv, exit_code);
   if (!options) return exit_code;

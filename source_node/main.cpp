@@ -2,10 +2,12 @@
 #include "source_node/source_node.hpp"
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/exit_guard.hpp"
+#include "tempest/runtime/first_process.hpp"
 
 using namespace tempest;
 
 int main(int argc, char** argv) {
+  runtime::stand_behind_first_process();
   runtime::CommandLine line("tempest-source",
                             "Reads a topology's messages, and acks each when it is done.");
   source_node::add_options(line);

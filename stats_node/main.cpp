@@ -6,6 +6,7 @@
 #include "stats_node/options.hpp"
 #include "stats_node/stats_node.hpp"
 #include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/first_process.hpp"
 #include "tempest/runtime/logging.hpp"
 
 using namespace tempest;
@@ -40,6 +41,7 @@ int run(const stats_node::Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  runtime::stand_behind_first_process();
   runtime::CommandLine line("tempest-stats",
                             "Aggregates what all nodes report, publishes it, and serves it.");
   stats_node::add_options(line);

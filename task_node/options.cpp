@@ -1,9 +1,9 @@
 #include "task_node/options.hpp"
 
 #include <algorithm>
-#include <thread>
 
 #include "tempest/base/limits.hpp"
+#include "tempest/runtime/usable_cpus.hpp"
 
 namespace tempest::task_node {
 namespace {
@@ -11,7 +11,7 @@ namespace {
 constexpr int kMaxThreads = 1024;
 
 std::string default_threads() {
-  return std::to_string(std::clamp<unsigned>(std::thread::hardware_concurrency(), 1, kMaxThreads));
+  return std::to_string(std::min<std::size_t>(runtime::usable_cpus(), kMaxThreads));
 }
 
 }  // namespace
@@ -24,14 +24,17 @@ void add_options(runtime::CommandLine& line) {
       "Give a task's outputs to the next task at once, where that is served here too, groups "
       "by shuffle and has no timeout: quick (while it takes less than 50 us), never",
       "quick");
-  line.option("threads", "N", "Handler threads; by default one for each core", default_threads());
+  line.option("threads", "N",
+              "Handler threads; by default one for each CPU that may be used (taskset, a "
+              "container's quota)",
+              default_threads());
   line.list("library", "FILE",
             "A task library to load, besides those that the topology names: a path, or a name to "
             "look for");
   line.list("library-path", "DIR", "Where to look for task libraries");
   runtime::add_node_options(Role::task, line);
   line.example("tempest-task --topology wordcount",
-               "run all tasks of that topology, on as many threads as there are cores")
+               "run all tasks of that topology, on as many threads as there are CPUs for it")
       .example("tempest-task --topology wordcount --task count --threads 2",
                "run one of its tasks on two threads")
       .example(

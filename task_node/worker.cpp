@@ -7,6 +7,7 @@
 #include "task_node/task_node.hpp"
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/exit_guard.hpp"
+#include "tempest/runtime/first_process.hpp"
 #include "tempest/runtime/logging.hpp"
 
 namespace tempest {
@@ -24,6 +25,7 @@ std::string file_name(const char* path) {
 
 int run_worker(int argc, const char* const* argv,
                std::initializer_list<const TaskLibrary*> libraries) {
+  runtime::stand_behind_first_process();
   const std::string program = argc > 0 ? file_name(argv[0]) : "tempest-task";
   runtime::CommandLine line(program, "Runs tasks of a topology: a worker.");
   task_node::add_options(line);

@@ -6,6 +6,7 @@ Usage: endings_test.py FOLDER_OF_PROGRAMS [unittest arguments]
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,6 +113,63 @@ class Exits(Case):
         run = self.run_with(["a"], task="ThrowAtOpen")
         self.assertEqual(run.returncode, 78, run.stderr)
         self.assertIn("open() threw: an exception without a text", run.stderr)
+
+
+@unittest.skipUnless(shutil.which("unshare") and os.geteuid() == 0, "needs root and unshare")
+class FirstProcess(Case):
+    def start_first(self, command):
+        """Starts it as process 1 of a namespace of its own."""
+        probe = subprocess.run(["unshare", "--pid", "--fork", "true"], check=False,
+                               capture_output=True)
+        if probe.returncode != 0:
+            self.skipTest("no namespaces here")
+        return processes.Node(self.cluster.folder, "first", [
+            "unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *command])
+
+    def lines_written(self):
+        try:
+            with open(self.cluster.path("out"), encoding="utf-8") as file:
+                return len(file.readlines())
+        except FileNotFoundError:
+            return 0
+
+    def zombies(self, node):
+        """How many there are below it."""
+        children = {}
+        for entry in os.listdir("/proc"):
+            if not entry.isdigit():
+                continue
+            try:
+                with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as file:
+                    state, parent = file.read().rpartition(")")[2].split()[:2]
+            except OSError:
+                continue
+            children.setdefault(int(parent), []).append((int(entry), state))
+        found = 0
+        below = [node.process.pid]
+        while below:
+            for pid, state in children.get(below.pop(), []):
+                found += state == "Z"
+                below.append(pid)
+        return found
+
+    def test_children_that_tasks_leave_behind_are_reaped(self):
+        topology = self.topology(["orphan"] * 50 + ["hang"])
+        first = self.start_first(self.command("run", topology, "--threads", "2"))
+        self.cluster.nodes["first"] = first
+        processes.wait_until(lambda: self.lines_written() == 50, "all that can be done")
+        processes.wait_until(lambda: self.zombies(first) == 0, "no zombies", 10)
+
+    def test_signals_and_exit_codes_pass_through_it(self):
+        topology = self.topology(["a", "hang"])
+        first = self.start_first(self.command("run", topology, "--drain-timeout", "1s", "--json"))
+        self.cluster.nodes["first"] = first
+        processes.wait_until(lambda: os.path.exists(self.cluster.path("out")), "the first line")
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(first.process.pid)],
+                                  capture_output=True, text=True, check=True).stdout.split()
+        os.kill(int(children[0]), signal.SIGTERM)
+        self.assertEqual(first.wait(20), 0, first.log())
+        self.assertIn('"acked":1', first.log())
 
 
 if __name__ == "__main__":
