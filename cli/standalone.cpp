@@ -21,6 +21,8 @@ namespace {
 constexpr const char* kBrokerWithin = "inproc://broker";
 constexpr const char* kCoordinatorEndpoint = "inproc://pipeline";
 
+constexpr Duration kShortestPatience = std::chrono::milliseconds(500);
+
 /// Threads of one process do not die one by one, so nobody needs to be given up quickly, and a
 /// process that was stopped for a while finds its links as they were.
 link::Settings link_within_process() {
@@ -37,10 +39,13 @@ Standalone::Standalone(Topology topology, StandaloneOptions options)
     : topology_(std::move(topology)), options_(std::move(options)), link_(link_within_process()) {}
 
 Standalone::~Standalone() {
+  // A thread of a task still uses what would be destroyed here.
+  if (hangs_) runtime::end_process(exit_code_);
   if (parts_.empty()) return;
   request_stop(true);
   while (!wait(std::chrono::seconds(1))) {
   }
+  if (hangs_) runtime::end_process(exit_code_);
 }
 
 Result<void> Standalone::start() {
@@ -173,6 +178,8 @@ void Standalone::part_ended(Part& part, int code) {
 }
 
 void Standalone::request_stop(bool at_once) {
+  Duration::rep none = 0;
+  stopped_at_.compare_exchange_strong(none, runtime::monotonic_now().time_since_epoch().count());
   if (source_part_ != nullptr) source_part_->loop->request_stop(at_once);
 }
 
@@ -204,14 +211,26 @@ std::map<std::string, std::uint64_t> Standalone::handled() const {
   return counts;
 }
 
+/// The drain timeout began with the request to stop, if there was one: what the source has waited
+/// of it is not waited again. Threads that have nothing to do need a moment to end all the same.
+TimePoint Standalone::patience_ends_at() const {
+  const TimePoint now = runtime::monotonic_now();
+  const Duration::rep stopped_at = stopped_at_;
+  const TimePoint begun = stopped_at == 0 ? now : TimePoint(Duration(stopped_at));
+  return std::max(begun + options_.drain_timeout, now + kShortestPatience);
+}
+
 void Standalone::end_all() {
   for (auto& part : parts_) part->loop->request_stop(true);
   for (std::thread& thread : threads_) thread.join();
+  const TimePoint give_up_at = patience_ends_at();
   for (auto& part : parts_) {
     auto* worker = dynamic_cast<task_node::TaskNode*>(part->node.get());
-    if (worker == nullptr || worker->stop_handlers(options_.drain_timeout)) continue;
+    if (worker == nullptr) continue;
+    const Duration left = std::max(give_up_at - runtime::monotonic_now(), Duration::zero());
+    if (worker->stop_handlers(left)) continue;
     runtime::Log("tempest").error("a task does not come back from its call; ending without it");
-    runtime::end_process(exit_code_);
+    hangs_ = true;
   }
   broker_->loop().request_stop(true);
   broker_thread_.join();

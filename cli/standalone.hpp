@@ -37,7 +37,8 @@ struct StandaloneOptions {
 
 /// A whole topology in this process: broker, coordinator, workers and source as they run on their
 /// own, over inproc; coordinator and source share a thread, since they have most to say to each
-/// other. Ends when the source does; the others follow.
+/// other. Ends when the source does; the others follow. Where a task does not come back from its
+/// call within the drain timeout, the destructor ends the process with exit_code().
 class Standalone {
  public:
   Standalone(Topology topology, StandaloneOptions options);
@@ -76,6 +77,7 @@ class Standalone {
   void add_source();
   void run_parts(const std::vector<Part*>& parts);
   void part_ended(Part& part, int exit_code);
+  TimePoint patience_ends_at() const;
   void end_all();
 
   Topology topology_;
@@ -95,6 +97,9 @@ class Standalone {
   std::condition_variable ended_;
   bool ending_ = false;  ///< Under mutex_: the source, or a node that should not have, has ended.
   bool over_ = false;
+  bool hangs_ = false;  ///< A task has not come back: its thread cannot be joined.
+  /// When a stop was first requested, in TimePoint's units; 0: it was not.
+  std::atomic<Duration::rep> stopped_at_{0};
   int exit_code_ = 0;
 };
 

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
@@ -170,6 +171,26 @@ class FirstProcess(Case):
         os.kill(int(children[0]), signal.SIGTERM)
         self.assertEqual(first.wait(20), 0, first.log())
         self.assertIn('"acked":1', first.log())
+
+
+class Stopping(Case):
+    def test_no_time_to_drain_is_no_error_where_nothing_is_to_be_drained(self):
+        for _ in range(20):
+            run = self.run_with(["a", "b", "c"], "--drain-timeout", "0s", "--json", "--workers", "2")
+            self.assertEqual((run.returncode, run.stderr), (0, ""))
+            self.assertEqual(json.loads(run.stdout)["acked"], 3)
+
+    def test_a_hanging_call_holds_the_end_up_for_one_drain_timeout_and_no_more(self):
+        topology = self.topology(["a", "hang"])
+        run = processes.Node(self.cluster.folder, "run", self.command(
+            "run", topology, "--drain-timeout", "3s", "--json"))
+        self.cluster.nodes["run"] = run
+        processes.wait_until(lambda: os.path.exists(self.cluster.path("out")), "the first line")
+        begun = time.monotonic()
+        run.stop(20)
+        self.assertLess(time.monotonic() - begun, 5)
+        self.assertIn('"acked":1', run.log())
+        self.assertIn("a task does not come back from its call", run.log())
 
 
 if __name__ == "__main__":
