@@ -6,6 +6,7 @@
 #include <iostream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "cli/checked_topology.hpp"
 #include "cli/text_table.hpp"
@@ -71,7 +72,7 @@ void add_letter_filter_options(runtime::CommandLine& line, const std::string& de
       .option("older", "DURATION", "Only what failed longer ago")
       .option("newer", "DURATION", "Only what failed since then")
       .option("text", "TEXT", "Only with this in reason, payload, failing payload or key")
-      .list("id", "ID", "Only this letter")
+      .list("id", "ID", "Only this letter; several with commas")
       .option("limit", "N", "No more than so many, the oldest first; 0: all", default_limit);
 }
 
@@ -85,7 +86,13 @@ LetterFilter read_letter_filter(runtime::CommandLine& line) {
   filter.task = line.text("task");
   filter.kind = line.text("kind");
   filter.text = line.text("text");
-  filter.ids = line.texts("id");
+  // No id holds a comma.
+  for (const std::string& list : line.texts("id")) {
+    std::istringstream ids(list);
+    for (std::string id; std::getline(ids, id, ',');) {
+      if (!id.empty()) filter.ids.push_back(id);
+    }
+  }
   const auto& kinds = letter_kinds();
   if (!filter.kind.empty() && std::find(kinds.begin(), kinds.end(), filter.kind) == kinds.end()) {
     const auto nearest = nearest_name(filter.kind, kinds);

@@ -5,6 +5,7 @@
 #include "cli/commands.hpp"
 #include "cli/dead_letter_options.hpp"
 #include "cli/dlq_replay.hpp"
+#include "cli/letter_census.hpp"
 #include "cli/verbs.hpp"
 #include "tempest/runtime/exit_code.hpp"
 
@@ -144,7 +145,7 @@ int remove(int argc, const char* const* argv) {
   add_letter_filter_options(line, "0");
   add_letter_output_option(line);
   line.flag("dry-run", "Only list what would be removed")
-      .flag("force", "Remove all, where no filter says which")
+      .flag("force", "Remove all where no filter says which, and do not ask")
       .example("tempest dlq rm --topology Topology.toml --older 30d --dry-run", "what would go")
       .example("tempest dlq rm --topology Topology.toml --id 1700000000000-0", "one letter");
   if (const auto exit = line.parse(argc, argv)) return *exit;
@@ -159,6 +160,12 @@ int remove(int argc, const char* const* argv) {
   int exit_code = runtime::kExitOk;
   auto opened = open_letters(line, program, exit_code);
   if (!opened) return exit_code;
+  if (!dry) {
+    const auto refused =
+        announce(*opened->store, {program, "remove", filter, limit, line.has_flag("force")});
+    if (!refused) return complain(program, refused.error());
+    if (*refused) return **refused;
+  }
 
   LetterReader reader(*opened->store, filter, limit);
   std::vector<LetterPlace> places;

@@ -9,6 +9,7 @@
 
 #include "cli/checked_topology.hpp"
 #include "cli/dead_letter_options.hpp"
+#include "cli/letter_census.hpp"
 #include "cli/replay_from_task.hpp"
 #include "cli/replay_to_source.hpp"
 #include "cli/standalone_options.hpp"
@@ -27,6 +28,7 @@ struct Wish {
   std::int64_t rate = 0;
   bool dry = false;
   bool json = false;
+  bool force = false;
 };
 
 struct Sums {
@@ -55,6 +57,15 @@ Result<void> for_each_letter(LetterStore& store, const Wish& wish, Visit visit) 
   auto visited = reader.for_each(visit);
   if (visited) report_left_out(reader, kProgram);
   return visited;
+}
+
+/// Returns an exit code if nothing is to be replayed.
+std::optional<int> announce(LetterStore& store, const Wish& wish) {
+  if (wish.dry) return std::nullopt;
+  const auto refused =
+      cli::announce(store, {kProgram, "replay", wish.filter, wish.limit, wish.force});
+  if (!refused) return complain(kProgram, refused.error());
+  return *refused;
 }
 
 int list_only(LetterStore& store, const Wish& wish, const std::string& where) {
@@ -239,6 +250,7 @@ void add_options(runtime::CommandLine& line) {
       .option("to-key-field", "FIELD", "The field for the key (default: the key is left out)")
       .option("rate", "N", "So many a second at most; 0: as fast as it goes", "0")
       .flag("dry-run", "Only list what would be replayed")
+      .flag("force", "Do not ask, where a filter lets all letters through")
       .list("library", "FILE", "With --from failed-task: a task library, besides the file's")
       .list("library-path", "FOLDER", "Where task libraries are looked for")
       .option("threads", "N", "Handler threads (default: one for each CPU that may be used)")
@@ -266,6 +278,7 @@ int dlq_replay_command(int argc, const char* const* argv) {
   wish.rate = line.integer("rate", 0, 1'000'000);
   wish.dry = line.has_flag("dry-run");
   wish.json = wants_json(line);
+  wish.force = line.has_flag("force");
   const std::string from = line.text("from");
   const std::string file = line.text("topology");
   StandaloneOptions options = read_standalone_options(line, file);
@@ -288,10 +301,12 @@ int dlq_replay_command(int argc, const char* const* argv) {
   if (from == "start") {
     const auto target = target_of(line, opened->topology);
     if (!target) return complain(kProgram, target.error());
+    if (const auto code = announce(*opened->store, wish)) return *code;
     return replay_from_start(*opened->store, *target, wish);
   }
   const auto topology = load_checked_topology(file, options.libraries, exit_code);
   if (!topology) return exit_code;
+  if (const auto code = announce(*opened->store, wish)) return *code;
   return replay_from_task(*opened->store, *topology, options, wish);
 }
 

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+// cxxopts cuts the text of a value that may come several times into pieces. At a NUL character,
+// which no argument can hold, nothing is cut: a comma is a character like any other.
+#define CXXOPTS_VECTOR_DELIMITER '\0'
 #include <cxxopts.hpp>
 #include <iostream>
 #include <map>
@@ -22,6 +25,7 @@ std::string environment_name(std::string_view flag) {
   return name;
 }
 
+/// The parts between commas, without the empty ones.
 std::vector<std::string> split_list(const std::string& text) {
   std::vector<std::string> parts;
   std::size_t begin = 0;
@@ -90,6 +94,10 @@ struct CommandLine::Definition {
     return kExitUsage;
   }
 
+  /// Shares what has no flag out to the positionals. Returns an exit code if there is too much or
+  /// too little.
+  std::optional<int> take_arguments(const std::vector<std::string>& rest_of_line);
+
   void take(const cxxopts::ParseResult& parsed) {
     for (auto& [name, entry] : entries) {
       entry.given = parsed.count(name) > 0;
@@ -115,6 +123,8 @@ struct CommandLine::Definition {
     }
   }
 };
+
+CommandLine::Observer CommandLine::observer_ = nullptr;
 
 CommandLine::CommandLine(std::string program, std::string summary)
     : definition_(std::make_unique<Definition>(program, summary)) {
@@ -205,18 +215,24 @@ std::optional<int> CommandLine::parse(int argc, const char* const* argv) {
                                (nearest ? "; did you mean --" + *nearest + "?" : ""));
   }
 
+  if (auto fault = definition.take_arguments(rest_of_line)) return *fault;
+  return observer_ != nullptr ? observer_(*this) : std::nullopt;
+}
+
+std::optional<int> CommandLine::Definition::take_arguments(
+    const std::vector<std::string>& rest_of_line) {
   std::size_t next = 0;
-  for (const std::string& name : definition.positionals) {
-    auto& entry = definition.entries[name];
+  for (const std::string& name : positionals) {
+    auto& entry = entries[name];
     const bool many = entry.kind == Definition::Kind::positional_list;
     while (next < rest_of_line.size() && (many || entry.values.empty())) {
       entry.values.push_back(rest_of_line[next++]);
     }
     entry.given = !entry.values.empty();
-    if (entry.required && !entry.given) return definition.complain("missing argument " + name);
+    if (entry.required && !entry.given) return complain("missing argument " + name);
   }
   if (next < rest_of_line.size()) {
-    return definition.complain("unexpected argument '" + rest_of_line[next] + "'");
+    return complain("unexpected argument '" + rest_of_line[next] + "'");
   }
   return std::nullopt;
 }
@@ -257,8 +273,19 @@ Duration CommandLine::duration(std::string_view name) {
   const auto parsed = parse_duration(value);
   if (!parsed) {
     fail("--" + std::string(name) + " takes a duration such as 250ms or 30s, not '" + value + "'");
+  } else if (*parsed > kLongestDuration) {
+    fail("--" + std::string(name) + " takes a duration of at most 365d, not '" + value + "'");
+    return Duration::zero();
   }
   return parsed.value_or(Duration::zero());
+}
+
+std::vector<std::string> CommandLine::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : definition_->entries) {
+    if (entry.kind != Definition::Kind::flag) names.push_back(name);
+  }
+  return names;
 }
 
 void CommandLine::fail(const std::string& message) {

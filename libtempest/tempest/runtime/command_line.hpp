@@ -30,7 +30,8 @@ class CommandLine {
   /// An option with a value.
   CommandLine& option(std::string name, std::string value_name, std::string help,
                       std::string fallback = {});
-  /// May be given several times, or as a list with commas.
+  /// May be given several times. From the environment it is a list with commas; on the command line
+  /// a comma is part of the value.
   CommandLine& list(std::string name, std::string value_name, std::string help,
                     std::string fallback = {});
   CommandLine& flag(std::string name, std::string help);
@@ -51,12 +52,22 @@ class CommandLine {
 
   /// These complain as parse() does: on a wrong value they print one line and set failed().
   std::int64_t integer(std::string_view name, std::int64_t low, std::int64_t high);
+  /// At most kLongestDuration, as in a topology's file.
   Duration duration(std::string_view name);
   bool failed() const { return failed_; }
   /// For a check of the caller's own: prints "program: message", and sets failed().
   void fail(const std::string& message);
 
+  /// All that take a value, arguments too.
+  std::vector<std::string> names() const;
+
+  /// For tests of whole programs: sees each command line once it is parsed, and may end the program
+  /// there with an exit code.
+  using Observer = std::optional<int> (*)(const CommandLine&);
+  static void observe(Observer observer) { observer_ = observer; }
+
  private:
+  static Observer observer_;
   struct Definition;
   std::unique_ptr<Definition> definition_;
   bool failed_ = false;

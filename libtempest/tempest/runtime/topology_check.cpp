@@ -11,9 +11,6 @@
 namespace tempest::runtime {
 namespace {
 
-// Far beyond any use, and far below where adding it to a time would overflow.
-constexpr Duration kLongestDuration = std::chrono::hours(24 * 365);
-
 constexpr std::size_t kMaxQuotedBytes = 80;
 
 std::string number_text(double number) {

@@ -6,6 +6,7 @@ Usage: dlq_test.py FOLDER_OF_PROGRAMS [unittest arguments]
 
 import json
 import os
+import pty
 import subprocess
 import sys
 import unittest
@@ -226,6 +227,58 @@ class Stream(Case):
         removed = self.tempest("dlq", "rm", *at, "--force")
         self.assertIn("1 entries are no dead letters", removed.stderr)
         self.assertEqual(self.redis.command("XLEN", "dead"), 1)
+
+    def test_a_filter_with_commas_takes_what_it_says_and_no_more(self):
+        self.texts = [f'{{"order":{i},"state":"bad"}}' for i in range(20)]
+        self.redis.pipeline([("XADD", "in", "*", "text", text, "who", "a,b") for text in self.texts])
+        self.run_topology(BROKEN)
+        self.redis.command("RENAME", "dead", "dead,letters")
+        at = ["--uri", self.redis.uri, "--key", "dead,letters"]
+        self.assertEqual(len(self.letters(*at)), 20)
+        removed = self.tempest("dlq", "rm", *at, "--text", '"order":17,"state":"bad"')
+        self.assertIn("about to remove 1 of 20 letters", removed.stderr)
+        self.assertEqual(len(self.letters(*at)), 19)
+        replayed = self.tempest("dlq", "replay", *at, "--text", '"order":18,"state":"bad"',
+                                "--to-uri", self.redis.uri, "--to-key", "back,again")
+        self.assertIn("about to replay 1 of 19 letters", replayed.stderr)
+        self.assertEqual(self.redis.command("XLEN", "back,again"), 1)
+
+    def test_on_a_terminal_it_asks_before_it_takes_all_letters(self):
+        self.fill(20)
+        self.run_topology(BROKEN)
+        at = ["--uri", self.redis.uri, "--key", "dead"]
+        for verb in (["rm", *at, "--task", "check"],
+                     ["replay", *at, "--to-uri", self.redis.uri, "--to-key", "back"]):
+            shown, code = self.on_a_terminal("dlq", *verb, answer=b"n\n")
+            self.assertIn("These are all there are", shown)
+            self.assertIn("nothing was done", shown)
+            self.assertEqual(code, 1)
+            self.assertEqual(self.redis.command("XLEN", "dead"), 2)
+        shown, code = self.on_a_terminal("dlq", "rm", *at, "--text", "bad-10", answer=b"")
+        self.assertNotIn("These are all there are", shown)
+        self.assertEqual((code, self.redis.command("XLEN", "dead")), (0, 1))
+        shown, code = self.on_a_terminal("dlq", "rm", *at, "--task", "check", answer=b"y\n")
+        self.assertEqual((code, self.redis.command("XLEN", "dead")), (0, 0))
+
+    def on_a_terminal(self, *words, answer):
+        """What a user at a terminal is shown, who has typed the answer; and the exit code."""
+        ours, theirs = pty.openpty()
+        with subprocess.Popen([self.cluster.program("tempest"), *words], stdin=theirs,
+                              stdout=theirs, stderr=theirs) as process:
+            os.close(theirs)
+            os.write(ours, answer)
+            shown = b""
+            while True:
+                try:
+                    read = os.read(ours, 4096)
+                except OSError:  # The other end is closed.
+                    break
+                shown += read
+                if not read:
+                    break
+            code = process.wait(30)
+        os.close(ours)
+        return shown.decode(), code
 
     def test_what_is_not_there_ends_with_its_own_code(self):
         self.tempest("dlq", code=64)

@@ -192,6 +192,11 @@ class Stopping(Case):
         self.assertIn('"acked":1', run.log())
         self.assertIn("a task does not come back from its call", run.log())
 
+    def test_a_drain_timeout_beyond_all_bounds_is_refused(self):
+        run = self.run_with(["a"], "--drain-timeout", "9223372036s")
+        self.assertEqual(run.returncode, 64)
+        self.assertIn("--drain-timeout takes a duration of at most 365d", run.stderr)
+
 
 if __name__ == "__main__":
     unittest.main(argv=[sys.argv[0], "-v", *sys.argv[1:]])
