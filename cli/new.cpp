@@ -3,6 +3,7 @@
 #include <fstream>
 #include <iostream>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -119,6 +120,18 @@ std::string filled_in(std::string text, const std::string& name) {
   return text;
 }
 
+/// As one word of a shell's command line, in quotes where it needs them.
+std::string shell_word(const std::string& text) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./+,:@%=";
+  // What begins with a dash would be taken for an option.
+  std::string word = text.starts_with('-') ? "./" + text : text;
+  if (word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
 bool write_file(const fs::path& path, const std::string& text) {
   std::ofstream stream(path, std::ios::binary);
   stream << text;
@@ -161,7 +174,7 @@ int new_command(int argc, const char* const* argv) {
     return runtime::kExitInputOutput;
   }
   std::cout << "made " << named.string() << "; next:\n  tempest run "
-            << (fs::path(line.text("DIR")) / "Topology.toml").string() << "\n";
+            << shell_word((fs::path(line.text("DIR")) / "Topology.toml").string()) << "\n";
   return runtime::kExitOk;
 }
 

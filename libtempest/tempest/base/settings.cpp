@@ -1,10 +1,25 @@
 #include "tempest/base/settings.hpp"
 
+#include <charconv>
+#include <optional>
 #include <utility>
 
 #include "tempest/base/quantity.hpp"
 
 namespace tempest {
+namespace {
+
+/// A text that is one number and nothing else: variables stand within strings.
+template <typename Number>
+std::optional<Number> parse_whole(const std::string& text) {
+  Number number{};
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number);
+  if (text.empty() || parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  return number;
+}
+
+}  // namespace
 
 const Settings::Value* Settings::find(std::string_view key) const {
   const auto found = values_.find(key);
@@ -23,7 +38,11 @@ std::string Settings::text(std::string_view key, std::string_view fallback) cons
 
 std::int64_t Settings::integer(std::string_view key, std::int64_t fallback) const {
   const Value* value = find(key);
-  const auto* integer = value ? std::get_if<std::int64_t>(&value->data) : nullptr;
+  if (!value) return fallback;
+  if (const auto* text = std::get_if<std::string>(&value->data)) {
+    return parse_whole<std::int64_t>(*text).value_or(fallback);
+  }
+  const auto* integer = std::get_if<std::int64_t>(&value->data);
   return integer ? *integer : fallback;
 }
 
@@ -34,12 +53,19 @@ double Settings::number(std::string_view key, double fallback) const {
   if (const auto* integer = std::get_if<std::int64_t>(&value->data)) {
     return static_cast<double>(*integer);
   }
+  if (const auto* text = std::get_if<std::string>(&value->data)) {
+    return parse_whole<double>(*text).value_or(fallback);
+  }
   return fallback;
 }
 
 bool Settings::boolean(std::string_view key, bool fallback) const {
   const Value* value = find(key);
-  const auto* boolean = value ? std::get_if<bool>(&value->data) : nullptr;
+  if (!value) return fallback;
+  if (const auto* text = std::get_if<std::string>(&value->data)) {
+    return *text == "true" || (*text != "false" && fallback);
+  }
+  const auto* boolean = std::get_if<bool>(&value->data);
   return boolean ? *boolean : fallback;
 }
 

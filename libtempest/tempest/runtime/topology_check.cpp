@@ -1,6 +1,7 @@
 #include "tempest/runtime/topology_check.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 
@@ -55,6 +56,22 @@ std::vector<std::string> types_of(const TableSchema& schema) {
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// A value that is not text by itself, but that a text can say.
+bool is_scalar(ValueKind kind) {
+  return kind == ValueKind::duration || kind == ValueKind::size || kind == ValueKind::integer ||
+         kind == ValueKind::number || kind == ValueKind::boolean;
+}
+
+/// A text that is one number and nothing else.
+template <typename Number>
+std::optional<Number> parse_whole(const std::string& text) {
+  Number number{};
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number);
+  if (text.empty() || parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  return number;
 }
 
 const KeySchema* find_key(const std::vector<KeySchema>& keys, const std::string& name) {
@@ -166,6 +183,10 @@ void DocumentCheck::report_missing(Position at, const KeySchema& key, const std:
 }
 
 DocumentCheck::Value DocumentCheck::check_value(const DocumentValue& value, const Place& place) {
+  const auto* text = value.as<std::string>();
+  // So that "${VARIABLE:}" can leave an optional key out, whatever is wanted there.
+  if (text && text->empty() && !place.key.required && is_scalar(place.key.kind))
+    return std::nullopt;
   switch (place.key.kind) {
     case ValueKind::text:
     case ValueKind::name:
@@ -181,6 +202,7 @@ DocumentCheck::Value DocumentCheck::check_value(const DocumentValue& value, cons
       return check_number(value, place);
     case ValueKind::boolean:
       if (const auto* boolean = value.as<bool>()) return Settings::Value{*boolean};
+      if (text && (*text == "true" || *text == "false")) return Settings::Value{*text == "true"};
       return expected(value, place, "true or false");
     case ValueKind::table:
     case ValueKind::table_list:
@@ -263,12 +285,17 @@ DocumentCheck::Value DocumentCheck::check_size(const DocumentValue& value, const
 }
 
 DocumentCheck::Value DocumentCheck::check_number(const DocumentValue& value, const Place& place) {
-  if (const auto* integer = value.as<std::int64_t>()) {
+  // Variables stand within strings: a string that holds a number, and nothing else, is one.
+  const auto* text = value.as<std::string>();
+  std::optional<std::int64_t> integer = text ? parse_whole<std::int64_t>(*text) : std::nullopt;
+  if (const auto* written = value.as<std::int64_t>()) integer = *written;
+  if (integer) {
     if (!in_range(value, place, static_cast<double>(*integer))) return std::nullopt;
     return Settings::Value{*integer};
   }
   if (place.key.kind == ValueKind::integer) return expected(value, place, "an integer");
-  const auto* number = value.as<double>();
+  std::optional<double> number = text ? parse_whole<double>(*text) : std::nullopt;
+  if (const auto* written = value.as<double>()) number = *written;
   if (!number || !std::isfinite(*number)) return expected(value, place, "a number");
   if (!in_range(value, place, *number)) return std::nullopt;
   return Settings::Value{*number};

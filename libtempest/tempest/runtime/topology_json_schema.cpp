@@ -40,6 +40,14 @@ Json number_json(const KeySchema& key, const char* type) {
   return json;
 }
 
+/// A number or a boolean that may also be written as a string of that form, or with a variable in
+/// it.
+Json or_text(Json json, const std::string& form) {
+  json["type"] = Json::array({json["type"], "string"});
+  json["pattern"] = "^(" + form + "|.*\\$\\{.*\\}.*)$";
+  return json;
+}
+
 Json kind_json(const KeySchema& key) {
   switch (key.kind) {
     case ValueKind::text:
@@ -48,17 +56,19 @@ Json kind_json(const KeySchema& key) {
     case ValueKind::text_list:
       return {{"type", "array"}, {"items", {{"type", "string"}}}};
     case ValueKind::duration:
-      return {{"type", "string"}, {"pattern", "^[0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h|d)$"}};
+      return {{"type", "string"},
+              {"pattern", "^([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h|d)|.*\\$\\{.*\\}.*)$"}};
     case ValueKind::size:
-      return {
-          {"anyOf", Json::array({number_json(key, "integer"),
-                                 {{"type", "string"}, {"pattern", "^[0-9]+(([KMG]i?)?B)?$"}}})}};
+      return or_text(number_json(key, "integer"), "[0-9]+(([KMG]i?)?B)?");
     case ValueKind::integer:
-      return number_json(key, "integer");
+      return or_text(number_json(key, "integer"), "-?[0-9]+");
     case ValueKind::number:
-      return number_json(key, "number");
-    case ValueKind::boolean:
-      return {{"type", "boolean"}};
+      return or_text(number_json(key, "number"), "-?[0-9.]+(e-?[0-9]+)?");
+    case ValueKind::boolean: {
+      Json json;
+      json["type"] = "boolean";
+      return or_text(std::move(json), "true|false");
+    }
     case ValueKind::table:
       return table_json(*key.table);
     case ValueKind::table_list:

@@ -58,30 +58,93 @@ std::optional<std::string> escaped(const std::string& value, Kind kind) {
   return result;
 }
 
-// What stands for "${NAME}" or "${NAME:default}", given what is between the braces; or an error.
-std::optional<std::string> value_of(std::string_view inside, Kind kind,
-                                    const VariableFilling::Lookup& lookup, std::string& error) {
-  const std::size_t colon = inside.find(':');
-  const std::string name(inside.substr(0, colon));
-  if (!is_variable_name(name)) {
-    error = quoted(name, '\'') + " is no variable's name; write ${NAME}, ${NAME:default}, or $${ " +
-            "for a plain ${";
+// How deep defaults may hold variables that have defaults.
+constexpr int kMaxNesting = 8;
+
+/// The offset of the brace that closes the variable at the start of `text` ("${..."), or npos if
+/// its line does not. A default may hold variables of its own.
+std::size_t closing_brace(std::string_view text) {
+  int open = 0;
+  for (std::size_t i = 0; i < text.size() && text[i] != '\n'; ++i) {
+    if (text.substr(i, 2) == "${") ++open;
+    if (text[i] == '}' && --open == 0) return i;
+  }
+  return std::string_view::npos;
+}
+
+/// Fills the variables of one string in: the values, as they must stand in a string of its kind.
+class Values {
+ public:
+  Values(Kind kind, const VariableFilling::Lookup& lookup) : kind_(kind), lookup_(lookup) {}
+
+  const std::string& error() const { return error_; }
+
+  /// Returns what stands for "${NAME}", "${NAME:default}" or "${NAME:-default}", given what is
+  /// between the braces; or nothing, and error() says why.
+  std::optional<std::string> value_of(std::string_view inside) {
+    const std::size_t colon = inside.find(':');
+    const std::string name(inside.substr(0, colon));
+    if (!is_variable_name(name)) {
+      return fail(quoted(name, '\'') +
+                  " is no variable's name; write ${NAME}, ${NAME:default}, or " +
+                  "$${ for a plain ${");
+    }
+    const bool has_default = colon != std::string_view::npos;
+    std::string_view fallback = has_default ? inside.substr(colon + 1) : std::string_view();
+    const char sign = fallback.empty() ? '\0' : fallback.front();
+    if (sign == '=' || sign == '?' || sign == '+') {
+      return fail("a shell's \"${" + name + ":" + sign + "...}\" is not known here; write ${" +
+                  name + ":-" + sign + "...} for a default that begins with '" + sign + "'");
+    }
+    // As in a shell: the default stands for an empty value as well.
+    const bool also_for_empty = sign == '-';
+    if (also_for_empty) fallback.remove_prefix(1);
+    const auto value = lookup_(name);
+    if (value && !(also_for_empty && value->empty())) {
+      auto result = escaped(*value, kind_);
+      if (!result) {
+        return fail("the value of '" + name + "' cannot stand in single quotes; use double quotes");
+      }
+      return result;
+    }
+    if (!has_default) {
+      return fail("the environment variable '" + name + "' is not set; set it, or write ${" + name +
+                  ":default}");
+    }
+    return filled(fallback);
+  }
+
+ private:
+  std::optional<std::string> fail(std::string error) {
+    error_ = std::move(error);
     return std::nullopt;
   }
-  if (const auto value = lookup(name)) {
-    auto result = escaped(*value, kind);
-    if (!result) {
-      error = "the value of '" + name + "' cannot stand in single quotes; use double quotes";
+
+  /// A default with its own variables filled in.
+  std::optional<std::string> filled(std::string_view text) {
+    if (++depth_ > kMaxNesting) return fail("variables' defaults are nested too deeply");
+    std::string result;
+    while (!text.empty()) {
+      const std::size_t mark = text.find("${");
+      result += text.substr(0, mark);
+      if (mark == std::string_view::npos) break;
+      text.remove_prefix(mark);
+      const std::size_t close = closing_brace(text);
+      if (close == std::string_view::npos) return fail("'${' without '}' in a default");
+      const auto value = value_of(text.substr(2, close - 2));
+      if (!value) return std::nullopt;
+      result += *value;
+      text.remove_prefix(close + 1);
     }
+    --depth_;
     return result;
   }
-  if (colon == std::string_view::npos) {
-    error = "the environment variable '" + name + "' is not set; set it, or write ${" + name +
-            ":default}";
-    return std::nullopt;
-  }
-  return std::string(inside.substr(colon + 1));
-}
+
+  Kind kind_;
+  const VariableFilling::Lookup& lookup_;
+  std::string error_;
+  int depth_ = 0;
+};
 
 }  // namespace
 
@@ -118,13 +181,17 @@ bool VariableFilling::fill(std::string_view text, const std::string& file, const
       }
       put(rest.substr(0, mark), rest.substr(0, mark));
       const std::size_t line_end = std::min(rest.find('\n', mark), rest.size());
-      const std::size_t close = rest.find('}', mark);
-      const bool is_closed = close < line_end;
-      const std::size_t end = is_closed ? close + 1 : line_end;
+      const std::size_t close = closing_brace(rest.substr(mark));
+      const bool is_closed = close != std::string_view::npos;
+      const std::size_t end = is_closed ? mark + close + 1 : line_end;
       const std::string_view whole = rest.substr(mark, end - mark);
       std::string error = "'${' without '}'; write $${ for a plain ${";
       std::optional<std::string> value;
-      if (is_closed) value = value_of(whole.substr(2, whole.size() - 3), piece.kind, lookup, error);
+      if (is_closed) {
+        Values values(piece.kind, lookup);
+        value = values.value_of(whole.substr(2, whole.size() - 3));
+        error = values.error();
+      }
       if (!value) diagnostics.push_back({file, original_at.line, original_at.column, error});
       put(whole, value ? std::string_view(*value) : whole);
       rest.remove_prefix(end);

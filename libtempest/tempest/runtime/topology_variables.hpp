@@ -10,16 +10,17 @@
 
 namespace tempest::runtime {
 
-/// Fills in the ${VARIABLE} and ${VARIABLE:default} of a TOML text's strings, and knows where
-/// places of the result were in the original.
+/// Fills in the ${VARIABLE}, ${VARIABLE:default} and ${VARIABLE:-default} of a TOML text's strings,
+/// and knows where places of the result were in the original.
 class VariableFilling {
  public:
   /// Gives a variable's value, or nothing if it is not set.
   using Lookup = std::function<std::optional<std::string>(const std::string& name)>;
 
-  /// The default stands for a variable that is not set; "$${" is a plain "${". Values are escaped
-  /// as their string needs it, so they cannot end it. False: `diagnostics` has one for each
-  /// variable that is missing or not of that form.
+  /// The default stands for a variable that is not set (with ":-", as in a shell, for an empty one
+  /// too), and may hold variables itself; "$${" is a plain "${". Values are escaped as their string
+  /// needs it, so they cannot end it. False: `diagnostics` has one for each variable that is missing
+  /// or not of that form.
   bool fill(std::string_view text, const std::string& file, const Lookup& lookup,
             std::vector<Diagnostic>& diagnostics);
 

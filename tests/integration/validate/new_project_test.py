@@ -4,6 +4,7 @@
     new_project_test.py TEMPEST
 """
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -44,3 +45,17 @@ with tempfile.TemporaryDirectory() as folder:
 
     nameless = tempest("new", str(pathlib.Path(folder, "..")) + "/123")
     assert nameless.returncode == 64, nameless
+
+    # Whatever the folder's name, the command that is printed runs the project.
+    for number, name in enumerate(("my proj", "it's; echo $HOME", '"a,b"=c', "-dash")):
+        place = pathlib.Path(folder, f"place-{number}")
+        place.mkdir()
+        made = subprocess.run([TEMPEST, "new", "--", name], capture_output=True, text=True,
+                              timeout=50, cwd=place)
+        assert made.returncode == 0, made
+        command = made.stdout.splitlines()[-1].strip()
+        assert command.startswith("tempest run "), made
+        shell = f'tempest() {{ "$TEMPEST" "$@"; }}\n{command}\n'
+        run = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=50,
+                             cwd=place, env={**os.environ, "TEMPEST": TEMPEST})
+        assert run.returncode == 0 and len(run.stdout.splitlines()) == 10, run

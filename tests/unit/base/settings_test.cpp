@@ -71,6 +71,23 @@ TEST_CASE("an integer is a number, and a number of bytes unless it is negative")
   CHECK(settings.size_bytes("debt", 5) == 5);
 }
 
+TEST_CASE("a text that is a number, true or false is one as well") {
+  Settings settings;
+  settings.set("count", {std::string("-12")});
+  settings.set("share", {std::string("0.25")});
+  settings.set("append", {std::string("true")});
+  settings.set("keep", {std::string("false")});
+  settings.set("words", {std::string("12 words")});
+  CHECK(settings.integer("count", 1) == -12);
+  CHECK(settings.number("count") == -12.0);
+  CHECK(settings.number("share") == 0.25);
+  CHECK(settings.boolean("append"));
+  CHECK_FALSE(settings.boolean("keep", true));
+  CHECK(settings.integer("words", 7) == 7);
+  CHECK(settings.integer("share", 7) == 7);
+  CHECK(settings.boolean("words", true));
+}
+
 TEST_CASE("setting a key again replaces its value") {
   Settings settings = sample();
   settings.set("count", {std::int64_t{8}});

@@ -362,6 +362,37 @@ dead_letter = { type = "y:Keep" }
   CHECK(references.parts[2].part == LibraryPart::sink);
 }
 
+TEST_CASE(
+    "a string that holds a number, true or false is one, so that a variable may stand there") {
+  const Topology topology = parsed(
+      "name = \"t\"\n[source]\ntype = \"lines\"\npath = \"p\"\nfollow = \"true\"\n"
+      "max_pending = \"12\"\nmax_pending_bytes = \"64KiB\"\nblock = \"2s\"\n" +
+      kTask + "[failure]\nmax_attempts = \"7\"\nbackoff = { factor = \"1.5\" }\n");
+  CHECK(topology.source.endpoint.settings.boolean("follow"));
+  CHECK(topology.source.max_pending == 12);
+  CHECK(topology.source.max_pending_bytes == 65536);
+  CHECK(topology.source.block == std::chrono::seconds(2));
+  CHECK(topology.failure.max_attempts == 7);
+  CHECK(topology.failure.backoff.factor == 1.5);
+}
+
+TEST_CASE("a string in place of a number is held to the number's bounds, and to being one") {
+  const std::string head = "name = \"t\"\n[source]\ntype = \"generator\"\nmax_pending = ";
+  CHECK(faults(head + "\"0\"\n" + kTask) ==
+        "t.toml:4:15: 'max_pending' in [source]: must be at least 1, got \"0\"");
+  for (const char* text : {"\"ten\"", "\"1 \"", "\"1.5\"", "\"0x10\""}) {
+    CHECK_THAT(faults(head + text + "\n" + kTask), Catch::Contains("expected an integer"));
+  }
+}
+
+TEST_CASE("an empty string leaves any optional key out") {
+  const Topology topology = parsed(kHead + "max_pending = \"\"\nblock = \"\"\n" + kTask +
+                                   "[failure]\nmax_attempts = \"\"\n");
+  CHECK(topology.source.max_pending == SourceDefinition{}.max_pending);
+  CHECK(topology.source.block == SourceDefinition{}.block);
+  CHECK(topology.failure.max_attempts == FailureDefinition{}.max_attempts);
+}
+
 TEST_CASE("a type that is neither built in nor a library's is told what there is") {
   CHECK(faults("name = \"t\"\n[source]\ntype = \"x:\"\n" + kTask) ==
         "t.toml:3:8: 'type' in [source]: \"x:\" is not of the form \"library:Source\"");

@@ -20,6 +20,7 @@ TEST_CASE("the JSON Schema says what the parser checks") {
   CHECK(sources[1]["properties"]["type"]["const"] == "lines");
   CHECK(sources[1]["required"] == nlohmann::json({"type", "path"}));
   CHECK(sources[2]["properties"]["max_pending"]["minimum"] == 1);
+  CHECK(sources[2]["properties"]["max_pending"]["type"] == nlohmann::json({"integer", "string"}));
 
   const auto& failure = schema["properties"]["failure"]["properties"];
   CHECK(failure["max_attempts"]["default"] == 5);

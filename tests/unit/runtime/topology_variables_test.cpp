@@ -45,6 +45,37 @@ TEST_CASE("the default stands for a variable that is not set") {
   CHECK(filled("a = \"${EMPTY:/x}\"") == "a = \"\"");
 }
 
+TEST_CASE("with a dash, as in a shell, the default stands for an empty variable too") {
+  CHECK(filled("a = \"${NONE:-a.txt}\"") == "a = \"a.txt\"");
+  CHECK(filled("a = \"${EMPTY:-a.txt}\"") == "a = \"a.txt\"");
+  CHECK(filled("a = \"${PATH_X:-a.txt}\"") == "a = \"/data\"");
+  CHECK(filled("a = \"${NONE:-}\"") == "a = \"\"");
+  CHECK(filled("a = \"${NONE:--5}\"") == "a = \"-5\"");
+}
+
+TEST_CASE("a default may hold variables") {
+  CHECK(filled("a = \"${NONE:${PATH_X}}\"") == "a = \"/data\"");
+  CHECK(filled("a = \"x${NONE:-${NONE2:${PATH_X}/b}}}y\"") == "a = \"x/data/b}y\"");
+  CHECK(filled("a = \"${NONE:${QUOTE}}\"") == "a = \"say \\\"hi\\\"\\u000a\"");
+  CHECK(filled("a = \"${PATH_X:${NONE}}\"") == "a = \"/data\"");
+  CHECK(fault("a = \"${NONE:${NONE2}}\"") ==
+        "t.toml:1:6: the environment variable 'NONE2' is not set; set it, or write "
+        "${NONE2:default}");
+  std::string deep = "x";
+  for (int i = 0; i < 20; ++i) deep = "${NONE:" + deep + "}";
+  CHECK(fault("a = \"" + deep + "\"") == "t.toml:1:6: variables' defaults are nested too deeply");
+}
+
+TEST_CASE("a shell's forms that are not known are refused with what to write") {
+  CHECK(
+      fault("a = \"${NONE:?missing}\"") ==
+      "t.toml:1:6: a shell's \"${NONE:?...}\" is not known here; write ${NONE:-?...} for a default "
+      "that begins with '?'");
+  CHECK_FALSE(fault("a = \"${PATH_X:+set}\"").empty());
+  CHECK_FALSE(fault("a = \"${NONE:=set}\"").empty());
+  CHECK(filled("a = \"${NONE:-+1}\"") == "a = \"+1\"");
+}
+
 TEST_CASE("nothing is filled in outside of strings") {
   CHECK(filled("# ${NONE}\na = 1 # \"${NONE}\"\n") == "# ${NONE}\na = 1 # \"${NONE}\"\n");
   CHECK(filled("a = ${NONE}") == "a = ${NONE}");
