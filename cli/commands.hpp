@@ -7,6 +7,7 @@ namespace tempest::cli {
 int up_command(int argc, const char* const* argv);
 int validate_command(int argc, const char* const* argv);
 int graph_command(int argc, const char* const* argv);
+int tasks_command(int argc, const char* const* argv);
 int schema_command(int argc, const char* const* argv);
 int new_command(int argc, const char* const* argv);
 int run_command(int argc, const char* const* argv);

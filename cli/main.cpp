@@ -25,6 +25,7 @@ constexpr cli::Verb kVerbs[] = {
     {"up", "Run it as separate processes on this machine", cli::up_command},
     {"validate", "Check topology files", cli::validate_command},
     {"graph", "Draw a topology", cli::graph_command},
+    {"tasks", "List the tasks of a library, and what they take", cli::tasks_command},
     {"test", "Run a topology's test cases", cli::test_command},
     {"new", "Begin a project of your own", cli::new_command},
     {"ls", "List topologies and nodes", cli::ls_command},

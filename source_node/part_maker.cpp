@@ -23,7 +23,8 @@ Result<std::unique_ptr<FailureHandler>> PartMaker::make_failure_handler(const Pl
   auto handler = libraries_.create_failure_handler(definition.uses);
   if (!handler) return handler;
   const auto configured = builtin::configure_part(
-      "failure handler", definition.uses, [&] { return (*handler)->configure(definition.config); });
+      "failure handler", definition.uses, **handler, definition.config,
+      [&](const Settings& settings) { return (*handler)->configure(settings); });
   if (!configured) return configured.error();
   return handler;
 }

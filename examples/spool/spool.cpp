@@ -40,6 +40,13 @@ tempest::Result<fs::path> folder_of(const tempest::Settings& config) {
 /// file that is given up without an ack stays, and is read again by the next start.
 class Folder : public tempest::Source {
  public:
+  void declare(tempest::Declarations& about) const override {
+    using tempest::Setting;
+    about.summary("The files of a folder, each a message")
+        .setting("path", Setting::text, "", "The folder; not to be left out")
+        .setting("until_empty", Setting::boolean, "false", "Ends once the folder is empty");
+  }
+
   tempest::Result<void> configure(const tempest::Settings& config,
                                   const tempest::SourceReader& /*reader*/) override {
     auto folder = folder_of(config);
@@ -119,6 +126,11 @@ class Folder : public tempest::Source {
 /// or a file could not be written, makes files again: a duplicate, never a loss.
 class Files : public tempest::Sink {
  public:
+  void declare(tempest::Declarations& about) const override {
+    about.summary("A file of a folder for each message")
+        .setting("path", tempest::Setting::text, "", "The folder; not to be left out");
+  }
+
   tempest::Result<void> configure(const tempest::Settings& config) override {
     auto folder = folder_of(config);
     if (!folder) return folder.error();
@@ -179,6 +191,15 @@ class Files : public tempest::Sink {
 /// that it is not wanted (`unwanted` within the reason). All else goes by the policy.
 class Triage : public tempest::FailureHandler {
  public:
+  void declare(tempest::Declarations& about) const override {
+    using tempest::Setting;
+    about.summary("Tries messages again, and lets go of some")
+        .setting("again", Setting::integer, "0", "How often a message is tried again")
+        .setting("wait", Setting::duration, "1m", "Before each of these")
+        .setting("unwanted", Setting::text, "",
+                 "Messages whose failure has this in its reason are acked");
+  }
+
   tempest::Result<void> configure(const tempest::Settings& config) override {
     again_ = config.integer("again", 0);
     wait_ = config.duration("wait", std::chrono::minutes(1));

@@ -31,6 +31,10 @@ std::string_view without_outer_apostrophes(std::string_view word) {
 /// counted in one place.
 class Split : public tempest::Task {
  public:
+  void declare(tempest::Declarations& about) const override {
+    about.summary("Emits each word of a text, in lower case").no_settings().no_outputs();
+  }
+
   tempest::Result<void> handle(const tempest::Message& message,
                                tempest::Context& context) override {
     word_.clear();
@@ -64,6 +68,10 @@ class Split : public tempest::Task {
 /// message.
 class Count : public tempest::Task {
  public:
+  void declare(tempest::Declarations& about) const override {
+    about.summary("Emits each word with how often it has come so far").no_settings().no_outputs();
+  }
+
   tempest::Result<void> handle(const tempest::Message& message,
                                tempest::Context& context) override {
     word_ = message.payload;

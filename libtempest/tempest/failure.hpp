@@ -6,6 +6,7 @@
 #include "tempest/base/result.hpp"
 #include "tempest/base/settings.hpp"
 #include "tempest/base/time.hpp"
+#include "tempest/declarations.hpp"
 #include "tempest/library.hpp"
 
 /// What a user includes to decide about failures with code of one's own: docs/delivery.md.
@@ -59,6 +60,9 @@ class FailureHandler {
 
   /// Called once, before anything else, with the `config` table of [failure] handler.
   virtual Result<void> configure(const Settings& /*config*/) { return {}; }
+
+  /// Says which settings it takes: see Declarations.
+  virtual void declare(Declarations& /*about*/) const {}
 
   /// Once for each message that has failed: when its attempts are used up, or it has failed for
   /// good; again if it is retried and fails again. An exception counts as by_policy, and is

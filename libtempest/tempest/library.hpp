@@ -27,7 +27,7 @@ struct LibraryEntry {
 struct TaskLibrary {
   /// Changed whenever a class that a library derives from, what their functions take, or these
   /// structs change shape.
-  static constexpr std::uint32_t kAbi = 3;
+  static constexpr std::uint32_t kAbi = 4;
 
   std::uint32_t abi;
   const char* name;

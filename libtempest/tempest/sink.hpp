@@ -22,6 +22,9 @@ class Sink {
   /// from a library. Nothing is to be opened yet.
   virtual Result<void> configure(const Settings& /*config*/) { return {}; }
 
+  /// Says which settings it takes: see Declarations.
+  virtual void declare(Declarations& /*about*/) const {}
+
   /// Called before the first write, and again after an `unavailable`.
   virtual Result<void> open() = 0;
 

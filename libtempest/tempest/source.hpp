@@ -10,6 +10,7 @@
 #include "tempest/base/result.hpp"
 #include "tempest/base/settings.hpp"
 #include "tempest/base/time.hpp"
+#include "tempest/declarations.hpp"
 #include "tempest/library.hpp"
 #include "tempest/sink.hpp"
 #include "tempest/source_batch.hpp"
@@ -47,6 +48,9 @@ class Source {
   virtual Result<void> configure(const Settings& /*config*/, const SourceReader& /*reader*/) {
     return {};
   }
+
+  /// Says which settings it takes: see Declarations.
+  virtual void declare(Declarations& /*about*/) const {}
 
   /// Called before the first poll, and again after an `unavailable`.
   virtual Result<void> open() = 0;

@@ -11,6 +11,7 @@
 #include "tempest/base/result.hpp"
 #include "tempest/base/settings.hpp"
 #include "tempest/base/time.hpp"
+#include "tempest/declarations.hpp"
 #include "tempest/library.hpp"
 
 /// What a user includes to write tasks. A task library needs this header and nothing to link to.
@@ -80,6 +81,9 @@ class Task {
   /// Called once before the first message, with the task's `config` table. An error stops the
   /// worker, with the reason.
   virtual Result<void> open(const Settings& /*config*/) { return {}; }
+
+  /// Says which settings it takes and by which names it emits: see Declarations.
+  virtual void declare(Declarations& /*about*/) const {}
 
   /// False skips the message for this task: it counts as done, without outputs.
   virtual bool filter(const Message& /*message*/) { return true; }

@@ -62,7 +62,8 @@ Result<std::unique_ptr<Sink>> create_from_library(const Endpoint& endpoint,
   if (!sink) return sink;
   const Settings& config = endpoint.settings.table("config");
   const auto configured =
-      configure_part("sink", endpoint.type, [&] { return (*sink)->configure(config); });
+      configure_part("sink", endpoint.type, **sink, config,
+                     [&](const Settings& settings) { return (*sink)->configure(settings); });
   if (!configured) return configured.error();
   return sink;
 }

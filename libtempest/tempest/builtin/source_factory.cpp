@@ -121,9 +121,10 @@ Result<std::unique_ptr<Source>> create_from_library(const SourceDefinition& defi
   auto source = libraries.create_source(type);
   if (!source) return source;
   const Settings& config = definition.endpoint.settings.table("config");
-  const auto configured = configure_part("source", type, [&] {
-    return (*source)->configure(config, {topology, consumer});
-  });
+  const auto configured =
+      configure_part("source", type, **source, config, [&](const Settings& settings) {
+        return (*source)->configure(settings, {topology, consumer});
+      });
   if (!configured) return configured.error();
   return source;
 }

@@ -8,6 +8,7 @@
 #include "tempest/builtin/sink_factory.hpp"
 #include "tempest/builtin/sink_task.hpp"
 #include "tempest/builtin/unknown_name.hpp"
+#include "tempest/runtime/declared_settings.hpp"
 
 namespace tempest::builtin {
 namespace {
@@ -31,9 +32,14 @@ Result<std::unique_ptr<Task>> instantiate(const TaskDefinition& definition,
   return unknown_name("built-in task", uses, task_names());
 }
 
-Result<void> open(Task& task, const Settings& config) {
+Result<void> open(Task& task, const TaskDefinition& definition) {
   try {
-    return task.open(config);
+    Declarations declared;
+    task.declare(declared);
+    const auto config =
+        runtime::with_declared(declared, "\"" + definition.uses + "\"", definition.config);
+    if (!config) return config.error();
+    return task.open(*config);
   } catch (const std::exception& exception) {
     return Error{ErrorCode::configuration, std::string("open() threw: ") + text_of(exception)};
   } catch (...) {
@@ -57,7 +63,7 @@ Result<std::unique_ptr<Task>> create_task(const TaskDefinition& definition,
                                           const runtime::TaskLibraries& libraries) {
   auto task = instantiate(definition, libraries);
   if (!task) return in_task(definition, task.error());
-  if (auto opened = open(**task, definition.config); !opened) {
+  if (auto opened = open(**task, definition); !opened) {
     return in_task(definition, opened.error());
   }
   return task;

@@ -265,6 +265,32 @@ Result<std::unique_ptr<FailureHandler>> TaskLibraries::create_failure_handler(
   return make(name, LibraryPart::failure_handler, &LibraryEntry::create_failure_handler);
 }
 
+Result<Declarations> TaskLibraries::declarations(std::string_view name, LibraryPart part) const {
+  const auto declared_by = [&](const auto& made) -> Result<Declarations> {
+    if (!made) return made.error();
+    try {
+      Declarations declarations;
+      (*made)->declare(declarations);
+      return declarations;
+    } catch (const std::exception& exception) {
+      return wrong("declare() of " + in_quotes(name) + " threw: " + text_of(exception));
+    } catch (...) {
+      return wrong("declare() of " + in_quotes(name) + " threw something unknown");
+    }
+  };
+  switch (part) {
+    case LibraryPart::source:
+      return declared_by(create_source(name));
+    case LibraryPart::sink:
+      return declared_by(create_sink(name));
+    case LibraryPart::failure_handler:
+      return declared_by(create_failure_handler(name));
+    case LibraryPart::task:
+      break;
+  }
+  return declared_by(create(name));
+}
+
 Result<void> TaskLibraries::check(std::string_view name, LibraryPart part) const {
   const auto entry = find(name, part);
   if (!entry) return entry.error();

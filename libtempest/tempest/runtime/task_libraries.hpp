@@ -45,6 +45,10 @@ class TaskLibraries {
   /// Whether it would be found, for a check before anything runs; the same errors.
   Result<void> check(std::string_view name, LibraryPart part = LibraryPart::task) const;
 
+  /// What "library:Name" says of itself, from an instance made for that. Errors (`configuration`)
+  /// as create()'s, and if it throws.
+  Result<Declarations> declarations(std::string_view name, LibraryPart part) const;
+
   std::vector<std::string> library_names() const;
   /// What there is of this kind, as "library:Name".
   std::vector<std::string> names(LibraryPart part) const;

@@ -39,9 +39,10 @@ class Reading {
     topology.failure = make_failure(settings.table("failure"));
     read_libraries(document);
     const auto* source = document.find("source");
-    read_endpoint(source ? &source->value : nullptr, LibraryPart::source);
+    read_endpoint(source ? &source->value : nullptr, LibraryPart::source, "source");
     const auto* failure = document.find("failure");
-    read_endpoint(find(failure ? &failure->value : nullptr, "dead_letter"), LibraryPart::sink);
+    read_endpoint(find(failure ? &failure->value : nullptr, "dead_letter"), LibraryPart::sink,
+                  "failure.dead_letter");
     read_handler(find(failure ? &failure->value : nullptr, "handler"));
     read_tasks(document, settings, topology);
     check_waits(document, topology);
@@ -76,12 +77,22 @@ class Reading {
   }
 
   // Of a source or a sink: what only its library can tell.
-  void read_endpoint(const DocumentValue* table, LibraryPart part) {
+  void read_endpoint(const DocumentValue* table, LibraryPart part, const std::string& name) {
     const DocumentValue* type = find(table, "type");
     const auto* text = type ? type->as<std::string>() : nullptr;
-    if (text && is_library_reference(*text)) {
-      references_.parts.push_back({{*text, type->position}, part});
+    if (text && is_library_reference(*text)) add_part(*text, *type, part, *table, name);
+  }
+
+  // `around`: the table, called `name`, that has the part's `config` in it.
+  void add_part(const std::string& text, const DocumentValue& at, LibraryPart part,
+                const DocumentValue& around, const std::string& name) {
+    TopologyReferences::Part reference{
+        {text, at.position}, part, {}, at.position, name + ".config"};
+    if (const DocumentValue* config = find(&around, "config")) {
+      reference.config_position = config->position;
+      if (const auto* table = config->as<DocumentTable>()) reference.config = *table;
     }
+    references_.parts.push_back(std::move(reference));
   }
 
   void read_handler(const DocumentValue* table) {
@@ -89,7 +100,7 @@ class Reading {
     const auto* text = uses ? uses->as<std::string>() : nullptr;
     if (!text || text->empty()) return;
     if (is_library_reference(*text)) {
-      references_.parts.push_back({{*text, uses->position}, LibraryPart::failure_handler});
+      add_part(*text, *uses, LibraryPart::failure_handler, *table, "failure.handler");
     } else {
       check_.report(uses->position, "'uses' in [failure.handler]: " + quoted(*text) +
                                         " is not of the form \"library:Handler\"");
@@ -118,6 +129,7 @@ class Reading {
     for (const Input& input : inputs_) {
       if (!names_.contains(input.from)) report_unknown(input);
       if (input.is_in_graph) edges.push_back({input.from, input.task, input.output});
+      if (!input.output.empty()) read_edge(input, topology);
     }
     std::vector<dag::Fault> faults;
     topology.graph = dag::Graph::build(std::move(nodes), edges, faults);
@@ -143,12 +155,12 @@ class Reading {
     const bool is_written = uses && !task.uses.empty();
     const BuiltinTask* builtin = find_builtin_task(task.uses);
     if (is_written && !builtin && is_library_reference(task.uses)) {
-      references_.parts.push_back({{task.uses, uses->position}, LibraryPart::task});
+      add_part(task.uses, *uses, LibraryPart::task, table, "task");
     } else if (is_written && !builtin) {
       report_uses(uses->position, task.uses);
     }
     if (is_written) check_tables(table, task.uses, builtin);
-    if (task.uses == "sink") read_endpoint(find(&table, "sink"), LibraryPart::sink);
+    if (task.uses == "sink") read_endpoint(find(&table, "sink"), LibraryPart::sink, "task.sink");
     if (builtin && builtin->table && !builtin->table_required && !find(&table, builtin->name)) {
       task.config = check_.check({}, table.position, *builtin->table, builtin->name);
     }
@@ -208,6 +220,16 @@ class Reading {
       }
       inputs_.push_back({task.name, from, output, item.position, is_in_graph});
     }
+  }
+
+  // What only whoever knows the task can tell: whether it has that output.
+  void read_edge(const Input& input, const Topology& topology) {
+    TopologyReferences::Edge edge{
+        {input.from + ":" + input.output, input.position}, input.from, input.output, {}};
+    for (const TaskDefinition& task : topology.tasks) {
+      if (task.name == input.from) edge.uses = task.uses;
+    }
+    references_.edges.push_back(std::move(edge));
   }
 
   void report_unknown(const Input& input) {
@@ -340,6 +362,24 @@ std::optional<std::string> read_file(const std::string& path, std::string& error
   return text;
 }
 
+void restore_places(DocumentTable& table, const VariableFilling& filling);
+
+void restore_places(DocumentValue& value, const VariableFilling& filling) {
+  value.position = filling.original(value.position);
+  if (auto* table = std::get_if<DocumentTable>(&value.data)) restore_places(*table, filling);
+  if (auto* list = std::get_if<DocumentList>(&value.data)) {
+    for (DocumentValue& item : *list) restore_places(item, filling);
+  }
+}
+
+/// Puts the places of what was read after filling in back to where they are in the file.
+void restore_places(DocumentTable& table, const VariableFilling& filling) {
+  for (DocumentTable::Entry& entry : table.entries) {
+    entry.position = filling.original(entry.position);
+    restore_places(entry.value, filling);
+  }
+}
+
 }  // namespace
 
 std::optional<Topology> parse_topology(const std::string& text, const std::string& file,
@@ -392,7 +432,12 @@ std::optional<Topology> load_topology(const std::string& path, std::vector<Diagn
     diagnostics[i].column = at.column;
   }
   for (auto& library : found.libraries) library.position = filling.original(library.position);
-  for (auto& part : found.parts) part.position = filling.original(part.position);
+  for (auto& part : found.parts) {
+    part.position = filling.original(part.position);
+    part.config_position = filling.original(part.config_position);
+    restore_places(part.config, filling);
+  }
+  for (auto& edge : found.edges) edge.position = filling.original(edge.position);
   std::stable_sort(diagnostics.begin() + static_cast<std::ptrdiff_t>(before), diagnostics.end(),
                    [](const Diagnostic& left, const Diagnostic& right) {
                      return std::pair(left.line, left.column) < std::pair(right.line, right.column);

@@ -21,9 +21,21 @@ struct TopologyReferences {
   std::vector<Reference> libraries;
   struct Part : Reference {
     LibraryPart part = LibraryPart::task;
+    /// Its `config` table and where that stands (the table around it, if there is none).
+    DocumentTable config;
+    Position config_position;
+    std::string config_name;  ///< "task.config", as TOML calls it.
   };
   /// Each `uses` and `type` of the form "library:Name".
   std::vector<Part> parts;
+
+  /// An `after` entry that takes an output by its name: "task:output".
+  struct Edge : Reference {
+    std::string task;  ///< Whose output.
+    std::string output;
+    std::string uses;  ///< Of that task; empty if there is none.
+  };
+  std::vector<Edge> edges;
 };
 
 /// The topology that a text says, or nothing and at least one more diagnostic: every fault there

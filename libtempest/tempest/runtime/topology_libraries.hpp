@@ -9,7 +9,9 @@
 namespace tempest::runtime {
 
 /// Loads the libraries that a topology's file names (besides those loaded already) and looks up
-/// each task, source and sink it uses. What is not there is reported at the place of its name; the
+/// each task, source and sink it uses. What is not there is reported at the place of its name, a
+/// `config` table at odds with what its class declares at the place of the key, and an edge by an
+/// output that its task does not declare at the edge's; the
 /// diagnostics are left in the order of their places. Libraries without a folder are looked for
 /// beside the file first, then along `search_path`.
 void check_libraries(const TopologyReferences& references, const std::string& file,

@@ -50,6 +50,7 @@ std::vector<Program> programs() {
       {"up", cli::up_command, {}},
       {"validate", cli::validate_command, {}},
       {"graph", cli::graph_command, {}},
+      {"tasks", cli::tasks_command, {}},
       {"schema", cli::schema_command, {}},
       {"test", cli::test_command, {}},
       {"new", cli::new_command, {}},

@@ -14,10 +14,41 @@ struct Echo : tempest::Task {
   }
 };
 
+struct Window : tempest::Task {
+  void declare(tempest::Declarations& about) const override {
+    using tempest::Setting;
+    about.summary("Counts by windows")
+        .setting("window", Setting::duration, "5m", "How long a window is open")
+        .setting("size", Setting::size, "", "How much it holds")
+        .setting("share", Setting::number, "0.5", "How much of it")
+        .setting("strict", Setting::boolean, "false", "Whether")
+        .required("limit", Setting::integer, "The most")
+        .choice("mode", {"sliding", "tumbling"}, "Which kind")
+        .output("late", "Messages that came too late")
+        .output("error", "Messages that are none");
+  }
+  tempest::Result<void> handle(const tempest::Message& /*message*/,
+                               tempest::Context& /*context*/) override {
+    return {};
+  }
+};
+
 struct Refuse : tempest::Task {
   tempest::Result<void> handle(const tempest::Message& /*message*/,
                                tempest::Context& /*context*/) override {
     return tempest::TaskError{tempest::TaskError::Kind::fail, "no", {}};
+  }
+};
+
+struct Nameless : std::exception {
+  const char* what() const noexcept override { return nullptr; }
+};
+
+struct ExplodeSilently : tempest::Task {
+  ExplodeSilently() { throw Nameless(); }
+  tempest::Result<void> handle(const tempest::Message& /*message*/,
+                               tempest::Context& /*context*/) override {
+    return {};
   }
 };
 
@@ -51,7 +82,7 @@ struct Keep : tempest::Sink {
 }  // namespace
 
 #if defined(FIXTURE_good)
-TEMPEST_TASKS(fixture_good, Echo, Refuse, Explode, Feed, Keep)
+TEMPEST_TASKS(fixture_good, Echo, Window, Refuse, Explode, ExplodeSilently, Feed, Keep)
 #elif defined(FIXTURE_old)
 extern "C" __attribute__((visibility("default"))) const tempest::TaskLibrary*
 tempest_library_fixture_old() {
