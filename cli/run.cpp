@@ -29,8 +29,10 @@ double rate_of(const source_node::SourceNumbers& numbers) {
   return seconds > 0 ? static_cast<double>(numbers.acked) / seconds : 0;
 }
 
+using Counts = std::map<std::string, std::uint64_t>;
+
 void print_json(const Topology& topology, const source_node::SourceSummary& summary,
-                const std::map<std::string, std::uint64_t>& handled) {
+                const Counts& handled, const Counts& untaken) {
   const auto& numbers = summary.numbers;
   nlohmann::ordered_json object;
   object["topology"] = topology.name;
@@ -43,12 +45,14 @@ void print_json(const Topology& topology, const source_node::SourceSummary& summ
   object["lost_at_source"] = numbers.lost_at_source;
   object["pending"] = numbers.pending;
   object["handled"] = handled;
+  object["untaken"] = untaken;
   object["seconds"] = seconds_of(numbers);
   object["messages_per_second"] = rate_of(numbers);
   std::cout << object.dump() << std::endl;
 }
 
-void print_text(const Topology& topology, const source_node::SourceSummary& summary) {
+void print_text(const Topology& topology, const source_node::SourceSummary& summary,
+                const Counts& untaken) {
   const auto& numbers = summary.numbers;
   std::cerr << topology.name << ": read " << grouped(numbers.read) << ", acked "
             << grouped(numbers.acked) << ", failed " << grouped(numbers.failed);
@@ -56,6 +60,10 @@ void print_text(const Topology& topology, const source_node::SourceSummary& summ
   if (numbers.pending > 0) std::cerr << ", left pending " << grouped(numbers.pending);
   std::fprintf(stderr, " in %.2f s (%s messages/s)\n", seconds_of(numbers),
                grouped(static_cast<std::uint64_t>(rate_of(numbers))).c_str());
+  for (const auto& [output, count] : untaken) {
+    std::cerr << topology.name << ": " << grouped(count) << " outputs of " << output
+              << " went nowhere: no edge takes them\n";
+  }
 }
 
 int run(Topology topology, const StandaloneOptions& options, bool json, bool quiet) {
@@ -73,9 +81,9 @@ int run(Topology topology, const StandaloneOptions& options, bool json, bool qui
 
   const auto summary = standalone.summary();
   if (json) {
-    print_json(topology, summary, standalone.handled());
+    print_json(topology, summary, standalone.handled(), standalone.untaken());
   } else if (!quiet) {
-    print_text(topology, summary);
+    print_text(topology, summary, standalone.untaken());
   }
   return standalone.exit_code();
 }

@@ -211,6 +211,20 @@ std::map<std::string, std::uint64_t> Standalone::handled() const {
   return counts;
 }
 
+std::map<std::string, std::uint64_t> Standalone::untaken() const {
+  std::map<std::string, std::uint64_t> counts;
+  wire::StatsReport report;
+  for (const auto& part : parts_) part->node->report(runtime::monotonic_now(), report);
+  for (const auto& number : report.numbers) {
+    if (number.name != "tempest_task_outputs_untaken_total") continue;
+    std::string task;
+    std::string output;
+    for (const auto& label : number.labels) (label.name == "task" ? task : output) = label.value;
+    counts[task + (output.empty() ? "" : ":" + output)] += static_cast<std::uint64_t>(number.value);
+  }
+  return counts;
+}
+
 /// The drain timeout began with the request to stop, if there was one: what the source has waited
 /// of it is not waited again. Threads that have nothing to do need a moment to end all the same.
 TimePoint Standalone::patience_ends_at() const {

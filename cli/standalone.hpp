@@ -61,6 +61,10 @@ class Standalone {
   /// After the end: how many deliveries each task has done.
   std::map<std::string, std::uint64_t> handled() const;
 
+  /// After the end: how many messages tasks have emitted that no edge takes, by "task:output"
+  /// ("task" for those without a name).
+  std::map<std::string, std::uint64_t> untaken() const;
+
   source_node::SourceSummary summary() const { return source_->summary(); }
 
  private:

@@ -63,7 +63,7 @@ void print_topologies(const Json& topologies) {
 
 void print_tasks(const Json& topologies) {
   TextTable table({"TASK", ">HANDLED", ">PER SECOND", ">RETRIED", ">TIMED OUT", ">QUEUED",
-                   ">IN FLIGHT", ">P50", ">P99", ">CAPACITY"});
+                   ">IN FLIGHT", ">P50", ">P99", ">CAPACITY", ">UNTAKEN"});
   for (const auto& [name, topology] : topologies.items()) {
     const Json tasks = topology.value("tasks", Json::object());
     for (const auto& [task, numbers] : tasks.items()) {
@@ -71,7 +71,8 @@ void print_tasks(const Json& topologies) {
                  number(numbers, "handled_per_second"), number(numbers, "retried"),
                  number(numbers, "timed_out"), number(numbers, "queued"),
                  number(numbers, "in_flight"), time(numbers, "handle", "recent_p50_seconds"),
-                 time(numbers, "handle", "recent_p99_seconds"), percent(numbers, "capacity")});
+                 time(numbers, "handle", "recent_p99_seconds"), percent(numbers, "capacity"),
+                 number(numbers, "outputs_untaken")});
     }
   }
   if (!table.empty()) table.print(std::cout);

@@ -63,6 +63,7 @@ Json task_to_json(const Aggregate& aggregate, const std::string& task) {
   json["retried"] = whole(of_task("tempest_deliveries_retried_total").value);
   json["timed_out"] = whole(of_task("tempest_deliveries_timed_out_total").value);
   json["outputs_dropped"] = whole(of_task("tempest_outputs_dropped_total").value);
+  json["outputs_untaken"] = whole(of_task("tempest_task_outputs_untaken_total").value);
   json["queued"] = whole(of_task("tempest_deliveries_queued").value);
   json["in_flight"] = whole(of_task("tempest_deliveries_in_flight").value);
   json["queued_at_workers"] = whole(of_task("tempest_task_queued").value);
@@ -87,6 +88,7 @@ Json topology_to_json(const Aggregate& aggregate) {
   json["resent"] = whole(all("tempest_messages_resent_total").value);
   json["lost_at_source"] = whole(all("tempest_messages_lost_at_source_total").value);
   json["outputs_dropped"] = whole(all("tempest_outputs_dropped_total").value);
+  json["outputs_untaken"] = whole(all("tempest_task_outputs_untaken_total").value);
   json["stale_results"] = whole(all("tempest_stale_results_total").value);
   json["in_flight"] = whole(all("tempest_trees_in_flight").value);
   json["pending"] = whole(all("tempest_messages_pending").value);

@@ -28,8 +28,25 @@ std::string_view DeliveryContext::origin() const {
   return call_.fused_from.empty() ? origin_of(*assigned().parts, *call_.graph) : call_.fused_from;
 }
 
+void DeliveryContext::begin(const Call& call) {
+  call_ = call;
+  plain_is_untaken_ =
+      !call.graph->is_terminal(call.task_id) && call.graph->plain_edges(call.task_id).empty();
+  if (!asked_output_.empty()) asked_output_.clear();
+}
+
+bool DeliveryContext::is_untaken(std::string_view output) {
+  if (output.empty()) return plain_is_untaken_;
+  if (output != asked_output_) {
+    asked_output_ = output;
+    asked_is_untaken_ = call_.graph->edges_for(call_.task_id, output, edges_).empty();
+  }
+  return asked_is_untaken_;
+}
+
 void DeliveryContext::emit(const Message& message, std::string_view output) {
   if (!violation_.empty() || violates(message, output)) return;
+  if (is_untaken(output)) note_untaken(call_.execution->untaken, call_.task_id, output);
   if (call_.dropped_outputs != nullptr) {
     // Sending on what nobody takes would only cost.
     ++*call_.dropped_outputs;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "task_node/execution.hpp"
 #include "tempest/dag/graph.hpp"
@@ -38,7 +39,7 @@ class DeliveryContext final : public Context {
     const Extend* extend = nullptr;
   };
   /// For all calls of one task in one execution; then next() before each.
-  void begin(const Call& call) { call_ = call; }
+  void begin(const Call& call);
   /// `delivery`: its place in the execution.
   void next(std::size_t delivery) {
     delivery_ = delivery;
@@ -63,8 +64,14 @@ class DeliveryContext final : public Context {
  private:
   const Assigned& assigned() const { return call_.execution->deliveries[delivery_]; }
   bool violates(const Message& message, std::string_view output);
+  /// Whether no edge takes what is emitted by this name, though the task has edges or gave a name.
+  bool is_untaken(std::string_view output);
 
   Call call_;
+  bool plain_is_untaken_ = false;
+  std::string asked_output_;  ///< Of the last is_untaken(), of this task: asked with each message.
+  bool asked_is_untaken_ = false;
+  std::vector<EdgeId> edges_;  ///< Reused.
   std::size_t delivery_ = 0;
   std::size_t emitted_bytes_ = 0;
   std::size_t emitted_count_ = 0;

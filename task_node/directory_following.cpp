@@ -32,6 +32,9 @@ void TaskMachine::register_node(TimePoint now, link::Effects& effects) {
       break;
     case Phase::serving:
       registration.state = stall_.empty() ? "running" : "stalled: " + stall_;
+      if (const std::string untaken = stats_.untaken.shown(); !untaken.empty()) {
+        registration.state += "; " + untaken;
+      }
       break;
     case Phase::switching:
       registration.state = "changing to another version of the topology";

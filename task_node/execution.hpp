@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "task_node/stable_list.hpp"
+#include "task_node/untaken_outputs.hpp"
 #include "tempest/base/arena.hpp"
 #include "tempest/base/histogram.hpp"
 #include "tempest/base/ids.hpp"
@@ -120,6 +121,7 @@ struct Execution {
   StableList<Emitted> outputs;    ///< In the order of the deliveries.
   StableList<wire::Results::Failure> failures;
   std::vector<FusedTask> fused;
+  std::vector<UntakenOutput> untaken;  ///< Of the task, and of what was fused.
   /// What outputs and reasons point into.
   Arena arena;
   TimePoint started_at{};
@@ -161,6 +163,7 @@ struct Execution {
     outputs.clear();
     failures.clear();
     fused.clear();
+    untaken.clear();
     arena.clear();
     handle_time = Duration::zero();
     handle_times = Histogram{};

@@ -212,9 +212,21 @@ void TaskMachine::completed(std::unique_ptr<Execution> execution, TimePoint now,
     for (const FusedTask& fused : execution->fused) {
       stats_of_[static_cast<std::size_t>(fused.task)]->count(fused);
     }
+    count_untaken(*execution, now, effects);
   }
   queue_.close(*execution, finished.range);
   unflushed_.push_back(std::move(execution));
+}
+
+void TaskMachine::count_untaken(const Execution& execution, TimePoint now, link::Effects& effects) {
+  bool is_news = false;
+  for (const UntakenOutput& untaken : execution.untaken) {
+    for (const ServedTask& task : served_) {
+      if (task.id != untaken.task) continue;
+      is_news = stats_.untaken.add(task.name, untaken, effects) || is_news;
+    }
+  }
+  if (is_news) register_node(now, effects);
 }
 
 // --- The turn ----------------------------------------------------------------------------------

@@ -106,6 +106,8 @@ class TaskMachine {
   void close_links(std::string_view reason, TimePoint now, link::Effects& effects);
 
   // What the links say.
+  /// Counts what no edge takes; says it, and shows it in the node's state, the first time.
+  void count_untaken(const Execution& execution, TimePoint now, link::Effects& effects);
   void take_events(CoordinatorLink& link, const SharedBytes& frame, TimePoint now,
                    link::Effects& effects);
   void came_up(CoordinatorLink& link, TimePoint now, link::Effects& effects);

@@ -51,6 +51,7 @@ void TaskStats::report(wire::StatsBuilder& stats) const {
     stats.distribution("tempest_task_handle_seconds", task.handle_times);
     stats.distribution("tempest_task_wait_seconds", task.wait_times);
   }
+  untaken.report(stats);
 }
 
 }  // namespace tempest::task_node

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "task_node/execution.hpp"
+#include "task_node/untaken_outputs.hpp"
 #include "tempest/base/histogram.hpp"
 #include "tempest/link/link.hpp"
 #include "tempest/wire/frames.hpp"
@@ -29,6 +30,7 @@ struct TaskStats {
     void count(const FusedTask& fused);
   };
   std::map<std::string, Task, std::less<>> tasks;
+  UntakenOutputs untaken;
 
   /// Results nobody waits for any more: their coordinator's session is over.
   std::uint64_t late_results = 0;

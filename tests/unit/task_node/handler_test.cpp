@@ -201,6 +201,30 @@ TEST_CASE_METHOD(HandlerFixture, "what a task without successors emits is counte
   CHECK(execution.dropped_outputs == 4);
 }
 
+TEST_CASE_METHOD(HandlerFixture, "an output that no edge takes is noted with its task and name") {
+  script.on_handle = [](const Message& message, Context& context) -> Result<void> {
+    context.emit(message);
+    context.emit(message, "error");
+    context.emit(message, "second");
+    context.emit(message, "late");
+    context.emit(message, "error");
+    return {};
+  };
+  build();
+  run({{"x"}, {"y"}});
+  REQUIRE(execution.untaken.size() == 2);
+  CHECK(execution.untaken[0].task == TaskId{0});
+  CHECK(execution.untaken[0].output == "error");
+  CHECK(execution.untaken[0].count == 4);
+  CHECK(execution.untaken[1].output == "late");
+  CHECK(execution.untaken[1].count == 2);
+  // Of a task without edges, too; but what it emits without a name is dropped by design.
+  run({{"x"}}, TaskId{1}, EdgeId{0});
+  REQUIRE(execution.untaken.size() == 3);
+  CHECK(execution.untaken[1].task == TaskId{1});
+  CHECK(execution.untaken[1].output == "second");
+}
+
 TEST_CASE_METHOD(HandlerFixture,
                  "an output beyond the limits fails its delivery, with the reason") {
   const std::string large(kMaxPayloadBytes + 1, 'x');
