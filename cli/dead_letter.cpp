@@ -130,8 +130,8 @@ std::optional<WallTime> StoredLetter::failed_time() const {
 const std::vector<std::string>& letter_kinds() {
   static const std::vector<std::string> kinds = [] {
     std::vector<std::string> names;
-    for (int kind = 0; kind <= static_cast<int>(wire::FailureKind::expired); ++kind) {
-      names.emplace_back(wire::to_string(static_cast<wire::FailureKind>(kind)));
+    for (const wire::FailureKind kind : wire::kFailureKinds) {
+      names.emplace_back(wire::to_string(kind));
     }
     return names;
   }();

@@ -67,8 +67,8 @@ void add_letter_filter_options(runtime::CommandLine& line, const std::string& de
   line.option("topology-name", "NAME", "Only letters of this topology")
       .option("task", "NAME", "Only what failed in this task")
       .option("kind", "KIND",
-              "Only this kind of failure: error, timeout, task_timeout, worker_lost, "
-              "coordinator_lost, unroutable or expired")
+              "Only this kind of failure: error, timeout, task_timeout, worker_lost, expired, "
+              "too_large, never_done or too_many")
       .option("older", "DURATION", "Only what failed longer ago")
       .option("newer", "DURATION", "Only what failed since then")
       .option("text", "TEXT", "Only with this in reason, payload, failing payload or key")

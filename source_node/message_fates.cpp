@@ -28,13 +28,14 @@ constexpr Duration kMostExpiryInterval = std::chrono::seconds(1);
 bool counts_per_message(wire::FailureKind kind) {
   switch (kind) {
     case wire::FailureKind::timeout:
-    case wire::FailureKind::coordinator_lost:
-    case wire::FailureKind::unroutable:
       return true;
     case wire::FailureKind::error:
     case wire::FailureKind::task_timeout:
     case wire::FailureKind::worker_lost:
     case wire::FailureKind::expired:
+    case wire::FailureKind::too_large:
+    case wire::FailureKind::never_done:
+    case wire::FailureKind::too_many:
       return false;
   }
   return false;
@@ -290,8 +291,10 @@ void SourceMachine::choose(FailureBox::Failed failed, const FailureChoice& choic
 
 void SourceMachine::refuse(std::uint32_t slot, TimePoint now, link::Effects& effects) {
   FailedAttempt attempt;
-  attempt.reason =
-      "larger than any message may be (" + format_size_bytes(store_.at(slot).bytes.size()) + ")";
+  attempt.kind = wire::FailureKind::too_large;
+  attempt.reason = "read with " + format_size_bytes(store_.at(slot).bytes.size()) +
+                   " of payload and key, and a message may have " +
+                   format_size_bytes(kMaxPayloadBytes) + " at most";
   attempt.at = now;
   give_up(slot, std::move(attempt), {}, now, effects);
 }
@@ -301,6 +304,7 @@ bool SourceMachine::refuse_worn_out(std::uint32_t slot, std::uint32_t given_befo
   const FailureRule rule = plan_->failure.rule(false);
   if (rule.policy != FailurePolicy::retry || given_before < rule.max_attempts) return false;
   FailedAttempt attempt;
+  attempt.kind = wire::FailureKind::never_done;
   attempt.reason = "given out " + std::to_string(given_before) +
                    " times by the source, and never done (max_attempts is " +
                    std::to_string(rule.max_attempts) + ")";

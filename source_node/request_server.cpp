@@ -26,12 +26,14 @@ FailureCause cause_of(wire::FailureKind kind) {
       return FailureCause::task_timeout;
     case wire::FailureKind::worker_lost:
       return FailureCause::worker_lost;
-    case wire::FailureKind::coordinator_lost:
-      return FailureCause::coordinator_lost;
-    case wire::FailureKind::unroutable:
-      return FailureCause::unroutable;
     case wire::FailureKind::expired:
       return FailureCause::expired;
+    case wire::FailureKind::too_large:
+      return FailureCause::too_large;
+    case wire::FailureKind::never_done:
+      return FailureCause::never_done;
+    case wire::FailureKind::too_many:
+      return FailureCause::too_many;
     case wire::FailureKind::error:
       break;
   }

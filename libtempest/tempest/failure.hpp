@@ -13,13 +13,14 @@
 namespace tempest {
 
 enum class FailureCause : std::uint8_t {
-  error,             ///< A task returned an error, or threw.
-  timeout,           ///< The message was worked on for longer than its timeout.
-  task_timeout,      ///< A call took longer than its task's timeout.
-  worker_lost,       ///< Its worker died while it was being handled, too often.
-  coordinator_lost,  ///< It failed with its coordinator.
-  unroutable,        ///< It is not of this version of the topology.
-  expired,           ///< It has become older than max_age.
+  error,         ///< A task returned an error, or threw.
+  timeout,       ///< The message was worked on for longer than its timeout.
+  task_timeout,  ///< A call took longer than its task's timeout.
+  worker_lost,   ///< Its worker died while it was being handled, too often.
+  expired,       ///< It has become older than max_age.
+  too_large,     ///< It, or what it was joined to, is more than a frame holds.
+  never_done,    ///< The source gave it out max_attempts times, and it was never done.
+  too_many,      ///< More deliveries came of it than one message may have.
 };
 
 /// A message for which the topology's policy would do no more. The views are good only for the

@@ -10,6 +10,10 @@ namespace tempest {
 inline constexpr std::size_t kMaxPayloadBytes = 16ULL << 20;
 /// The largest frame that any node takes or sends.
 inline constexpr std::size_t kMaxFrameBytes = 64ULL << 20;
+/// The most that all messages of a join (`gather = "all"`) may hold together, each counted with
+/// kJoinPartBytes beside its payload and key: what fits into one frame with room for its heads.
+inline constexpr std::size_t kMaxJoinBytes = 56ULL << 20;
+inline constexpr std::size_t kJoinPartBytes = 16;
 /// A batch under way is closed and sent once it holds this much.
 inline constexpr std::size_t kFrameTargetBytes = 256ULL << 10;
 /// The most messages, deliveries, results or ids in one frame.

@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "tempest/base/limits.hpp"
+#include "tempest/base/quantity.hpp"
 
 namespace tempest::tracking {
 
@@ -214,15 +215,22 @@ void Tracker::finish_delivery(std::uint32_t slot, TimePoint now) {
   unlink_from_tree(tree, delivery);
   release_delivery(slot);
   --tree.unfinished;
-  if (aggregate_.active()) release_gathered(tree_slot);
-  if (tree.unfinished == 0) complete_tree(tree_slot, now);
+  if (aggregate_.active()) {
+    const TreeId id = trees_.id_of(tree_slot);
+    release_gathered(id, now);
+    if (trees_.find(id) == nullptr) return;  // A join that was too large has ended it.
+  }
+  if (trees_.at(tree_slot).unfinished == 0) complete_tree(tree_slot, now);
 }
 
-void Tracker::release_gathered(std::uint32_t tree) {
-  while (const auto task = aggregate_.ready_task(tree)) {
-    const auto deliveries = aggregate_.release(table_, tree, *task);
+void Tracker::release_gathered(TreeId tree, TimePoint now) {
+  while (trees_.find(tree) != nullptr) {
+    const auto task = aggregate_.ready_task(tree.slot);
+    if (!task) return;
+    const auto deliveries = aggregate_.release(table_, tree.slot, *task);
     if (graph_.node(*task).gather == dag::Gather::all) {
-      join_members(tree, deliveries);
+      join_members(tree.slot, deliveries);
+      if (!fail_large_join(deliveries.front(), now)) scheduler_.enqueue(deliveries.front());
     } else {
       for (const std::uint32_t delivery : deliveries) scheduler_.enqueue(delivery);
     }
@@ -243,7 +251,23 @@ void Tracker::join_members(std::uint32_t tree, const std::vector<std::uint32_t>&
   const auto joined = static_cast<std::uint32_t>(deliveries.size() - 1);
   trees_.at(tree).unfinished -= joined;
   aggregate_.subtract(tree, table_.at(leader).task, joined);
-  scheduler_.enqueue(leader);
+}
+
+bool Tracker::fail_large_join(std::uint32_t leader, TimePoint now) {
+  std::size_t bytes = 0;
+  std::size_t parts = 0;
+  for (std::uint32_t slot = leader; slot != kNowhere; slot = table_.at(slot).members) {
+    bytes += table_.at(slot).payload.size_bytes() + kJoinPartBytes;
+    ++parts;
+  }
+  if (bytes <= kMaxJoinBytes) return false;
+  const std::string reason = "a join of " + std::to_string(parts) + " messages, " +
+                             format_size_bytes(bytes) + " together, and one call can be given " +
+                             format_size_bytes(kMaxJoinBytes) + " at most";
+  ++count(table_.at(leader).task).failed;
+  trace_failure(leader, {wire::FailureKind::too_large, reason, wire::Sighting::Next::give_up, {}});
+  give_up(leader, wire::FailureKind::too_large, {}, reason, now);
+  return true;
 }
 
 // --- Results -------------------------------------------------------------------------------------
@@ -295,7 +319,7 @@ bool Tracker::acknowledge(DeliveryId id, std::uint32_t worker, std::span<const O
 
 void Tracker::fail_large_tree(std::uint32_t tree, TaskId task, std::uint32_t worker) {
   FailedMessage failed;
-  failed.kind = wire::FailureKind::error;
+  failed.kind = wire::FailureKind::too_many;
   failed.task = task;
   failed.attempts = 1;
   failed.worker = scheduler_.worker_name(worker);

@@ -256,8 +256,11 @@ class Tracker {
   /// Of the tree's list of deliveries, in which it is not yet.
   void link_to_tree(Tree& tree, Delivery& delivery, std::uint32_t slot);
   void unlink_from_tree(Tree& tree, Delivery& delivery);
-  void release_gathered(std::uint32_t tree);
+  void release_gathered(TreeId tree, TimePoint now);
   void join_members(std::uint32_t tree, const std::vector<std::uint32_t>& deliveries);
+  /// Fails the joined delivery for good if no frame holds it. Returns whether it did: the tree may
+  /// have ended with it.
+  bool fail_large_join(std::uint32_t leader, TimePoint now);
   void release_delivery(std::uint32_t delivery);
   /// A detached delivery is over; so may its tree be.
   void finish_delivery(std::uint32_t delivery, TimePoint now);

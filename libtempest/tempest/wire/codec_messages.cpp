@@ -3,6 +3,7 @@
 #include "tempest/base/limits.hpp"
 #include "tempest/wire/codec.hpp"
 #include "tempest/wire/id_sequence.hpp"
+#include "tempest/wire/failure_kind.hpp"
 #include "tempest/wire/reader.hpp"
 #include "tempest/wire/writer.hpp"
 
@@ -30,8 +31,7 @@ void put(const Outcomes::Failed& failed, Writer& writer) {
 void read(Reader& reader, Outcomes::Failed& failed) {
   const std::size_t fields = reader.record(8);
   failed.id = MessageId::unpack(reader.integer());
-  failed.kind =
-      static_cast<FailureKind>(reader.integer(static_cast<std::uint64_t>(FailureKind::expired)));
+  failed.kind = read_failure_kind(reader);
   failed.task = reader.bytes(kMaxNameBytes);
   failed.attempts = static_cast<std::uint32_t>(reader.integer(UINT32_MAX));
   failed.worker = reader.bytes(kMaxNameBytes);

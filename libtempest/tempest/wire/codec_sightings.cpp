@@ -1,5 +1,6 @@
 #include "tempest/base/limits.hpp"
 #include "tempest/wire/codec.hpp"
+#include "tempest/wire/failure_kind.hpp"
 #include "tempest/wire/reader.hpp"
 #include "tempest/wire/writer.hpp"
 
@@ -37,8 +38,7 @@ void read(Reader& reader, Sighting& sighting) {
       reader.integer(static_cast<std::uint64_t>(Sighting::Kind::output)));
   sighting.next = static_cast<Sighting::Next>(
       reader.integer(static_cast<std::uint64_t>(Sighting::Next::leave)));
-  sighting.failure =
-      static_cast<FailureKind>(reader.integer(static_cast<std::uint64_t>(FailureKind::expired)));
+  sighting.failure = read_failure_kind(reader);
   sighting.task = reader.bytes(kMaxNameBytes);
   sighting.peer = reader.bytes(kMaxNameBytes);
   sighting.delivery = reader.integer();

@@ -12,12 +12,14 @@ const char* to_string(FailureKind kind) {
       return "task_timeout";
     case FailureKind::worker_lost:
       return "worker_lost";
-    case FailureKind::coordinator_lost:
-      return "coordinator_lost";
-    case FailureKind::unroutable:
-      return "unroutable";
     case FailureKind::expired:
       return "expired";
+    case FailureKind::too_large:
+      return "too_large";
+    case FailureKind::never_done:
+      return "never_done";
+    case FailureKind::too_many:
+      return "too_many";
   }
   return "unknown";
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -242,16 +243,27 @@ struct Messages {
   std::vector<std::uint64_t> ages_ms = {};
 };
 
-/// Why a message or a delivery failed.
+/// Why a message or a delivery failed. Each says who raises it; nobody raises anything else.
 enum class FailureKind : std::uint8_t {
-  error = 0,         ///< The task returned an error or threw.
-  timeout = 1,       ///< The message was worked on for longer than its timeout.
-  task_timeout = 2,  ///< A call took longer than its task's timeout.
-  worker_lost = 3,   ///< Its worker died while it was being handled, too often.
-  coordinator_lost = 4,
-  unroutable = 5,  ///< Not of this topology version.
-  expired = 6,     ///< It has become older than the topology's max_age.
+  error = 0,         ///< The task returned an error or threw. (Coordinator.)
+  timeout = 1,       ///< The message was worked on for longer than its timeout. (Coordinator.)
+  task_timeout = 2,  ///< A call took longer than its task's timeout. (Coordinator, told by a worker.)
+  worker_lost = 3,   ///< Its worker died while it was being handled, too often. (Coordinator.)
+  // 4 and 5 were kinds that nobody raised.
+  /// It has become older than the topology's max_age. (Coordinator; source, of what it has not sent.)
+  expired = 6,
+  /// More than a frame holds: a message at its source, or a join at its coordinator.
+  too_large = 7,
+  /// The source gave it out max_attempts times, and it was never done. (Source.)
+  never_done = 8,
+  /// More than kMaxTreeDeliveries deliveries came of it. (Coordinator.)
+  too_many = 9,
 };
+
+inline constexpr std::array kFailureKinds = {FailureKind::error,        FailureKind::timeout,
+                                             FailureKind::task_timeout, FailureKind::worker_lost,
+                                             FailureKind::expired,      FailureKind::too_large,
+                                             FailureKind::never_done,   FailureKind::too_many};
 
 const char* to_string(FailureKind kind);
 

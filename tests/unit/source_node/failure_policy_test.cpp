@@ -99,7 +99,7 @@ TEST_CASE("policy retry sends a timed-out message again with backoff, up to max_
   harness.pass(10ms);
   REQUIRE(coordinator.received.size() == 2);
 
-  coordinator.fail(coordinator.received[1].id, FailureKind::coordinator_lost, harness.now);
+  coordinator.fail(coordinator.received[1].id, FailureKind::timeout, harness.now);
   harness.pass(195ms);
   CHECK(coordinator.received.size() == 2);
   harness.pass(10ms);

@@ -360,4 +360,54 @@ TEST_CASE("a tree whose place was used before begins with nothing held and nothi
   CHECK(p.at_work("sum") == Texts{"z1"});
 }
 
+namespace {
+
+/// Four of them are more than a join may hold, three are not.
+std::vector<Out> large_outputs(std::size_t count) {
+  return std::vector<Out>(count, Out("", std::string(15ULL << 20, 'x'), ""));
+}
+
+}  // namespace
+
+TEST_CASE("a join that no frame holds fails for good, by itself and with its reason") {
+  ServedPipeline p("a -> sum(all), sum -> out");
+  p.source("m1");
+  p.source("m2");
+  p.done("a", large_outputs(4));
+  CHECK(p.at_work("sum").empty());
+  CHECK(p.failed() == Texts{"m1"});
+  CHECK(p.last_failure().kind == wire::FailureKind::too_large);
+  CHECK(p.last_failure().task == p.task("sum"));
+  CHECK(p.last_failure().reason ==
+        "a join of 4 messages, 60 MiB together, and one call can be given 56 MiB at most");
+  CHECK(p.scheduler.queued_bytes() == 0);
+  p.done("a", large_outputs(3));
+  p.done("sum");
+  CHECK(p.acked() == Texts{"m2"});
+  CHECK(p.is_empty());
+}
+
+TEST_CASE("with best effort the rest of the tree goes on behind a join that is too large") {
+  ServedPipeline p("a -> b, b -> sum(all), sum -> all(all), a -> all",
+                   rules_of(FailurePolicy::best_effort));
+  p.source("m1");
+  p.done("a", {"x"});
+  p.done("b", large_outputs(4));
+  CHECK(p.at_work("all") == Texts{"x"});
+  p.done("all");
+  CHECK(p.failed() == Texts{"m1"});
+  CHECK(p.last_failure().kind == wire::FailureKind::too_large);
+  CHECK(p.is_empty());
+}
+
+TEST_CASE("a join that is too large may be the last of its tree") {
+  const auto policy =
+      GENERATE(FailurePolicy::best_effort, FailurePolicy::retry, FailurePolicy::none);
+  ServedPipeline p("a -> sum(all)", rules_of(policy));
+  p.source("m1");
+  p.done("a", large_outputs(4));
+  CHECK(p.failed() == Texts{"m1"});
+  CHECK(p.is_empty());
+}
+
 }  // namespace tempest::tracking

@@ -65,7 +65,9 @@ inline dag::Graph draw(std::string_view text) {
 }
 
 inline Payload payload_of(std::string_view text, std::string_view key = {}) {
-  return Payload::take(key, text, SharedBytes{});
+  // Of large ones the frame is kept, so there must be one.
+  const SharedBytes frame(std::string(key).append(text));
+  return Payload::take(frame.view().substr(0, key.size()), frame.view().substr(key.size()), frame);
 }
 
 /// An output as a test writes it: "x", or by the name of an output "late:x".

@@ -210,8 +210,10 @@ TEST_CASE("Numbers that name nothing are refused") {
   const auto failed = [](int kind) {
     return bytes({0x93, 0x90, 0x91, 0x98, 1, kind, 0xa0, 1, 0xa0, 0xa0, 0xc4, 0, 0, 0x90});
   };
-  CHECK(decodes<Outcomes>(failed(5)));
-  CHECK_FALSE(decodes<Outcomes>(failed(7)));
+  for (const FailureKind kind : kFailureKinds) {
+    CHECK(decodes<Outcomes>(failed(static_cast<int>(kind))));
+  }
+  for (const int kind : {4, 5, 10, 127}) CHECK_FALSE(decodes<Outcomes>(failed(kind)));
   CHECK(decodes<Results>(bytes({0x91, 0x91, 0x92, 1, 5})));
   CHECK_FALSE(decodes<Results>(bytes({0x91, 0x91, 0x92, 1, 9})));
   // Task ids are of 16 bits, attempts of 32.
