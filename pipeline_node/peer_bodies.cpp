@@ -249,10 +249,20 @@ void PipelineMachine::note_result(const Peer& peer, const wire::Results::Item& i
                                   TimePoint now) {
   if (item.status == wire::Results::Status::unavailable) {
     note_away(peer, item.id, item.reason, now);
+  } else if (item.status == wire::Results::Status::retry) {
+    note_attempt(peer, item.id, item.reason, now);
   } else if (item.status == wire::Results::Status::done && !away_log_.empty()) {
     const tracking::Delivery* delivery = table_.find(item.id);
     if (delivery != nullptr) away_log_.works(delivery->task, peer.name, now);
   }
+}
+
+void PipelineMachine::note_attempt(const Peer& peer, DeliveryId id, std::string_view reason,
+                                   TimePoint now) {
+  const tracking::Delivery* delivery = table_.find(id);
+  if (delivery == nullptr || delivery->state != tracking::DeliveryState::in_flight) return;
+  attempt_log_.add({delivery->task, delivery->attempt, peer.name, reason}, topology_.graph, now,
+                   notices_);
 }
 
 void PipelineMachine::note_away(const Peer& peer, DeliveryId id, std::string_view cause,

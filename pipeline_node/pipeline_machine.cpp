@@ -64,6 +64,7 @@ void PipelineMachine::turn(TimePoint now, link::Effects& effects) {
   if (away_log_.turn(now, topology_.graph, notices_) && !draining_) {
     show_state(state(), now, effects);
   }
+  attempt_log_.turn(now, topology_.graph, notices_);
   hand_out(now);
   sort_outcomes();
   for (Peer& peer : peers_) send_outcomes(peer, now);
@@ -76,7 +77,8 @@ void PipelineMachine::turn(TimePoint now, link::Effects& effects) {
 
 TimePoint PipelineMachine::next_turn() const {
   const TimePoint next = std::min({member_.next_turn(), server_.next_turn(), tracker_.next_turn(),
-                                   stall_watch_.next_turn(), away_log_.next_turn()});
+                                   stall_watch_.next_turn(), away_log_.next_turn(),
+                                   attempt_log_.next_turn()});
   return draining_ ? std::min(next, drain_until_) : next;
 }
 
@@ -97,6 +99,7 @@ void PipelineMachine::stop(bool at_once, TimePoint now, link::Effects& effects) 
 void PipelineMachine::finish_if_drained(TimePoint now, link::Effects& effects) {
   const bool drained = tracker_.trees_in_flight() == 0 && server_.all_confirmed();
   if (!drained && now < drain_until_) return;
+  attempt_log_.finish(topology_.graph, notices_);
   server_.close("draining", now, output_);
   carry_out({}, now, effects);
   member_.close("draining", now, effects);

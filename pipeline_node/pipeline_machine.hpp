@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pipeline_node/attempt_log.hpp"
 #include "pipeline_node/away_log.hpp"
 #include "pipeline_node/timeout_log.hpp"
 #include "tempest/base/stall_watch.hpp"
@@ -125,6 +126,8 @@ class PipelineMachine {
   void show_state(std::string shown, TimePoint now, link::Effects& effects);
   void note_result(const Peer& peer, const wire::Results::Item& item, TimePoint now);
   void note_away(const Peer& peer, DeliveryId id, std::string_view cause, TimePoint now);
+  /// A delivery came back with an error, to be tried again.
+  void note_attempt(const Peer& peer, DeliveryId id, std::string_view reason, TimePoint now);
 
   template <typename Body>
   void send(PeerId peer, const Body& body, TimePoint now);
@@ -151,6 +154,7 @@ class PipelineMachine {
   std::string stall_;  ///< Why nothing moves; empty while something does.
   TimeoutLog timeout_log_;
   AwayLog away_log_;
+  AttemptLog attempt_log_;
   bool open_ = false;  ///< Sources have credit.
   bool draining_ = false;
   bool closed_ = false;
