@@ -43,7 +43,7 @@ void AttemptLog::add(const Attempt& attempt, const dag::Graph& graph, TimePoint 
   }
   Kind& kind = found->second;
   notices.push_back({is_first ? Level::info : Level::debug,
-                     "an attempt failed, and is made again: " + std::string(attempt.reason),
+                     "an attempt failed: " + std::string(attempt.reason),
                      {{"task", graph.node(attempt.task).name},
                       {"worker", std::string(attempt.worker)},
                       {"attempt", std::to_string(attempt.number)}}});
@@ -67,7 +67,7 @@ void AttemptLog::tell(const dag::Graph& graph, std::vector<link::Notice>& notice
   for (auto& [key, kind] : kinds_) {
     if (kind.untold == 0) continue;
     notices.push_back({Level::info,
-                       "more attempts failed, and are made again; the last: " + kind.last_reason,
+                       "more attempts failed; the last: " + kind.last_reason,
                        {{"task", graph.node(key.first).name},
                         {"worker", kind.last_worker},
                         {"attempts", std::to_string(std::exchange(kind.untold, 0))}}});

@@ -265,6 +265,19 @@ void PipelineMachine::note_attempt(const Peer& peer, DeliveryId id, std::string_
                    notices_);
 }
 
+/// Of a task that was fused, without a delivery of its own until now.
+void PipelineMachine::note_fused_failure(const wire::Results::Output& output, std::uint32_t worker,
+                                         TimePoint now) {
+  const TaskId task = topology_.graph.edge(output.edge).to;
+  const tracking::Tracker::Failure& failure = fused_failures_[output.failure];
+  const std::string& name = scheduler_.worker_name(worker);
+  if (failure.is_away) {
+    away_log_.waits(task, name, failure.reason, now, topology_.graph, notices_);
+  } else if (!failure.permanent) {
+    attempt_log_.add({task, 1, name, failure.reason}, topology_.graph, now, notices_);
+  }
+}
+
 void PipelineMachine::note_away(const Peer& peer, DeliveryId id, std::string_view cause,
                                 TimePoint now) {
   const tracking::Delivery* delivery = table_.find(id);
@@ -292,11 +305,8 @@ void PipelineMachine::acknowledge(const wire::Results::Item& item, std::uint32_t
   for (std::uint32_t i = 0; i < item.output_count; ++i) {
     const wire::Results::Output& output = results_.outputs[item.first_output + i];
     const bool failed = output.failure != wire::Results::kNotFailed;
-    if (failed && fused_failures_[output.failure].is_away) {
-      const TaskId to = topology_.graph.edge(output.edge).to;
-      away_log_.waits(to, scheduler_.worker_name(worker), fused_failures_[output.failure].reason,
-                      now, topology_.graph, notices_);
-    }
+    if (failed) note_fused_failure(output, worker, now);
+    @@    }
     outputs_.push_back({output.output, tracking::Payload::take(output.key, output.payload, frame),
                         output.edge, failed ? &fused_failures_[output.failure] : nullptr});
   }

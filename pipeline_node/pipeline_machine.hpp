@@ -126,6 +126,7 @@ class PipelineMachine {
   void show_state(std::string shown, TimePoint now, link::Effects& effects);
   void note_result(const Peer& peer, const wire::Results::Item& item, TimePoint now);
   void note_away(const Peer& peer, DeliveryId id, std::string_view cause, TimePoint now);
+  void note_fused_failure(const wire::Results::Output& output, std::uint32_t worker, TimePoint now);
   /// A delivery came back with an error, to be tried again.
   void note_attempt(const Peer& peer, DeliveryId id, std::string_view reason, TimePoint now);
 

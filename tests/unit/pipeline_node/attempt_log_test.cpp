@@ -56,14 +56,12 @@ TEST_CASE("the first failed attempt of a kind is told, and each at debug") {
   log.fail(kStore, "the server is busy");
   CHECK(log.notices.size() == 5);
   CHECK(log.notices[1].level == Level::debug);
-  CHECK(log.notices[1].text == "an attempt failed, and is made again: no JSON in line 18");
-  CHECK(
-      log.shown() ==
-      std::vector<std::string>{
-          "an attempt failed, and is made again: no JSON in line 17 task=parse worker=w1 attempt=2",
-          "an attempt failed, and is made again: the server is busy task=parse worker=w1 attempt=1",
-          "an attempt failed, and is made again: the server is busy task=store worker=w1 "
-          "attempt=1"});
+  CHECK(log.notices[1].text == "an attempt failed: no JSON in line 18");
+  CHECK(log.shown() == std::vector<std::string>{
+                           "an attempt failed: no JSON in line 17 task=parse worker=w1 attempt=2",
+                           "an attempt failed: the server is busy task=parse worker=w1 attempt=1",
+                           "an attempt failed: the server is busy task=store worker=w1 "
+                           "attempt=1"});
 }
 
 TEST_CASE("how many more there were is told every ten seconds") {
@@ -75,9 +73,8 @@ TEST_CASE("how many more there were is told every ten seconds") {
   log.pass(9s);
   CHECK(log.shown().empty());
   log.pass(1s);
-  CHECK(log.shown() ==
-        std::vector<std::string>{"more attempts failed, and are made again; the last: busy 999 "
-                                 "task=parse worker=w1 attempts=999"});
+  CHECK(log.shown() == std::vector<std::string>{"more attempts failed; the last: busy 999 "
+                                                "task=parse worker=w1 attempts=999"});
   CHECK(log.log.next_turn() == kNever);
   log.fail(kParse, "busy 1000");
   log.pass(10s);
@@ -89,9 +86,8 @@ TEST_CASE("nothing is left out at the end") {
   for (int i = 0; i < 3; ++i) log.fail(kParse, "busy");
   log.shown();
   log.log.finish(log.graph, log.notices);
-  CHECK(log.shown() ==
-        std::vector<std::string>{"more attempts failed, and are made again; the last: busy "
-                                 "task=parse worker=w1 attempts=2"});
+  CHECK(log.shown() == std::vector<std::string>{"more attempts failed; the last: busy "
+                                                "task=parse worker=w1 attempts=2"});
   log.log.finish(log.graph, log.notices);
   CHECK(log.shown().empty());
 }

@@ -169,6 +169,36 @@ TEST_CASE(
   CHECK(source.acked.empty());
 }
 
+TEST_CASE("errors of attempts are told, the last of them before the coordinator ends") {
+  World world(kTwoTasks +
+              "[failure]\nmax_attempts = 3\nbackoff = { initial = \"10ms\", max = \"10ms\" }\n");
+  Peer& source = world.add_source("source");
+  Peer& worker = world.add_worker("worker");
+  world.send(source, {"m"});
+  for (int attempt = 1; attempt <= 3; ++attempt) {
+    REQUIRE(worker.deliveries.size() == 1);
+    const DeliveryId id = worker.deliveries[0].id;
+    worker.deliveries.clear();
+    world.answer(worker, id, wire::Results::Status::retry, "no disk");
+    world.pass(20ms);
+  }
+  REQUIRE(source.failed.size() == 1);
+  std::vector<std::string> told;
+  const auto collect = [&] {
+    for (const link::Notice& notice : std::exchange(world.effects.notices, {})) {
+      if (notice.level == link::Notice::Level::info &&
+          notice.text.find("no disk") != notice.text.npos)
+        told.push_back(notice.text + " (" + notice.fields.back().second + ")");
+    }
+  };
+  collect();
+  CHECK(told == std::vector<std::string>{"an attempt failed: no disk (1)"});
+  world.machine->stop(true, world.now, world.effects);
+  collect();
+  CHECK(told.size() == 2);
+  CHECK(told.back() == "more attempts failed; the last: no disk (2)");
+}
+
 TEST_CASE("a message waits for as long as it must, and a call that takes too long names its task") {
   World world(kOneTask + "[failure]\ntimeout = \"1s\"\n");
   Peer& source = world.add_source("source");
