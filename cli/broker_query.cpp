@@ -59,6 +59,10 @@ Result<std::vector<ListedNode>> ask_for_nodes(const std::vector<std::string>& br
                                .seed = runtime::random_seed()});
   loop.run(question);
   if (answer) return std::move(*answer);
+  if (const std::string& refusal = question.refusal(); !refusal.empty()) {
+    return Error{ErrorCode::unavailable,
+                 "no broker answers: " + refusal + "; name a broker with --broker"};
+  }
   return Error{ErrorCode::unavailable,
                "no broker answers at " + joined(brokers) +
                    "; start one with tempest-broker, or name another with --broker"};

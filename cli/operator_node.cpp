@@ -75,6 +75,9 @@ void OperatorNode::carry_out(std::size_t broker, link::Output& output, TimePoint
     if (event.kind == link::Event::Kind::up) {
       links_[broker].send(options_.says, options_.frame, now, output);
     }
+    if (event.kind == link::Event::Kind::refused) {
+      refusal_ = options_.brokers[broker] + " refuses: " + *event.text;
+    }
     if (event.kind == link::Event::Kind::body && options_.hears) {
       heard_enough_ = options_.hears(event) || heard_enough_;
     }

@@ -38,12 +38,16 @@ class OperatorNode : public runtime::Node {
   void stop(bool at_once, TimePoint now, link::Effects& effects) override;
   void report(TimePoint now, wire::StatsReport& report) const override;
 
+  /// Why there was no session with one of the brokers, and which; empty if nobody refused.
+  const std::string& refusal() const { return refusal_; }
+
  private:
   void carry_out(std::size_t broker, link::Output& output, TimePoint now, link::Effects& effects);
   void finish(TimePoint now, link::Effects& effects);
 
   Options options_;
   std::vector<link::Client> links_;  ///< By broker.
+  std::string refusal_;
   TimePoint deadline_ = kNever;
   bool heard_enough_ = false;
   bool is_heard_ = false;

@@ -306,7 +306,6 @@ void PipelineMachine::acknowledge(const wire::Results::Item& item, std::uint32_t
     const wire::Results::Output& output = results_.outputs[item.first_output + i];
     const bool failed = output.failure != wire::Results::kNotFailed;
     if (failed) note_fused_failure(output, worker, now);
-    @@    }
     outputs_.push_back({output.output, tracking::Payload::take(output.key, output.payload, frame),
                         output.edge, failed ? &fused_failures_[output.failure] : nullptr});
   }

@@ -36,7 +36,7 @@ class InTask {
   static std::string_view current() { return current_; }
 
  private:
-  static inline thread_local std::string_view current_;
+  static inline constinit thread_local std::string_view current_;
   std::string_view before_;
 };
 

@@ -72,6 +72,10 @@ class AnAddressThatChangedHands(unittest.TestCase):
             processes.wait_until(lambda: "refused a source" in theirs.log() and
                                  "refused a task" in theirs.log(), "a word of the stranger")
 
+            listed = cluster.tempest("ls", "--broker", address, "--timeout", "2s", check=False)
+            self.assertEqual(listed.returncode, 69)
+            self.assertIn("refuses: pipeline serves topology theirs", listed.stderr)
+
             cluster.start_broker()
             start_coordinator("ours", "tcp://127.0.0.1:0")
             self.assertEqual(source.wait(60), 0, source.log())
