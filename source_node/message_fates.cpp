@@ -51,6 +51,8 @@ Duration retry_wait(const Backoff& backoff, unsigned attempt, Random& random) {
                        std::pow(backoff.factor, static_cast<double>(attempt) - 1);
   const double bounded = std::min(grown, static_cast<double>(backoff.max.count()));
   const double jittered = bounded * (1.0 - backoff.jitter * random.fraction());
+  // The largest durations round up to one that is too large to convert back.
+  if (jittered >= static_cast<double>(backoff.max.count())) return backoff.max;
   return Duration(static_cast<Duration::rep>(std::max(jittered, 0.0)));
 }
 
@@ -171,7 +173,7 @@ void SourceMachine::take_failed(Coordinator& coordinator, link::ChannelId channe
                         failed.attempts,
                         now};
   if (rule.policy == FailurePolicy::retry && counts_per_message(failed.kind)) {
-    if (message->attempts < 0xffff) ++message->attempts;
+    if (message->attempts < kMaxAttempts) message->attempts = message->attempts + 1;
     if (message->attempts < rule.max_attempts) {
       const Duration wait = retry_wait(rule.backoff, message->attempts, random_);
       if (message->traced) trace_failure(slot, attempt, Next::again, wait, now);
@@ -179,8 +181,8 @@ void SourceMachine::take_failed(Coordinator& coordinator, link::ChannelId channe
       try_later(slot, wait, now);
       return;
     }
-  } else if (message->attempts < 0xffff) {
-    ++message->attempts;
+  } else if (message->attempts < kMaxAttempts) {
+    message->attempts = message->attempts + 1;
   }
   give_up(slot, std::move(attempt), failed.payload, now, effects);
 }
@@ -283,7 +285,7 @@ void SourceMachine::choose(FailureBox::Failed failed, const FailureChoice& choic
   const Duration wait =
       choice.after > Duration::zero()
           ? choice.after
-          : retry_wait(rule.backoff, std::max<unsigned>(message.attempts, 1), random_);
+          : retry_wait(rule.backoff, std::max<std::uint32_t>(message.attempts, 1), random_);
   if (message.traced) trace_failure(slot, failed.letter.attempts.back(), Next::again, wait, now);
   for (FailedAttempt& attempt : failed.letter.attempts) attempts_.add(slot, std::move(attempt));
   try_later(slot, wait, now);
@@ -340,7 +342,8 @@ void SourceMachine::try_later(std::uint32_t slot, Duration wait, TimePoint now) 
   HeldMessage& message = store_.at(slot);
   message.state = MessageState::waiting;
   store_.renew(slot);
-  waiting_.insert({now + wait, waits_made_++, slot});
+  const TimePoint until = wait < kNever - now ? now + wait : kNever;
+  waiting_.insert({until, waits_made_++, slot});
 }
 
 void SourceMachine::queue_due(TimePoint now) {

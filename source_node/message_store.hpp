@@ -9,6 +9,7 @@
 
 #include "tempest/base/block_pool.hpp"
 #include "tempest/base/ids.hpp"
+#include "tempest/base/limits.hpp"
 #include "tempest/base/slab.hpp"
 #include "tempest/base/time.hpp"
 #include "tempest/link/node.hpp"
@@ -76,6 +77,10 @@ class HeldBytes {
   std::uint32_t key_bytes_ = 0;
 };
 
+/// So that HeldMessage::attempts holds the most that there may be.
+inline constexpr int kAttemptBits = 22;
+static_assert(kMaxAttempts < (1U << kAttemptBits));
+
 struct HeldMessage {
   static constexpr bool kMovesAsBytes = true;  ///< See Slab.
 
@@ -86,8 +91,9 @@ struct HeldMessage {
   link::ChannelId coordinator{};  ///< While sent: to whom.
   std::uint32_t previous = kNoSlot;
   std::uint32_t next = kNoSlot;
-  std::uint16_t attempts = 0;  ///< Trees that failed for a cause which another tree may not have.
-  MessageState state = MessageState::queued;
+  /// Trees that failed for a cause which another tree may not have.
+  std::uint32_t attempts : kAttemptBits = 0;
+  MessageState state : 4 = MessageState::queued;
   bool sent_before : 1 = false;  ///< Sending it again is a resend.
   bool traced : 1 = false;       ///< See MessageTraces.
 

@@ -96,6 +96,14 @@ TEST_CASE("a failure handler may choose another end than the policy's") {
   }
 }
 
+TEST_CASE("a failure handler's longest wait of all does not overflow") {
+  Handled handled(FailurePolicy::none);
+  handled.harness.source.choice = {Action::retry, Duration::max()};
+  handled.fail(FailureKind::error);
+  handled.harness.pass(60s);
+  CHECK(handled.coordinator->received.size() == 1);
+}
+
 TEST_CASE("a failure handler may have the message tried again, after a time of its own") {
   Handled handled(FailurePolicy::none);
   handled.harness.source.choice = {Action::retry, 5s};

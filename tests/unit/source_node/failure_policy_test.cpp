@@ -122,6 +122,41 @@ TEST_CASE("policy retry sends a timed-out message again with backoff, up to max_
   }
 }
 
+TEST_CASE("attempts are counted up to the most that there may be") {
+  Plan plan = plan_with(FailurePolicy::retry, true);
+  plan.failure.max_attempts = 70'000;
+  plan.failure.backoff = {Duration::zero(), 1.0, Duration::zero(), 0.0};
+  SourceHarness harness(std::move(plan));
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(1);
+  harness.run();
+  for (int attempt = 1; attempt < 70'000; ++attempt) {
+    REQUIRE(coordinator.received.size() == 1);
+    const MessageId id = coordinator.received[0].id;
+    coordinator.received.clear();
+    coordinator.fail(id, FailureKind::timeout, harness.now);
+    harness.step();
+  }
+  REQUIRE(harness.source.dead_letters.empty());
+  REQUIRE(coordinator.received.size() == 1);
+  coordinator.fail(coordinator.received[0].id, FailureKind::timeout, harness.now);
+  harness.run();
+  CHECK(harness.source.dead_letters.size() == 1);
+}
+
+TEST_CASE("the longest backoff of all waits for ever, and not at all the other way round") {
+  Plan plan = plan_with(FailurePolicy::retry, true);
+  plan.failure.backoff = {Duration::max(), 2.0, Duration::max(), 0.0};
+  SourceHarness harness(std::move(plan));
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(1);
+  harness.run();
+  coordinator.fail(coordinator.received[0].id, FailureKind::timeout, harness.now);
+  harness.pass(60s);
+  CHECK(coordinator.received.size() == 1);
+  CHECK(harness.source.dead_letters.empty());
+}
+
 TEST_CASE("without a dead-letter sink an exhausted message is left unacked, and said so") {
   SourceHarness harness(plan_with(FailurePolicy::retry, false));
   FakeCoordinator& coordinator = harness.add_coordinator("a");
