@@ -56,6 +56,8 @@ void Fusion::run(Execution& execution, std::size_t first_output, const Arena::Ma
   timed_ = timed;
   outputs_seen_ = 0;
   bytes_seen_ = 0;
+  made_outputs_ = 0;
+  made_bytes_ = 0;
   left_.clear();
   // Calls add to the outputs, so that this goes on until the subtree has no more to do here.
   for (std::size_t at = first_output; at < execution.outputs.size(); ++at) {
@@ -75,6 +77,7 @@ void Fusion::run(Execution& execution, std::size_t first_output, const Arena::Ma
 bool Fusion::can_run(EdgeId edge) const {
   const auto at = static_cast<std::size_t>(edge);
   if (!fused_[at] || outputs_seen_ > kMostOutputs || bytes_seen_ > kMostBytes) return false;
+  if (made_outputs_ > kMostMadeOutputs || made_bytes_ > kMostMadeBytes) return false;
   const TaskId to = plan_->topology.graph.edge(edge).to;
   return plan_->fusing == Fusing::always || (*instances_)[index(to)].mean_ns < kQuickNs;
 }
@@ -123,6 +126,10 @@ void Fusion::run_at(EdgeId edge, Execution& execution, const Emitted& input) {
       context_.emitted_count() > kMostOutputs || context_.emitted_bytes() > kMostBytes;
   if (result && context_.violation().empty() && !(too_much && !instance.terminal)) {
     done.count(Status::done);
+    if (!instance.terminal) {
+      made_outputs_ += context_.emitted_count();
+      made_bytes_ += context_.emitted_bytes();
+    }
     return;
   }
   execution.outputs.cut(first_output);

@@ -33,6 +33,10 @@ class Fusion {
   /// frame must remain so.
   static constexpr std::size_t kMostOutputs = 4'096;
   static constexpr std::size_t kMostBytes = 256ULL << 10;
+  /// Nor once fused calls have made so many outputs of it, or such large ones: each may be left to
+  /// kMostEdges tasks, beside what the delivery itself has emitted (kMaxOutputBytes).
+  static constexpr std::size_t kMostMadeOutputs = 16'384;
+  static constexpr std::size_t kMostMadeBytes = 1ULL << 20;
   /// A task with more ways to go on is not fused with what comes after it.
   static constexpr std::size_t kMostEdges = 8;
 
@@ -78,6 +82,8 @@ class Fusion {
   bool timed_ = false;
   std::size_t outputs_seen_ = 0;
   std::size_t bytes_seen_ = 0;
+  std::size_t made_outputs_ = 0;
+  std::size_t made_bytes_ = 0;
   std::vector<Emitted> left_;
   std::vector<EdgeId> edges_;
   DeliveryContext context_;

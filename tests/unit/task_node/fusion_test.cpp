@@ -251,6 +251,28 @@ TEST_CASE("a fused task that makes too much of one message is left to deliveries
   CHECK(calls == 1);
 }
 
+TEST_CASE("what fused tasks leave to many others of one delivery still fits into a frame") {
+  Fused run({"a-b", "b-c", "b-d", "b-e", "b-f", "b-g", "b-h", "b-i", "b-j"});
+  run.served = {"a", "b"};
+  run.tasks["a"].on_handle = [](const Message&, Context& context) -> Result<void> {
+    for (int i = 0; i < 2'000; ++i) context.emit("x");
+    return {};
+  };
+  const std::string large(20'000, 'y');
+  run.tasks["b"].on_handle = [&](const Message&, Context& context) -> Result<void> {
+    for (int i = 0; i < 10; ++i) context.emit(large);
+    return {};
+  };
+  const auto left = run.run({"x"});
+  std::size_t bytes = 0;
+  for (const std::string& text : left[0]) bytes += text.size() + 16;
+  CHECK(bytes < kMaxFrameBytes / 4);
+  // Nothing is lost: what is not fused goes on by its name.
+  CHECK(run.handled("b") +
+            static_cast<std::uint64_t>(std::count(left[0].begin(), left[0].end(), "/x")) ==
+        2'000);
+}
+
 TEST_CASE("of a very wide fan-out the first are fused, the rest goes on by name") {
   Fused run({"a-b"});
   run.tasks["a"].on_handle = [](const Message&, Context& context) -> Result<void> {
