@@ -10,16 +10,18 @@ namespace tempest {
 inline constexpr std::size_t kMaxPayloadBytes = 16ULL << 20;
 /// The largest frame that any node takes or sends.
 inline constexpr std::size_t kMaxFrameBytes = 64ULL << 20;
-/// The most that all messages of a join (`gather = "all"`) may hold together, each counted with
-/// kJoinPartBytes beside its payload and key: what fits into one frame with room for its heads.
-inline constexpr std::size_t kMaxJoinBytes = 56ULL << 20;
-inline constexpr std::size_t kJoinPartBytes = 16;
 /// A batch under way is closed and sent once it holds this much.
 inline constexpr std::size_t kFrameTargetBytes = 256ULL << 10;
 /// The most messages, deliveries, results or ids in one frame.
 inline constexpr std::size_t kMaxFrameItems = 65'536;
 /// The most parts of deliveries, or outputs of results, in one frame.
 inline constexpr std::size_t kMaxFrameParts = 1'048'576;
+/// The most that all messages of a join (`gather = "all"`) may hold together, each counted with
+/// kJoinPartBytes beside its payload and key, and how many they may be: what fits into one frame
+/// with room for its heads, and for what is in that frame already.
+inline constexpr std::size_t kMaxJoinBytes = 56ULL << 20;
+inline constexpr std::size_t kJoinPartBytes = 16;
+inline constexpr std::size_t kMaxJoinParts = kMaxFrameParts - kMaxFrameItems;
 /// The longest name of a node, topology, task or output.
 inline constexpr std::size_t kMaxNameBytes = 255;
 /// The longest reason that is carried with an error; longer ones are cut.

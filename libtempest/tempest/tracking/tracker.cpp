@@ -260,9 +260,10 @@ bool Tracker::fail_large_join(std::uint32_t leader, TimePoint now) {
     bytes += table_.at(slot).payload.size_bytes() + kJoinPartBytes;
     ++parts;
   }
-  if (bytes <= kMaxJoinBytes) return false;
+  if (bytes <= kMaxJoinBytes && parts <= kMaxJoinParts) return false;
   const std::string reason = "a join of " + std::to_string(parts) + " messages, " +
                              format_size_bytes(bytes) + " together, and one call can be given " +
+                             std::to_string(kMaxJoinParts) + " of " +
                              format_size_bytes(kMaxJoinBytes) + " at most";
   ++count(table_.at(leader).task).failed;
   trace_failure(leader, {wire::FailureKind::too_large, reason, wire::Sighting::Next::give_up, {}});

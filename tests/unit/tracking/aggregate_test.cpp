@@ -378,12 +378,22 @@ TEST_CASE("a join that no frame holds fails for good, by itself and with its rea
   CHECK(p.failed() == Texts{"m1"});
   CHECK(p.last_failure().kind == wire::FailureKind::too_large);
   CHECK(p.last_failure().task == p.task("sum"));
-  CHECK(p.last_failure().reason ==
-        "a join of 4 messages, 60 MiB together, and one call can be given 56 MiB at most");
+  CHECK(
+      p.last_failure().reason ==
+      "a join of 4 messages, 60 MiB together, and one call can be given 983040 of 56 MiB at most");
   CHECK(p.scheduler.queued_bytes() == 0);
   p.done("a", large_outputs(3));
   p.done("sum");
   CHECK(p.acked() == Texts{"m2"});
+  CHECK(p.is_empty());
+}
+
+TEST_CASE("a join of more messages than a frame has room for fails likewise") {
+  ServedPipeline p("a -> sum(all)");
+  p.source("m1");
+  p.done("a", std::vector<Out>(kMaxJoinParts + 1, Out("", "x", "")));
+  CHECK(p.failed() == Texts{"m1"});
+  CHECK(p.last_failure().kind == wire::FailureKind::too_large);
   CHECK(p.is_empty());
 }
 
