@@ -247,6 +247,7 @@ redisContext* redisConnectWithTimeout(const char* /*ip*/, int /*port*/, const ti
   auto* connection = new Connection{};
   connection->reader.fn = &connection->functions;
   connection->base.reader = &connection->reader;
+  connection->base.fd = -1;
   if (!tempest::sim::is_reachable()) {
     tempest::sim::fail(&connection->base, "Connection refused");
   } else {

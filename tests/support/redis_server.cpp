@@ -108,6 +108,7 @@ void RedisServer::launch() {
   if (!options_.password.empty()) {
     arguments.insert(arguments.end(), {"--requirepass", options_.password});
   }
+  arguments.insert(arguments.end(), options_.arguments.begin(), options_.arguments.end());
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "tests/support/temporary_folder.hpp"
 
@@ -16,7 +17,9 @@ class RedisServer {
  public:
   struct Options {
     bool append_only = true;  ///< Every write is on disk before its reply.
-    std::string password;
+    std::string password = {};
+    /// More options of redis-server: "--maxmemory", "2mb".
+    std::vector<std::string> arguments = {};
   };
 
   RedisServer() : RedisServer(Options{}) {}

@@ -1,6 +1,8 @@
 #include "tempest/runtime/redis.hpp"
 
 #include <hiredis/hiredis.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +13,8 @@
 #include <utility>
 
 #include "tempest/base/quantity.hpp"
+#include "tempest/runtime/clock.hpp"
+#include "tempest/runtime/tls_probe.hpp"
 
 namespace tempest::runtime {
 namespace {
@@ -63,13 +67,40 @@ bool is_passing(std::string_view word) {
   return std::find(kPassing.begin(), kPassing.end(), word) != kPassing.end();
 }
 
-Error error_of_reply(std::string_view text, const std::string& server) {
-  const std::string_view word = text.substr(0, text.find(' '));
+/// Error replies about who is asking, or where: wrong from the start they are a matter of the
+/// configuration, and later on one that may be mended at the server.
+bool is_about_client(std::string_view text) {
+  constexpr std::array<std::string_view, 13> kBeginnings = {"NOAUTH",
+                                                            "WRONGPASS",
+                                                            "NOPERM",
+                                                            "WRONGTYPE",
+                                                            "DENIED",
+                                                            "MOVED",
+                                                            "ASK ",
+                                                            "CROSSSLOT",
+                                                            "ERR invalid password",
+                                                            "ERR AUTH",
+                                                            "ERR Client sent AUTH",
+                                                            "ERR operation not permitted",
+                                                            "ERR unknown command"};
+  return std::any_of(kBeginnings.begin(), kBeginnings.end(),
+                     [&](std::string_view beginning) { return text.starts_with(beginning); });
+}
+
+Error error_of_reply(std::string_view text, const std::string& server, bool worked) {
   const std::string reply = server + " says: " + std::string(text);
+  text = cause_of_reply(text);
+  const std::string_view word = text.substr(0, text.find(' '));
   if (is_passing(word) || text.starts_with("ERR max number of clients")) {
     return Error{ErrorCode::unavailable, reply};
   }
   if (word == "NOGROUP") return Error{ErrorCode::not_found, reply};
+  if (worked && is_about_client(text)) {
+    return Error{ErrorCode::unavailable,
+                 reply +
+                     " (it took the same before: mend that at the server, or start this node "
+                     "again with what is right now)"};
+  }
   if (word == "MOVED" || word == "ASK" || word == "CROSSSLOT") {
     return Error{ErrorCode::configuration,
                  server + " is part of a Redis Cluster, and Tempest speaks with single servers: " +
@@ -150,6 +181,7 @@ Result<void> RedisConnection::connect() {
                               ? redisConnectWithTimeout(address_.host.c_str(), address_.port, limit)
                               : redisConnectUnixWithTimeout(address_.unix_path.c_str(), limit);
   context_.reset(context);
+  heard_ = false;
   if (context == nullptr) {
     return Error{ErrorCode::unavailable, "cannot reach " + address_.shown() + ": out of memory"};
   }
@@ -158,6 +190,11 @@ Result<void> RedisConnection::connect() {
                 "cannot reach " + address_.shown() + ": " + std::string(context->errstr)};
     close();
     return error;
+  }
+  if (!publish_socket()) {
+    close();
+    return Error{ErrorCode::unavailable,
+                 "this node has ended: not connected to " + address_.shown()};
   }
   if (redisSetTimeout(context, to_timeval(timeouts_.reply)) != REDIS_OK) {
     return lost("while its timeout was set");
@@ -171,24 +208,25 @@ Result<void> RedisConnection::connect() {
 }
 
 Result<void> RedisConnection::greet() {
-  if (!address_.password.empty()) {
+  if (!address_.password.empty() || !address_.user.empty()) {
     auto reply = address_.user.empty() ? exchange({"AUTH", address_.password})
                                        : exchange({"AUTH", address_.user, address_.password});
     if (!reply) return reply.error();
-    if (reply->value().kind() == RedisValue::Kind::error) {
-      Error error = error_of_reply(reply->value().text(), address_.shown());
-      close();
-      return error;
-    }
+    if (reply->value().kind() == RedisValue::Kind::error) return greeting_refused(reply->value());
   }
   if (address_.database != 0) {
-    auto reply = command({"SELECT", std::to_string(address_.database)});
-    if (!reply) {
-      close();
-      return reply.error();
-    }
+    auto reply = exchange({"SELECT", std::to_string(address_.database)});
+    if (!reply) return reply.error();
+    if (reply->value().kind() == RedisValue::Kind::error) return greeting_refused(reply->value());
   }
   return {};
+}
+
+Error RedisConnection::greeting_refused(RedisValue reply) {
+  Error error = error_of_reply(reply.text(), address_.shown(), worked_);
+  if (worked_) error.code = ErrorCode::unavailable;
+  close();
+  return error;
 }
 
 Result<RedisReply> RedisConnection::command(std::span<const std::string_view> arguments) {
@@ -199,7 +237,7 @@ Result<RedisReply> RedisConnection::command(std::span<const std::string_view> ar
   return reply;
 }
 
-Result<RedisReply> RedisConnection::exchange(std::initializer_list<std::string_view> arguments) {
+Result<RedisReply> RedisConnection::exchange(std::span<const std::string_view> arguments) {
   if (auto appended = append(arguments); !appended) return appended.error();
   return next_reply();
 }
@@ -221,7 +259,33 @@ Result<void> RedisConnection::append(std::span<const std::string_view> arguments
   return {};
 }
 
+bool RedisConnection::publish_socket() {
+  const std::lock_guard lock(abandoning_);
+  socket_ = context_of(context_.get())->fd;
+  return !abandoned_;
+}
+
+void RedisConnection::abandon() {
+  const std::lock_guard lock(abandoning_);
+  abandoned_ = true;
+  if (socket_ >= 0) ::shutdown(socket_, SHUT_RDWR);
+}
+
+bool RedisConnection::is_hung_up() const {
+  if (!connected()) return true;
+  pollfd wanted{context_of(context_.get())->fd, POLLIN | POLLRDHUP, 0};
+  if (wanted.fd < 0 || ::poll(&wanted, 1, 0) <= 0) return false;
+  char byte = 0;
+  return (wanted.revents & (POLLHUP | POLLERR | POLLRDHUP)) != 0 ||
+         ::recv(wanted.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 void RedisConnection::close() {
+  {
+    // Its number may be another socket's as soon as it is closed.
+    const std::lock_guard lock(abandoning_);
+    socket_ = -1;
+  }
   context_.reset();
   deferred_ = Deferred::none;
   deferred_reply_.reset();
@@ -264,12 +328,14 @@ Result<RedisReply> RedisConnection::read_reply() {
   if (redisGetReply(context_of(context_.get()), &reply) != REDIS_OK || reply == nullptr) {
     return lost("while waiting for a reply");
   }
+  heard_ = true;
+  last_reply_at_ = monotonic_now();
   return RedisReply(reply);
 }
 
 Result<void> RedisConnection::check(RedisValue reply) const {
   if (reply.kind() != RedisValue::Kind::error) return {};
-  return error_of_reply(reply.text(), address_.shown());
+  return error_of_reply(reply.text(), address_.shown(), worked_);
 }
 
 Error RedisConnection::lost(std::string_view during) {
@@ -277,15 +343,39 @@ Error RedisConnection::lost(std::string_view during) {
   const int reason = errno;
   Error error{ErrorCode::unavailable,
               "lost " + address_.shown() + " " + std::string(during) + ": "};
-  if (context->err == REDIS_ERR_IO && (reason == EAGAIN || reason == EWOULDBLOCK)) {
+  const bool timed_out =
+      context->err == REDIS_ERR_IO && (reason == EAGAIN || reason == EWOULDBLOCK);
+  if (timed_out) {
     error.message += "no answer within " + format_duration(timeouts_.reply);
   } else {
     error.message += context->errstr;
   }
   if (context->err == REDIS_ERR_PROTOCOL) error.code = ErrorCode::protocol;
+  const bool was_refused = !heard_ && !timed_out && context->fd >= 0;
   // A context with an error is dead: what is read after a timeout answers another command.
   close();
+  if (was_refused && address_.unix_path.empty() && speaks_tls(address_.host, address_.port)) {
+    error.code = worked_ ? ErrorCode::unavailable : ErrorCode::configuration;
+    error.message = address_.shown() +
+                    " speaks TLS, and Tempest does not: use the server's plain port within a "
+                    "trusted network, or a tunnel";
+  }
   return error;
+}
+
+std::string_view cause_of_reply(std::string_view text) {
+  constexpr std::string_view kPlace = "user_script:";
+  if (!text.starts_with("ERR Error running script")) return text;
+  const std::size_t at = text.rfind(kPlace);
+  if (at == std::string_view::npos) return text;
+  std::string_view cause = text.substr(at + kPlace.size());
+  cause.remove_prefix(std::min(cause.find_first_not_of("0123456789: "), cause.size()));
+  if (cause.starts_with('-')) cause.remove_prefix(1);
+  return cause.empty() ? text : cause;
+}
+
+bool means_out_of_memory(RedisValue reply) {
+  return reply.kind() == RedisValue::Kind::error && cause_of_reply(reply.text()).starts_with("OOM");
 }
 
 }  // namespace tempest::runtime

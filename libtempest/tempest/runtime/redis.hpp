@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,7 +23,7 @@ struct RedisAddress {
   std::uint16_t port = 6379;
   std::string unix_path;  ///< In place of host and port, if not empty.
   std::string user;
-  std::string password;
+  std::string password;  ///< May be empty beside a user: one that needs none.
   std::uint32_t database = 0;
 
   /// For people: no user, no password.
@@ -31,8 +32,9 @@ struct RedisAddress {
   bool operator==(const RedisAddress&) const = default;
 };
 
-/// "redis://[[user]:password@]host[:port][/database]", an IPv6 host in brackets, %xx in user and
-/// password; or "unix://[[user]:password@]/path[?db=number]". An error never repeats the password.
+/// "redis://[user[:password]@]host[:port][/database]", an IPv6 host in brackets; or
+/// "unix://[user[:password]@]/path[?db=number]". %xx stands for a byte in user, password and path.
+/// An error never repeats the password.
 Result<RedisAddress> parse_redis_uri(std::string_view uri);
 
 /// A reply, or a part of one. A view: good as long as the RedisReply it came from.
@@ -83,7 +85,8 @@ struct RedisTimeouts {
 ///
 /// The errors: `unavailable` (no connection, a reply too late, a server that loads or is short of
 /// memory: a retry may help), `not_found` (NOGROUP), `configuration` (a password, a right or a type
-/// is wrong, a cluster: a retry does not help), `protocol` (no valid Redis reply).
+/// is wrong, a cluster, a server that speaks TLS: a retry does not help), `protocol` (no valid
+/// Redis reply). After has_worked() what is `configuration` here is `unavailable`.
 class RedisConnection {
  public:
   explicit RedisConnection(RedisAddress address, RedisTimeouts timeouts = {});
@@ -97,13 +100,26 @@ class RedisConnection {
   void close();
   const RedisAddress& address() const { return address_; }
 
+  /// Says that password, rights, types and address have been right once. From then on it is the
+  /// server that has changed when they are not, and that may be mended there: `unavailable`.
+  void has_worked() { worked_ = true; }
+  /// True if the server has hung up, so that a command sent now would get no reply.
+  bool is_hung_up() const;
+  /// When the last reply came.
+  TimePoint last_reply_at() const { return last_reply_at_; }
+  /// Ends what is under way, and all that follows, with `unavailable`. From any thread.
+  void abandon();
+
   /// Sends one command, and returns its reply. An error reply is an Error.
   Result<RedisReply> command(std::span<const std::string_view> arguments);
   Result<RedisReply> command(std::initializer_list<std::string_view> arguments) {
     return command(std::span(arguments.begin(), arguments.size()));
   }
   /// The same, but an error reply is a reply.
-  Result<RedisReply> exchange(std::initializer_list<std::string_view> arguments);
+  Result<RedisReply> exchange(std::span<const std::string_view> arguments);
+  Result<RedisReply> exchange(std::initializer_list<std::string_view> arguments) {
+    return exchange(std::span(arguments.begin(), arguments.size()));
+  }
 
   /// Pipelining: send any number (no more than the server's output buffer and one's own patience
   /// hold), then take as many replies, in order. An error reply is a reply here; see check().
@@ -133,14 +149,30 @@ class RedisConnection {
   Error lost(std::string_view during);
   Result<RedisReply> read_reply();
   Result<void> greet();
+  Error greeting_refused(RedisValue reply);
+  /// False: it has been abandoned.
+  bool publish_socket();
 
   RedisAddress address_;
   RedisTimeouts timeouts_;
   std::unique_ptr<void, Close> context_;
+  bool worked_ = false;
+  bool heard_ = false;  ///< This connection has brought a reply.
+  TimePoint last_reply_at_{};
+  std::mutex abandoning_;  ///< Guards what abandon() reads and sets.
+  int socket_ = -1;
+  bool abandoned_ = false;
   Deferred deferred_ = Deferred::none;
   std::optional<RedisReply> deferred_reply_;  ///< If it is here.
   std::vector<const char*> argument_data_;
   std::vector<std::size_t> argument_sizes_;
 };
+
+/// The error that `text`, an error reply, is about: what a script met, where an old server wraps it
+/// ("ERR Error running script (...): @user_script:3: -OOM command not allowed"); else `text`.
+std::string_view cause_of_reply(std::string_view text);
+
+/// True if that is a lack of memory at the server (maxmemory).
+bool means_out_of_memory(RedisValue reply);
 
 }  // namespace tempest::runtime

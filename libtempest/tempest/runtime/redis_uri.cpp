@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <charconv>
 #include <optional>
+#include <utility>
 
 #include "tempest/runtime/redis.hpp"
 
@@ -10,8 +12,8 @@ namespace {
 Error wrong(std::string_view what) {
   return Error{ErrorCode::configuration,
                "the Redis URI " + std::string(what) +
-                   "; it must be redis://[[user]:password@]host[:port][/database] or "
-                   "unix://[[user]:password@]/path[?db=number]"};
+                   "; it must be redis://[user[:password]@]host[:port][/database] or "
+                   "unix://[user[:password]@]/path[?db=number]"};
 }
 
 template <typename Number>
@@ -37,17 +39,24 @@ std::optional<std::string> percent_decoded(std::string_view text) {
   return decoded;
 }
 
-/// Takes "[[user]:password@]" off the front; `rest` is what follows.
+/// A database beyond this no server has: it counts them in an int.
+constexpr std::uint32_t kMaxDatabase = 2'147'483'647;
+
+bool parse_database(std::string_view text, RedisAddress& address) {
+  return parse_number(text, address.database) && address.database <= kMaxDatabase;
+}
+
+/// Takes "[user[:password]@]" off the front; `rest` is what follows.
 bool take_credentials(std::string_view& rest, RedisAddress& address) {
   const std::size_t at = rest.rfind('@');
   if (at == std::string_view::npos || rest.starts_with('/')) return true;
   const std::string_view credentials = rest.substr(0, at);
   rest.remove_prefix(at + 1);
-  const std::size_t colon = credentials.find(':');
-  if (colon == std::string_view::npos) return false;
+  const std::size_t colon = std::min(credentials.find(':'), credentials.size());
   const auto user = percent_decoded(credentials.substr(0, colon));
-  const auto password = percent_decoded(credentials.substr(colon + 1));
-  if (!user || !password || password->empty()) return false;
+  const auto password =
+      percent_decoded(credentials.substr(std::min(colon + 1, credentials.size())));
+  if (!user || !password) return false;
   address.user = *user;
   address.password = *password;
   return true;
@@ -97,11 +106,12 @@ Result<RedisAddress> parse_redis_uri(std::string_view uri) {
     std::string_view rest = uri.substr(kUnix.size());
     if (!take_credentials(rest, address)) return wrong("has a malformed user or password");
     const std::size_t query = rest.find("?db=");
-    if (query != std::string_view::npos &&
-        !parse_number(rest.substr(query + 4), address.database)) {
+    if (query != std::string_view::npos && !parse_database(rest.substr(query + 4), address)) {
       return wrong("has a database that is no number");
     }
-    address.unix_path = rest.substr(0, query);
+    auto path = percent_decoded(rest.substr(0, query));
+    if (!path) return wrong("has a malformed % in its path");
+    address.unix_path = std::move(*path);
     if (!address.unix_path.starts_with('/')) return wrong("has no absolute path");
     return address;
   }
@@ -111,7 +121,7 @@ Result<RedisAddress> parse_redis_uri(std::string_view uri) {
   const std::size_t slash = rest.find('/');
   const std::string_view database =
       slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
-  if (!database.empty() && !parse_number(database, address.database)) {
+  if (!database.empty() && !parse_database(database, address)) {
     return wrong("has a database that is no number");
   }
   if (auto taken = take_host_and_port(rest.substr(0, slash), address); !taken) {

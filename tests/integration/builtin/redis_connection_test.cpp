@@ -1,8 +1,12 @@
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <cstdlib>
 #include <string>
+#include <thread>
 
 #include "tempest/runtime/redis.hpp"
 #include "tests/support/redis_server.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 using namespace tempest;
 using namespace std::chrono_literals;
@@ -142,4 +146,84 @@ TEST_CASE("a server that was killed is unavailable, and can be connected to agai
   server.start();
   REQUIRE(connection.connect());
   CHECK(connection.command({"GET", "key"})->value().text() == "value");
+}
+
+TEST_CASE("a password that is changed later is trouble at the server, to be waited for") {
+  RedisServer server({.append_only = false, .password = "sesame"});
+  RedisConnection admin(*parse_redis_uri(uri_with(server, ":sesame@")));
+  REQUIRE(admin.connect());
+  RedisConnection connection(*parse_redis_uri(uri_with(server, ":sesame@", 3)));
+  REQUIRE(connection.connect());
+  connection.has_worked();
+  REQUIRE(admin.command({"CONFIG", "SET", "requirepass", "tapioca"}));
+  const auto refused = connection.connect();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::unavailable);
+  CHECK_THAT(refused.error().message, Contains("WRONGPASS") && Contains("mend that"));
+  REQUIRE(admin.command({"CONFIG", "SET", "requirepass", "sesame"}));
+  REQUIRE(connection.connect());
+  REQUIRE(admin.command({"ACL", "SETUSER", "default", "-get"}));
+  CHECK(connection.command({"GET", "key"}).error().code == ErrorCode::unavailable);
+  REQUIRE(connection.command({"SET", "key", "value"}));
+  CHECK(connection.command({"RPUSH", "key", "x"}).error().code == ErrorCode::unavailable);
+}
+
+TEST_CASE("a call that waits for a server that says nothing is ended by abandon()") {
+  RedisServer server;
+  RedisConnection connection(*parse_redis_uri(server.uri()), {.connect = 1s, .reply = 60s});
+  REQUIRE(connection.connect());
+  REQUIRE(connection.command({"PING"}));
+  server.pause();
+  const auto begin = std::chrono::steady_clock::now();
+  ErrorCode code{};
+  std::thread waiting([&] { code = connection.command({"PING"}).error().code; });
+  connection.abandon();
+  waiting.join();
+  server.resume();
+  CHECK(code == ErrorCode::unavailable);
+  CHECK(std::chrono::steady_clock::now() - begin < 10s);
+  CHECK(connection.connect().error().code == ErrorCode::unavailable);
+}
+
+TEST_CASE("a connection that the server has closed is known before it is used") {
+  RedisServer server;
+  RedisConnection connection(*parse_redis_uri(server.uri()));
+  CHECK(connection.is_hung_up());
+  REQUIRE(connection.connect());
+  REQUIRE(connection.command({"PING"}));
+  CHECK_FALSE(connection.is_hung_up());
+  RedisConnection other(*parse_redis_uri(server.uri()));
+  REQUIRE(other.connect());
+  REQUIRE(other.command({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"}));
+  const auto deadline = std::chrono::steady_clock::now() + 5s;
+  while (!connection.is_hung_up()) REQUIRE(std::chrono::steady_clock::now() < deadline);
+}
+
+TEST_CASE("a port that speaks TLS is told as one") {
+  const tempest::test::TemporaryFolder folder;
+  const std::string certificate = folder.path("certificate.pem");
+  const std::string key = folder.path("key.pem");
+  const std::string command =
+      "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout '" + key + "' -out '" +
+      certificate + "' 2>/dev/null";
+  if (std::system(command.c_str()) != 0) {
+    WARN("there is no openssl to make a certificate with");
+    return;
+  }
+  // Its plain port is an ephemeral one of the fixture's; TLS gets the one that was a server's.
+  std::uint16_t port = 0;
+  {
+    RedisServer other;
+    port = other.port();
+  }
+  RedisServer server(
+      {.append_only = false,
+       .arguments = {"--tls-port", std::to_string(port), "--tls-cert-file", certificate,
+                     "--tls-key-file", key, "--tls-ca-cert-file", certificate}});
+  RedisConnection connection(*parse_redis_uri("redis://127.0.0.1:" + std::to_string(port) + "/0"));
+  REQUIRE(connection.connect());
+  const auto reply = connection.command({"PING"});
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().code == ErrorCode::configuration);
+  CHECK_THAT(reply.error().message, Contains("speaks TLS"));
 }

@@ -51,12 +51,47 @@ TEST_CASE("a Redis URI may be an IPv6 address or a unix socket") {
   CHECK(parse_redis_uri("unix://:secret@/run/redis.sock")->password == "secret");
 }
 
+TEST_CASE("a Redis URI may name a user without a password, and a path with any bytes") {
+  const auto user = parse_redis_uri("redis://reader@h");
+  REQUIRE(user);
+  CHECK(user->user == "reader");
+  CHECK(user->password.empty());
+  CHECK(user->host == "h");
+  const auto empty = parse_redis_uri("redis://reader:@h/1");
+  REQUIRE(empty);
+  CHECK(empty->user == "reader");
+  CHECK(empty->password.empty());
+  const auto nobody = parse_redis_uri("redis://:@h");
+  REQUIRE(nobody);
+  CHECK(*nobody == *parse_redis_uri("redis://h"));
+  const auto path = parse_redis_uri("unix:///a%20b/s%3fdb.sock?db=1");
+  REQUIRE(path);
+  CHECK(path->unix_path == "/a b/s?db.sock");
+  CHECK(path->database == 1);
+}
+
+TEST_CASE("the error that a script met is found, however old the server that wraps it") {
+  using tempest::runtime::cause_of_reply;
+  CHECK(cause_of_reply("ERR Error running script (call to f_a1): @user_script:3: @user_script: 3: "
+                       "-OOM command not allowed when used memory > 'maxmemory'.") ==
+        "OOM command not allowed when used memory > 'maxmemory'.");
+  CHECK(cause_of_reply("ERR Error running script (call to f_a1): @user_script:12: -READONLY You "
+                       "can't write") == "READONLY You can't write");
+  CHECK(cause_of_reply("ERR Error running script (call to f_a1): @user_script:1: WRONGTYPE x") ==
+        "WRONGTYPE x");
+  for (const char* text : {"OOM command not allowed. script: f_a1, on @user_script:2.", "", "ERR x",
+                           "ERR Error running script (call to f_a1): @user_script:3: "}) {
+    CHECK(cause_of_reply(text) == text);
+  }
+}
+
 TEST_CASE("a malformed Redis URI is a configuration error that does not repeat the password") {
   for (const char* uri :
        {"", "localhost:6379", "redis://", "redis://:secret@", "redis://:secret@h:port",
-        "redis://:secret@h:0", "redis://:secret@h:70000", "redis://:secret@h/x", "redis://secret@h",
-        "redis://u:secret%4@h", "redis://[::1", "redis://[::1]x", "unix://relative",
-        "unix:///s?db=x", "rediss://:secret@h"}) {
+        "redis://:secret@h:0", "redis://:secret@h:70000", "redis://:secret@h/x",
+        "redis://:secret@h/2147483648", "redis://u:secret%4@h", "unix://:secret@/s%4",
+        "redis://[::1", "redis://[::1]x", "unix://relative", "unix:///s?db=x",
+        "rediss://:secret@h"}) {
     CAPTURE(uri);
     const auto parsed = parse_redis_uri(uri);
     REQUIRE_FALSE(parsed);
