@@ -98,6 +98,8 @@ Result<StoredLetter> read_letter(LetterPlace place, std::string text) {
   }
   letter.attempts = number(json, "attempts");
   letter.delivery_attempts = number(json, "delivery_attempts");
+  const auto unreadable = json.find("unreadable");
+  letter.unreadable = unreadable != json.end() && *unreadable == true;
   take_mark(mark, letter);
   letter.place = std::move(place);
   letter.text = std::move(text);

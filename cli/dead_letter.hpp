@@ -41,6 +41,8 @@ struct StoredLetter {
   std::string key;
   std::string payload;
   std::string failing_payload;
+  /// The source could make no message of it: the payload is only its beginning.
+  bool unreadable = false;
   /// How often its message had been replayed, and of which letter the last time; 0: never.
   std::uint64_t replays = 0;
   std::string replayed_letter;

@@ -111,9 +111,11 @@ int replay_from_start(LetterStore& store, const ReplayTarget& target, const Wish
     return replay.replay({&letter, 1});
   });
   if (replay.unfit() > 0) {
-    std::cerr << kProgram << ": " << letters(replay.unfit())
-              << " whose payload is no JSON object of texts, which a source without 'field' wants: "
-                 "name a field with --to-key and --to-field\n";
+    std::cerr
+        << kProgram << ": " << letters(replay.unfit())
+        << " cannot be put back: the source could make no message of them (\"unreadable\"), or "
+           "the payload is no JSON object of texts, which a source without 'field' wants (name "
+           "a field with --to-key and --to-field)\n";
   }
   const int exit_code = report({replay.replayed(), 0, count - replay.replayed()}, wish);
   return done ? exit_code : complain(kProgram, done.error());

@@ -1,17 +1,16 @@
 #include "cli/replay_to_source.hpp"
 
-#include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "tempest/builtin/entry_json.hpp"
 #include "tempest/builtin/redis_stream_source.hpp"
 
 namespace tempest::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-/// What a Lua script may unpack is bounded.
-constexpr std::size_t kMaxFields = 1'000;
+/// What a Lua script may unpack is bounded. Messages of more are put back and their letters removed
+/// one after the other, so that a death in between leaves both.
+constexpr std::size_t kMaxWordsInScript = 4'000;
 
 // A letter that another replay has taken in the meantime gives nothing.
 constexpr const char* kMoveToStream = R"(
@@ -46,15 +45,13 @@ Result<ReplayTarget> replay_target_of(const SourceDefinition& source) {
 
 std::optional<std::vector<std::string>> entry_fields(const StoredLetter& letter,
                                                      const ReplayTarget& target) {
+  if (letter.unreadable) return std::nullopt;
   if (target.is_list) return std::vector<std::string>{letter.payload};
   std::vector<std::string> fields;
   if (target.field.empty()) {
-    const Json json = Json::parse(letter.payload, nullptr, false);
-    if (!json.is_object() || json.empty() || json.size() > kMaxFields) return std::nullopt;
-    for (const auto& [name, value] : json.items()) {
-      if (!value.is_string()) return std::nullopt;
-      fields.insert(fields.end(), {name, value.get<std::string>()});
-    }
+    auto all = builtin::fields_of_entry_json(letter.payload);
+    if (!all || all->empty()) return std::nullopt;
+    fields = std::move(*all);
   } else {
     fields = {target.field, letter.payload};
     if (!target.key_field.empty() && target.key_field != target.field) {
@@ -85,7 +82,8 @@ Result<void> SourceReplay::open() {
 Result<void> SourceReplay::send(const StoredLetter& letter,
                                 const std::vector<std::string>& fields) {
   std::vector<std::string_view> words;
-  if (!own_connection_) {
+  const bool in_one_step = !own_connection_ && fields.size() <= kMaxWordsInScript;
+  if (in_one_step) {
     words = {"EVAL",      target_.is_list ? kMoveToList : kMoveToStream,
              "2",         stream_->options().key,
              target_.key, letter.place.id};
@@ -98,7 +96,7 @@ Result<void> SourceReplay::send(const StoredLetter& letter,
   runtime::RedisConnection& connection = own_connection_ ? *own_connection_ : stream_->connection();
   auto reply = connection.command(words);
   if (!reply) return reply.error();
-  if (own_connection_) {
+  if (!in_one_step) {
     if (auto removed = store_.remove({&letter.place, 1}); !removed) return removed;
     ++replayed_;
   } else {

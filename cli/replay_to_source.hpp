@@ -20,7 +20,7 @@ struct ReplayTarget {
   runtime::RedisAddress address;
   std::string key;
   bool is_list = false;   ///< A list takes the payload alone.
-  std::string field;      ///< Of a stream. Empty: the payload is a JSON object of all fields.
+  std::string field;      ///< Of a stream. Empty: the payload is all fields (entry_json.hpp).
   std::string key_field;  ///< Empty: keys are left out.
 
   std::string shown() const;
@@ -30,8 +30,8 @@ struct ReplayTarget {
 Result<ReplayTarget> replay_target_of(const SourceDefinition& source);
 
 /// What the entry of the letter's message holds: names and values in turn, and the mark
-/// (replay_mark()) in the field `tempest_replayed`. Nothing: the payload is no JSON object of
-/// texts, where it should be.
+/// (replay_mark()) in the field `tempest_replayed`. Nothing: the payload is not what
+/// builtin::append_entry_json() makes, where it should be, or not all of the message.
 std::optional<std::vector<std::string>> entry_fields(const StoredLetter& letter,
                                                      const ReplayTarget& target);
 

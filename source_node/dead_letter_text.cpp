@@ -62,6 +62,7 @@ std::string dead_letter_text(const DeadLetter& letter, std::string_view source_p
   put(json, "key", letter.key);
   put(json, "payload", letter.payload);
   put(json, "failing_payload", letter.failing_payload);
+  if (letter.unreadable) json["unreadable"] = true;
   if (!letter.replayed.empty()) put(json, "replayed", letter.replayed);
   json["history"] = Json::array();
   for (const FailedAttempt& attempt : letter.attempts) {

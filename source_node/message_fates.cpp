@@ -190,7 +190,11 @@ void SourceMachine::take_failed(Coordinator& coordinator, link::ChannelId channe
 void SourceMachine::give_up(std::uint32_t slot, FailedAttempt attempt,
                             std::string_view failing_payload, TimePoint now,
                             link::Effects& effects) {
-  DeadLetter letter = letter_of(slot, std::move(attempt), failing_payload);
+  give_up(slot, letter_of(slot, std::move(attempt), failing_payload), now, effects);
+}
+
+void SourceMachine::give_up(std::uint32_t slot, DeadLetter letter, TimePoint now,
+                            link::Effects& effects) {
   if (plan_->failure.handler) {
     store_.at(slot).state = MessageState::asked;
     failures_.add(slot, std::move(letter));
@@ -272,8 +276,8 @@ void SourceMachine::choose(FailureBox::Failed failed, const FailureChoice& choic
                            link::Effects& effects) {
   const std::uint32_t slot = failed.slot;
   HeldMessage& message = store_.at(slot);
-  // What no frame can hold fails however often it is tried.
-  const bool may_retry = message.bytes.size() <= kMaxPayloadBytes;
+  // What no frame can hold, or is no message, fails however often it is tried.
+  const bool may_retry = message.bytes.size() <= kMaxPayloadBytes && !failed.letter.unreadable;
   if (choice.action != FailureChoice::Action::retry || !may_retry) {
     const auto action = may_retry || choice.action != FailureChoice::Action::retry
                             ? choice.action
@@ -299,6 +303,16 @@ void SourceMachine::refuse(std::uint32_t slot, TimePoint now, link::Effects& eff
                    format_size_bytes(kMaxPayloadBytes) + " at most";
   attempt.at = now;
   give_up(slot, std::move(attempt), {}, now, effects);
+}
+
+void SourceMachine::refuse_unreadable(std::uint32_t slot, std::string_view fault, TimePoint now,
+                                      link::Effects& effects) {
+  FailedAttempt attempt;
+  attempt.reason = "source: " + std::string(fault.substr(0, kMaxReasonBytes));
+  attempt.at = now;
+  DeadLetter letter = letter_of(slot, std::move(attempt), {});
+  letter.unreadable = true;
+  give_up(slot, std::move(letter), now, effects);
 }
 
 bool SourceMachine::refuse_worn_out(std::uint32_t slot, std::uint32_t given_before, TimePoint now,

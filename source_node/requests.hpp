@@ -42,6 +42,7 @@ struct DeadLetter {
   TimePoint read_at{};
   std::vector<FailedAttempt> attempts;  ///< The last one is the end.
   std::string replayed = {};            ///< SourceMessage::replayed.
+  bool unreadable = false;  ///< It had a SourceMessage::fault: the payload is not all of it.
   /// How often it was tried as a whole; `attempts` has only the last of them, and the
   /// coordinator's.
   std::uint32_t attempt = 1;

@@ -151,7 +151,9 @@ void SourceMachine::read(SourceBatch& batch, std::span<const std::string> names,
     const std::uint32_t slot = store_.add(message, batch.take_large_bytes(i), now);
     ++taken;
     if (may_trace) traces_.consider(slot, store_.at(slot), names[i], now);
-    if (message.payload.size() + message.key.size() > kMaxPayloadBytes) {
+    if (!message.fault.empty()) {
+      refuse_unreadable(slot, message.fault, now, effects);
+    } else if (message.payload.size() + message.key.size() > kMaxPayloadBytes) {
       refuse(slot, now, effects);
     } else if (message.given_before == 0 ||
                !refuse_worn_out(slot, message.given_before, now, effects)) {

@@ -147,6 +147,7 @@ class SourceMachine {
   HeldMessage* take_sent(Coordinator& coordinator, link::ChannelId channel, MessageId id);
   void take_failed(Coordinator& coordinator, link::ChannelId channel,
                    const wire::Outcomes::Failed& failed, TimePoint now, link::Effects& effects);
+  void give_up(std::uint32_t slot, DeadLetter letter, TimePoint now, link::Effects& effects);
   void give_up(std::uint32_t slot, FailedAttempt attempt, std::string_view failing_payload,
                TimePoint now, link::Effects& effects);
   DeadLetter letter_of(std::uint32_t slot, FailedAttempt attempt, std::string_view failing_payload);
@@ -158,6 +159,9 @@ class SourceMachine {
               link::Effects& effects);
   /// A message that no frame can hold; it is in no list.
   void refuse(std::uint32_t slot, TimePoint now, link::Effects& effects);
+  /// The source could make no message of it.
+  void refuse_unreadable(std::uint32_t slot, std::string_view fault, TimePoint now,
+                         link::Effects& effects);
   /// True: the source has given it out as often as a message may be tried, and never heard that it
   /// was done: it is given up. It is in no list.
   bool refuse_worn_out(std::uint32_t slot, std::uint32_t given_before, TimePoint now,

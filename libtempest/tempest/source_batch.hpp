@@ -37,6 +37,10 @@ struct SourceMessage {
   std::uint32_t given_before = 0;
   /// What a replay of its dead letter has put on it; handed on, as it is, to the next dead letter.
   std::string_view replayed = {};
+  /// Why this can be no message (too large, of a form that it must not have): it fails for good
+  /// with this reason, by the failure policy, and no task sees it. The payload is then what a
+  /// person is to see of it: its first bytes.
+  std::string_view fault = {};
 };
 
 /// What one poll found. The bytes of its messages are copied into it once. Used again after
@@ -63,6 +67,7 @@ class SourceBatch {
     added.payload = {at, message.payload.size()};
     added.key = {at + message.payload.size(), message.key.size()};
     if (!message.replayed.empty()) added.replayed = arena_.keep(message.replayed);
+    if (!message.fault.empty()) added.fault = arena_.keep(message.fault);
     bytes_ += bytes;
   }
   /// Room for so many more messages.

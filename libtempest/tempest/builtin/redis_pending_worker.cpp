@@ -1,9 +1,9 @@
 #include "tempest/builtin/redis_pending_worker.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "tempest/builtin/entry_json.hpp"
 #include "tempest/builtin/json_text.hpp"
 #include "tempest/builtin/redis_stream_id.hpp"
 #include "tempest/runtime/clock.hpp"
@@ -39,6 +39,9 @@ return removed
 
 /// Writes an entry elsewhere, then acks it. A script and no MULTI: an error of the write ends a
 /// script before its ack, and a transaction would go on to it.
+/// An entry of more words than a script can unpack is written and then acked: a death in between
+/// moves it twice.
+constexpr std::size_t kMaxWordsInScript = 4'000;
 constexpr std::string_view kMove = R"(
 redis.call(ARGV[3], KEYS[2], unpack(ARGV, 4))
 return redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
@@ -55,16 +58,13 @@ Error malformed() {
 /// An entry as it is moved to a list or a sorted set. With its id, so that two of the same content
 /// are two members.
 std::string moved_text(const std::string& key, RedisValue entry) {
-  nlohmann::ordered_json json;
-  json["stream"] = key;
-  json["id"] = entry[0].text();
-  auto fields = nlohmann::ordered_json::object();
-  for (std::size_t i = 0; i + 1 < entry[1].size(); i += 2) {
-    auto field = json_text(std::string(entry[1][i].text()), entry[1][i + 1].text());
-    fields[field.name] = std::move(field.text);
-  }
-  json["fields"] = std::move(fields);
-  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  std::string text = "{\"";
+  const JsonText stream = json_text("stream", key);
+  text += stream.name + "\":";
+  append_json_string(stream.text, text);
+  text += ",\"id\":\"" + std::string(entry[0].text()) + "\",\"fields\":";
+  append_entry_json(entry[1], {}, text);
+  return text + '}';
 }
 
 }  // namespace
@@ -85,10 +85,6 @@ Duration RedisPendingWorker::interval() const {
 
 void RedisPendingWorker::let_go(std::span<const SourceToken> tokens) {
   for (const SourceToken& token : tokens) held_.erase(token);
-}
-
-void RedisPendingWorker::never_claim(const SourceToken& token) {
-  if (never_claimed_.size() < kMaxClaims) never_claimed_.insert(token);
 }
 
 Result<void> RedisPendingWorker::work(bool own_unread, SourceTended& done) {
@@ -149,7 +145,7 @@ void RedisPendingWorker::sort_entry(const SourceToken& token, bool own, Duration
   if (rule == nullptr) return;
   if (rule->action != PendingRule::Action::claim) {
     by_rule_[static_cast<std::size_t>(rule - options_.rules.data())].push_back(token);
-  } else if (!never_claimed_.contains(token)) {
+  } else {
     claims_.emplace(token, rule->min_idle);
   }
 }
@@ -284,7 +280,7 @@ Result<void> RedisPendingWorker::move(const PendingRule& rule, const Tokens& tok
 
   std::size_t sent = 0;
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    if (entries[i].size() != 2) continue;
+    if (entries[i].size() != 2 || is_long(rule, entries[i])) continue;
     if (auto appended = append_move(rule, entries[i]); !appended) return appended;
     ++sent;
   }
@@ -299,10 +295,28 @@ Result<void> RedisPendingWorker::move(const PendingRule& rule, const Tokens& tok
       outcome = std::move(checked);
     }
   }
+  for (std::size_t i = 0; i < entries.size() && outcome; ++i) {
+    if (entries[i].size() != 2 || !is_long(rule, entries[i])) continue;
+    outcome = move_long(rule, entries[i]);
+    if (outcome) ++done.moved;
+  }
   if (outcome) return {};
   Error error = outcome.error();
   error.message = "cannot move pending entries to \"" + rule.target_key + "\": " + error.message;
   return error;
+}
+
+bool RedisPendingWorker::is_long(const PendingRule& rule, RedisValue entry) {
+  return rule.target == PendingRule::Target::stream && entry[1].size() > kMaxWordsInScript;
+}
+
+Result<void> RedisPendingWorker::move_long(const PendingRule& rule, RedisValue entry) {
+  std::vector<std::string_view> arguments = {"XADD", rule.target_key, "*"};
+  for (std::size_t i = 0; i < entry[1].size(); ++i) arguments.push_back(entry[1][i].text());
+  if (auto written = connection_.command(arguments); !written) return written.error();
+  auto acked = connection_.command({"XACK", options_.key, options_.group, entry[0].text()});
+  if (!acked) return acked.error();
+  return {};
 }
 
 Result<void> RedisPendingWorker::append_move(const PendingRule& rule, RedisValue entry) {

@@ -54,8 +54,6 @@ class RedisPendingWorker {
 
   void hold(const SourceToken& token) { held_.insert(token); }
   void let_go(std::span<const SourceToken> tokens);
-  /// An entry that cannot become a message: not claimed (again), whatever the rules say.
-  void never_claim(const SourceToken& token);
 
   /// Half a pass or more (a bounded number of entries). While `own_unread`, the consumer's own
   /// entries are left alone: the source is still reading them. Errors: the connection's.
@@ -88,6 +86,9 @@ class RedisPendingWorker {
   Result<runtime::RedisReply> take(const Tokens& tokens, Duration min_idle, bool ids_only);
   Result<void> discard(const PendingRule& rule, const Tokens& tokens, SourceTended& done);
   Result<void> move(const PendingRule& rule, const Tokens& tokens, SourceTended& done);
+  /// True if a script cannot hold all that is to be written.
+  static bool is_long(const PendingRule& rule, runtime::RedisValue entry);
+  Result<void> move_long(const PendingRule& rule, runtime::RedisValue entry);
   Result<void> append_move(const PendingRule& rule, runtime::RedisValue entry);
   /// Of those asked for and not got: how many are no longer in the stream; they are acked.
   Result<std::uint64_t> settle_missing(const Tokens& asked, runtime::RedisValue got);
@@ -102,7 +103,6 @@ class RedisPendingWorker {
   Duration longest_idle_;
 
   std::unordered_set<SourceToken, TokenHash> held_;
-  std::unordered_set<SourceToken, TokenHash> never_claimed_;
   SourceToken cursor_;
   TimePoint pass_began_ = TimePoint::min();
   Duration pass_age_{0};  ///< When the page at hand was looked at; zero for the first.

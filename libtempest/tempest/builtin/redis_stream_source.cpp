@@ -1,10 +1,11 @@
 #include "tempest/builtin/redis_stream_source.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "tempest/base/limits.hpp"
+#include "tempest/base/quantity.hpp"
+#include "tempest/builtin/entry_json.hpp"
 #include "tempest/builtin/joint_ack.hpp"
 #include "tempest/builtin/limits.hpp"
 #include "tempest/builtin/redis_stream_id.hpp"
@@ -21,17 +22,19 @@ constexpr std::size_t kAcksPerCommand = 1'000;
 /// Of kReplayedField: longer ones are not what `tempest dlq replay` writes.
 constexpr std::size_t kMaxReplayedBytes = 256;
 
-Error malformed() {
-  return Error{ErrorCode::protocol, "Redis sent an entry without an id"};
+/// How much of an entry that is no message stands in its dead letter.
+constexpr std::size_t kShownBytes = 1'024;
+
+/// The beginning of `bytes`, without half a character at its end.
+std::string_view shown(std::string_view bytes) {
+  if (bytes.size() <= kShownBytes) return bytes;
+  std::size_t size = kShownBytes;
+  for (int i = 0; i < 3 && (static_cast<unsigned char>(bytes[size]) & 0xc0) == 0x80; ++i) --size;
+  return bytes.substr(0, size);
 }
 
-std::string json_of(RedisValue fields) {
-  auto object = nlohmann::ordered_json::object();
-  for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
-    if (fields[i].text() == kReplayedField) continue;
-    object[std::string(fields[i].text())] = fields[i + 1].text();
-  }
-  return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+Error malformed() {
+  return Error{ErrorCode::protocol, "Redis sent an entry without an id"};
 }
 
 }  // namespace
@@ -249,41 +252,66 @@ Result<void> RedisStreamSource::take_entries(RedisValue entries, std::size_t fir
     }
     SourceMessage message;
     message.token = *token;
-    const bool fits = take_fields(fields, message);
+    take_fields(fields, message);
     bytes += message.payload.size() + message.key.size();
-    if (fits) {
-      batch.add(message);
-    } else {
-      if (pending_worker_) {
-        pending_worker_->let_go(std::span(&*token, 1));
-        pending_worker_->never_claim(*token);
-      }
-      // Left pending, so that it can be looked at and is not taken for done.
-      ++batch.lost;
-      warn("the entry " + stream_id(*token) + " of the stream \"" + options_.key +
-           "\" is larger than a message may be (16 MiB): left pending");
-    }
+    batch.add(message);
   }
   learn_entry_size(count, bytes);
   return {};
 }
 
-bool RedisStreamSource::take_fields(RedisValue fields, SourceMessage& message) {
-  if (options_.field.empty()) {
-    json_ = json_of(fields);
-    message.payload = json_;
-  }
+void RedisStreamSource::take_fields(RedisValue fields, SourceMessage& message) {
+  std::size_t payloads = 0;
+  std::size_t keys = 0;
   for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
     const std::string_view name = fields[i].text();
-    if (!options_.field.empty() && name == options_.field) message.payload = fields[i + 1].text();
+    const std::string_view value = fields[i + 1].text();
+    if (!options_.field.empty() && name == options_.field) {
+      message.payload = value;
+      ++payloads;
+    }
     if (!options_.key_field.empty() && name == options_.key_field) {
-      message.key = fields[i + 1].text();
+      message.key = value;
+      ++keys;
     }
-    if (name == kReplayedField && fields[i + 1].text().size() <= kMaxReplayedBytes) {
-      message.replayed = fields[i + 1].text();
-    }
+    if (name == kReplayedField && value.size() <= kMaxReplayedBytes) message.replayed = value;
   }
-  return message.payload.size() <= kMaxPayloadBytes && message.key.size() <= kMaxPayloadBytes;
+  if (options_.field.empty()) {
+    json_.clear();
+    append_entry_json(fields, kReplayedField, json_);
+    message.payload = json_;
+  } else if (payloads != 1) {
+    refuse(fields,
+           "has the field \"" + options_.field + "\", which is the payload, " +
+               (payloads == 0 ? "not at all" : std::to_string(payloads) + " times"),
+           message);
+    return;
+  }
+  if (keys > 1) {
+    refuse(fields,
+           "has the field \"" + options_.key_field + "\", which is the key, " +
+               std::to_string(keys) + " times",
+           message);
+  } else if (message.payload.size() + message.key.size() > kMaxPayloadBytes) {
+    refuse(fields,
+           "is larger than a message may be: " +
+               format_size_bytes(message.payload.size() + message.key.size()) + ", of " +
+               format_size_bytes(kMaxPayloadBytes),
+           message);
+  }
+}
+
+void RedisStreamSource::refuse(RedisValue fields, std::string why, SourceMessage& message) {
+  fault_ = "the entry " + stream_id(message.token) + " of the stream \"" + options_.key + "\" " +
+           std::move(why);
+  if (message.payload.empty()) {
+    json_.clear();
+    append_entry_json(fields, kReplayedField, json_);
+    message.payload = json_;
+  }
+  message.payload = shown(message.payload);
+  message.key = shown(message.key);
+  message.fault = fault_;
 }
 
 void RedisStreamSource::learn_entry_size(std::size_t entries, std::size_t bytes) {

@@ -75,8 +75,10 @@ class RedisStreamSource : public Source {
   /// Appends the messages of `count` entries from `first` on.
   Result<void> take_entries(runtime::RedisValue entries, std::size_t first, std::size_t count,
                             SourceBatch& batch);
-  /// False: the entry cannot be a message of ours. The message's views are good until the next.
-  bool take_fields(runtime::RedisValue fields, SourceMessage& message);
+  /// The message's views are good until the next.
+  void take_fields(runtime::RedisValue fields, SourceMessage& message);
+  /// The entry is no message, and why: what a person is to see of it stands in its place.
+  void refuse(runtime::RedisValue fields, std::string why, SourceMessage& message);
   Result<void> ack_deleted(SourceBatch& batch);
   Result<void> ack_in_batches(std::span<const SourceToken> tokens);
   Result<void> ack_one_by_one(std::span<const SourceToken> tokens);
@@ -98,7 +100,8 @@ class RedisStreamSource : public Source {
   /// How many entries one read may ask for, so that it stays near kPollTargetBytes.
   std::size_t count_limit_ = 128;
   std::vector<SourceToken> deleted_;
-  std::string json_;  ///< An entry as one text.
+  std::string json_;   ///< An entry as one text.
+  std::string fault_;  ///< Of an entry that is no message.
   std::vector<std::string> warnings_;
   /// Reused by ack().
   std::string id_text_;

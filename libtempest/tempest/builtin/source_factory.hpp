@@ -23,10 +23,10 @@
 /// redis_stream  The entries of the stream `key` of the Redis at `uri`, by the consumer `group`
 ///               (default: the topology's name) as `consumer` (default: the caller's). The group is
 ///               created at `start` ("0") where it does not exist, with an empty stream if need be.
-///               The payload is the field `field`; without `field` a JSON object of all fields in
-///               their order, with bytes that are not UTF-8 replaced. An entry that lacks `field`
-///               is an empty payload: as far as the topology goes it says nothing, and it is acked
-///               as any other. `key_field` gives the message's key. The token is the entry's id.
+///               The payload is the field `field`; without `field` all of them as one JSON text
+///               (entry_json.hpp). An entry that lacks `field`, or has it twice, is no message: it
+///               fails for good (SourceMessage::fault), as one that is too large does. `key_field`
+///               gives the message's key. The token is the entry's id.
 namespace tempest::builtin {
 
 /// Makes the source, a built-in or ("library:Source") one of a library, configured with its

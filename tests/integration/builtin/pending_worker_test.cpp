@@ -259,6 +259,25 @@ TEST_CASE_METHOD(Pending, "entries are moved to a list or a sorted set as JSON w
         R"({"stream":"s","id":")" + second + R"(","fields":{"text":"same"}})");
 }
 
+TEST_CASE_METHOD(Pending, "an entry of more fields than a script can hold is moved as others are") {
+  std::vector<std::string> words = {"XADD", "s", "*"};
+  for (int i = 0; i < 6'000; ++i) words.insert(words.end(), {std::to_string(i), "v"});
+  REQUIRE(redis.command(std::vector<std::string_view>(words.begin(), words.end())));
+  add("small");
+  REQUIRE(leave_pending("dead") == 2);
+  const std::string type = GENERATE("redis_stream", "redis_list");
+  auto source = consumer("me", {move_rule(type, "aside")});
+  SourceTended tended;
+  tend(*source, tended, [&] { return tended.moved == 2; });
+  CHECK(pending() == 0);
+  if (type != "redis_stream") return;
+  auto moved = redis.command({"XRANGE", "aside", "-", "+"});
+  REQUIRE(moved);
+  REQUIRE(moved->value().size() == 2);
+  const bool is_first = moved->value()[0][1].size() == 12'000;
+  CHECK(moved->value()[is_first ? 0 : 1][1].size() == 12'000);
+}
+
 TEST_CASE_METHOD(Pending, "what cannot be moved stays pending, and is an error in plain words") {
   add("one");
   REQUIRE(leave_pending("dead") == 1);

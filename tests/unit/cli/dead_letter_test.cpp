@@ -103,6 +103,10 @@ TEST_CASE("an entry that is put back holds what the source takes, and the mark")
       R"({"topology":"t","kind":"error","failed_at":"x","payload":"{\"b\":\"1\",\"a\":\"2\"}"})");
   const std::vector<std::string> fields = {"b", "1", "a", "2", "tempest_replayed", "18-0 1"};
   CHECK(entry_fields(all, {{}, "in", false, {}, {}}) == fields);
+
+  StoredLetter cut = letter;
+  cut.unreadable = true;
+  CHECK_FALSE(entry_fields(cut, {{}, "in", true, {}, {}}));
 }
 
 TEST_CASE("letters in a file can be removed while others are added to it") {

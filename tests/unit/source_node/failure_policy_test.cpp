@@ -44,6 +44,29 @@ TEST_CASE("policy none leaves a failed message unacked and forgets it") {
   }
 }
 
+TEST_CASE("what the source can make no message of fails for good, by the policy, unseen by tasks") {
+  Plan plan = plan_with(FailurePolicy::retry, true);
+  const bool asks = GENERATE(false, true);
+  if (asks) plan.failure.handler = FailureHandlerDefinition{"fake:Handler", {}};
+  SourceHarness harness(plan);
+  harness.source.choice = {FailureChoice::Action::retry};
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.run();
+  PollDone polled;
+  polled.batch.add({.payload = "beginning", .token = {1, 2}, .fault = "too large by far"});
+  link::Effects effects;
+  harness.machine.take(std::move(polled), harness.now, effects);
+  harness.run();
+  CHECK(coordinator.received.empty());
+  REQUIRE(harness.source.dead_letters.size() == 1);
+  const DeadLetter& letter = harness.source.dead_letters[0];
+  CHECK(letter.payload == "beginning");
+  CHECK(letter.unreadable);
+  CHECK(letter.attempts.back().reason == "source: too large by far");
+  CHECK(harness.source.acked == std::vector<SourceToken>{{1, 2}});
+  CHECK(harness.numbers().failed == 1);
+}
+
 TEST_CASE("policy best_effort acks a failed message") {
   SourceHarness harness(plan_with(FailurePolicy::best_effort, false));
   FakeCoordinator& coordinator = harness.add_coordinator("a");
