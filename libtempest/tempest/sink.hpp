@@ -33,6 +33,10 @@ class Sink {
   /// and all will be written again: a duplicate, never a loss.
   virtual Result<void> write(std::span<const Message> messages) = 0;
 
+  /// The process is to end at once, whatever is under way: a call that waits for a server returns
+  /// with `unavailable`, and so does each that follows. Called from another thread.
+  virtual void abandon() {}
+
   /// What a person should be told that is no error (a Redis that does not keep its data): each is
   /// given once. Asked for after every open().
   virtual std::vector<std::string> take_warnings() { return {}; }

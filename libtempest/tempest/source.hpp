@@ -81,6 +81,21 @@ class Source {
   /// nobody is working on, it may do for them now.
   virtual Result<void> leave(std::span<const SourceToken> /*tokens*/) { return {}; }
 
+  /// The node ends in order, and has not begun these: they are as they were before they were read.
+  /// A source that counts attempts counts none.
+  virtual Result<void> give_back(std::span<const SourceToken> /*tokens*/) { return {}; }
+
+  /// Asked when a poll came back empty and the node holds nothing: is nothing left to be done? True
+  /// only if nothing is unread, nothing is pending at the source that it may still give out by
+  /// itself (what another reader left, say), and nothing waits there to be given again. What
+  /// leave() was told of does not count: the node has done with it. Where there is more, polls
+  /// bring it, sooner or later. It is what `--exit-when-drained` ends by.
+  virtual Result<bool> drained() { return true; }
+
+  /// The process is to end at once, whatever is under way: a call that waits for a server returns
+  /// with `unavailable`, and so does each that follows. Called from another thread.
+  virtual void abandon() {}
+
   /// How often tend() wants to be called, whether there is room to read or not. Zero: never.
   virtual Duration tend_interval() const { return Duration::zero(); }
   /// Looks after what is at the source and in no node's hands; adds what it did to `done`.
@@ -90,8 +105,7 @@ class Source {
   /// too large to be read): each is given once. Asked for after every open() and poll().
   virtual std::vector<std::string> take_warnings() { return {}; }
 
-  /// True if some poll will set `ended`. Of any other source an empty poll, with nothing pending,
-  /// is all the end there is.
+  /// True if some poll will set `ended`. Any other has no end but drained().
   virtual bool is_finite() const { return false; }
 
   /// For log lines and dead letters: "1700000000000-0", "line 17".

@@ -1,3 +1,4 @@
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,12 @@ builtin::RedisListSource::Options options_of(std::uint8_t choices) {
   return options;
 }
 
+std::string hexadecimal(std::uint64_t number) {
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(number));
+  return digits;
+}
+
 void look_at(const SourceMessage& message) {
   require(message.payload.size() <= kMaxPayloadBytes, "a payload that no message may have");
   require(message.given_before <= 1U << 31, "given out more often than anybody can count");
@@ -34,8 +41,10 @@ void use(builtin::RedisListSource& source, bool leaves) {
     std::vector<SourceToken> tokens;
     for (const SourceMessage& message : batch.messages()) {
       look_at(message);
-      require(source.describe(message.token) == "list#" + std::to_string(message.token.low),
-              "a message by another's name");
+      const std::string id = message.token.high == 0
+                                 ? std::to_string(message.token.low)
+                                 : hexadecimal(message.token.high) + hexadecimal(message.token.low);
+      require(source.describe(message.token) == "list#" + id, "a message by another's name");
       tokens.push_back(message.token);
     }
     fuzz::look_at_warnings(source);

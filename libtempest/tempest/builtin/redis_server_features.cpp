@@ -41,4 +41,19 @@ Result<std::string> durability_warning(runtime::RedisConnection& connection,
          std::string(loss) + "; set \"appendonly yes\" in its configuration";
 }
 
+Result<std::string> eviction_warning(runtime::RedisConnection& connection) {
+  auto reply = connection.exchange({"CONFIG", "GET", "maxmemory-policy"});
+  if (!reply) return reply.error();
+  const runtime::RedisValue setting = reply->value();
+  if (setting.size() != 2 || setting[0].text() != "maxmemory-policy" ||
+      setting[1].text() == "noeviction") {
+    return std::string();
+  }
+  return connection.address().shown() +
+         " may drop keys when it is short of memory "
+         "(maxmemory-policy " +
+         std::string(setting[1].text()) +
+         "), with all messages in them; set \"maxmemory-policy noeviction\" in its configuration";
+}
+
 }  // namespace tempest::builtin

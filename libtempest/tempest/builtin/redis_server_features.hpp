@@ -26,6 +26,10 @@ Result<RedisFeatures> ask_features(runtime::RedisConnection& connection);
 /// confirmed; empty where it does, or does not tell. `loss`: what that means for who asks.
 Result<std::string> durability_warning(runtime::RedisConnection& connection, std::string_view loss);
 
+/// A warning where the server may drop keys when it is short of memory; empty where it may not, or
+/// does not tell.
+Result<std::string> eviction_warning(runtime::RedisConnection& connection);
+
 inline constexpr std::string_view kSourceLoss = "messages are lost, and acked ones come again";
 inline constexpr std::string_view kSinkLoss = "what was written and confirmed is lost";
 

@@ -103,6 +103,7 @@ class RedisConnection {
   /// Says that password, rights, types and address have been right once. From then on it is the
   /// server that has changed when they are not, and that may be mended there: `unavailable`.
   void has_worked() { worked_ = true; }
+  bool worked() const { return worked_; }
   /// True if the server has hung up, so that a command sent now would get no reply.
   bool is_hung_up() const;
   /// When the last reply came.
