@@ -101,6 +101,7 @@ Reply SimulatedRedis::read_group(const Command& command) {
   const std::string& consumer = command[3];
   const std::size_t count = std::stoul(command[5]);
   const std::string& from = command.back();
+  if (!has_group_) return text_reply("NOGROUP No such consumer group", Reply::Kind::error);
   std::vector<Reply> entries;
   if (from == ">") {
     for (; next_ < entries_.size() && entries.size() < count; ++next_) {

@@ -20,7 +20,7 @@ class RedisListSink : public RedisSink {
   };
 
   explicit RedisListSink(Options options)
-      : RedisSink(options.address, options.timeouts, options.key),
+      : RedisSink(options.address, options.timeouts, options.key, "list"),
         options_(std::move(options)),
         kept_("-" + std::to_string(options_.max_length)) {}
 

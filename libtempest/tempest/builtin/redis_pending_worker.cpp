@@ -1,8 +1,10 @@
 #include "tempest/builtin/redis_pending_worker.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
+#include "tempest/base/quantity.hpp"
 #include "tempest/builtin/entry_json.hpp"
 #include "tempest/builtin/json_text.hpp"
 #include "tempest/builtin/redis_stream_id.hpp"
@@ -47,6 +49,23 @@ redis.call(ARGV[3], KEYS[2], unpack(ARGV, 4))
 return redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 )";
 
+/// A server's clock that runs behind by no more than this is taken for a slow answer.
+constexpr Duration kClockSlack = std::chrono::seconds(1);
+
+/// Of entries with no idle time at all those that still are like that: it begins to count now, at
+/// the same consumer. Returns how many are gone from the stream.
+constexpr std::string_view kMend = R"(
+local gone = 0
+for i = 2, #ARGV, 2 do
+  local row = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1)[1]
+  if row and row[2] == ARGV[i + 1] and row[3] == 0 then
+    local claimed = redis.call('XCLAIM', KEYS[1], ARGV[1], row[2], 0, ARGV[i], 'JUSTID')
+    if #claimed == 0 then gone = gone + 1 end
+  end
+end
+return gone
+)";
+
 std::int64_t in_ms(Duration duration) {
   return std::chrono::ceil<std::chrono::milliseconds>(duration).count();
 }
@@ -88,17 +107,120 @@ void RedisPendingWorker::let_go(std::span<const SourceToken> tokens) {
 }
 
 Result<void> RedisPendingWorker::work(bool own_unread, SourceTended& done) {
+  if (auto looked = look_at_clock(); !looked) return looked;
   bool came_around = false;
-  for (std::size_t page = 0; page < kMaxPages && !came_around; ++page) {
+  for (std::size_t page = 0; page < kMaxPages && !came_around && claims_.size() < kMaxClaims;
+       ++page) {
     auto sorted = sort_page(own_unread);
     if (!sorted) return sorted.error();
     came_around = *sorted;
     if (auto carried_out = carry_out(done); !carried_out) return carried_out;
-    if (claims_.size() >= kMaxClaims) break;
   }
-  if (!came_around) return {};
+  if (!came_around) return refresh_held(done);
   cursor_ = {};
+  is_mending_ = false;
   return remove_consumers(done);
+}
+
+Result<void> RedisPendingWorker::look_at_targets() {
+  for (const PendingRule& rule : options_.rules) {
+    if (rule.action != PendingRule::Action::move) continue;
+    const std::string_view wanted = rule.target == PendingRule::Target::stream ? "stream"
+                                    : rule.target == PendingRule::Target::list ? "list"
+                                                                               : "zset";
+    auto type = connection_.exchange({"TYPE", rule.target_key});
+    if (!type) return type.error();
+    const std::string_view found = type->value().text();
+    if (type->value().kind() != RedisValue::Kind::status || found == wanted || found == "none") {
+      continue;
+    }
+    return Error{ErrorCode::configuration, "cannot move pending entries to \"" + rule.target_key +
+                                               "\" of " + connection_.address().shown() +
+                                               ": it holds a " + std::string(found)};
+  }
+  return {};
+}
+
+void RedisPendingWorker::forget_claims() {
+  claims_.clear();
+  to_keep_.clear();
+  to_mend_.clear();
+  for (Tokens& tokens : by_rule_) tokens.clear();
+  cursor_ = {};
+}
+
+Result<bool> RedisPendingWorker::has_claimable(const std::set<SourceToken>& left) {
+  std::uint64_t least_deliveries = ~0ULL;
+  for (const PendingRule& rule : options_.rules) {
+    least_deliveries = std::min(least_deliveries, rule.min_deliveries);
+  }
+  const std::string count = std::to_string(kPageEntries);
+  SourceToken from;
+  while (true) {
+    const std::string from_text = stream_id(from);
+    auto reply =
+        connection_.command({"XPENDING", options_.key, options_.group, from_text, "+", count});
+    if (!reply) return reply.error();
+    const RedisValue rows = reply->value();
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const auto token = rows[i].size() == 4 ? parse_stream_id(rows[i][0].text()) : std::nullopt;
+      if (!token) return malformed();
+      from = next_stream_id(*token);
+      const auto deliveries = static_cast<std::uint64_t>(rows[i][3].integer());
+      if (deliveries >= least_deliveries && !left.contains(*token)) return true;
+    }
+    if (rows.size() < kPageEntries) return false;
+  }
+}
+
+Result<void> RedisPendingWorker::look_at_clock() {
+  const TimePoint asked_at = runtime::monotonic_now();
+  auto reply = connection_.exchange({"TIME"});
+  if (!reply) return reply.error();
+  const TimePoint told_at = runtime::monotonic_now();
+  const RedisValue time = reply->value();
+  std::int64_t seconds = 0;
+  if (time.size() != 2) return {};
+  const std::string_view text = time[0].text();
+  std::from_chars(text.data(), text.data() + text.size(), seconds);
+  constexpr std::int64_t kLatest = 9'000'000'000;
+  if (seconds <= 0 || seconds > kLatest) return {};
+  const Duration server = std::chrono::seconds(seconds);
+  const Duration most = server - asked_at.time_since_epoch() + std::chrono::seconds(1);
+  if (clock_offset_ && most < *clock_offset_ - kClockSlack) {
+    warning_ = "the clock of " + connection_.address().shown() + " was set back by about " +
+               format_duration(std::chrono::round<std::chrono::seconds>(*clock_offset_ - most)) +
+               ": the idle times of pending entries begin anew";
+    is_mending_ = true;
+    cursor_ = {};
+  }
+  clock_offset_ = server - told_at.time_since_epoch();
+  return {};
+}
+
+Result<void> RedisPendingWorker::mend_idle_times(SourceTended& done) {
+  const auto entries = std::exchange(to_mend_, {});
+  if (entries.empty()) return {};
+  std::vector<std::string> ids;
+  ids.reserve(entries.size());
+  for (const auto& [token, consumer] : entries) ids.push_back(stream_id(token));
+  std::vector<std::string_view> words = {"EVAL", kMend, "1", options_.key, options_.group};
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    words.insert(words.end(), {ids[i], entries[i].second});
+  }
+  auto reply = connection_.exchange(words);
+  if (!reply) return reply.error();
+  // Where scripts are not allowed, they wait until the clock has come that far again.
+  done.lost += static_cast<std::uint64_t>(std::max<std::int64_t>(0, reply->value().integer()));
+  return {};
+}
+
+Result<void> RedisPendingWorker::refresh_held(SourceTended& done) {
+  const TimePoint now = runtime::monotonic_now();
+  if (now - refreshed_at_ < shortest_idle_ / 4) return {};
+  refreshed_at_ = now;
+  to_keep_.assign(held_.begin(), held_.end());
+  return keep_held(done);
 }
 
 Result<bool> RedisPendingWorker::sort_page(bool own_unread) {
@@ -106,7 +228,7 @@ Result<bool> RedisPendingWorker::sort_page(bool own_unread) {
   const std::string from = stream_id(cursor_);
   const std::string count = std::to_string(kPageEntries);
   std::vector<std::string_view> arguments = {"XPENDING", options_.key, options_.group};
-  if (features_.pending_idle) arguments.insert(arguments.end(), {"IDLE", idle});
+  if (features_.pending_idle && !is_mending_) arguments.insert(arguments.end(), {"IDLE", idle});
   arguments.insert(arguments.end(), {from, "+", count});
   const bool begins = cursor_ == SourceToken{};
   if (begins) pass_began_ = runtime::monotonic_now();
@@ -124,6 +246,7 @@ Result<bool> RedisPendingWorker::sort_page(bool own_unread) {
     const RedisValue row = rows[i];
     const auto token = row.size() == 4 ? parse_stream_id(row[0].text()) : std::nullopt;
     if (!token) return malformed();
+    if (is_mending_ && row[2].integer() == 0) to_mend_.emplace_back(*token, row[1].text());
     sort_entry(*token, row[1].text() == options_.consumer,
                std::chrono::milliseconds(row[2].integer()),
                static_cast<std::uint64_t>(row[3].integer()), own_unread);
@@ -158,7 +281,8 @@ const PendingRule* RedisPendingWorker::rule_for(Duration idle, std::uint64_t del
 }
 
 Result<void> RedisPendingWorker::carry_out(SourceTended& done) {
-  if (auto kept = keep_held(); !kept) return kept;
+  if (auto mended = mend_idle_times(done); !mended) return mended;
+  if (auto kept = keep_held(done); !kept) return kept;
   for (std::size_t i = 0; i < by_rule_.size(); ++i) {
     const PendingRule& rule = options_.rules[i];
     const Tokens tokens = std::exchange(by_rule_[i], {});
@@ -170,13 +294,29 @@ Result<void> RedisPendingWorker::carry_out(SourceTended& done) {
   return {};
 }
 
-Result<void> RedisPendingWorker::keep_held() {
+Result<void> RedisPendingWorker::keep_held(SourceTended& done) {
   const Tokens tokens = std::exchange(to_keep_, {});
-  if (tokens.empty()) return {};
-  // With the ids alone the count of deliveries stays; an entry that another has claimed in the
-  // meantime is no longer that idle, and stays his.
-  auto kept = take(tokens, shortest_idle_ / 2, true);
-  if (!kept) return kept.error();
+  Tokens unread;
+  for (std::size_t begin = 0; begin < tokens.size(); begin += kPageEntries) {
+    const std::size_t end = std::min(tokens.size(), begin + kPageEntries);
+    const Tokens page(tokens.begin() + static_cast<std::ptrdiff_t>(begin),
+                      tokens.begin() + static_cast<std::ptrdiff_t>(end));
+    // With the ids alone the count of deliveries stays; an entry that another has claimed in the
+    // meantime is no longer that idle, and stays his.
+    auto kept = take(page, shortest_idle_ / 2, true);
+    if (!kept) return kept.error();
+    std::unordered_set<SourceToken, TokenHash> missing(page.begin(), page.end());
+    for (std::size_t i = 0; i < kept->value().size(); ++i) {
+      if (const auto token = parse_stream_id(kept->value()[i].text())) missing.erase(*token);
+    }
+    // What is held will be done, whatever became of its entry.
+    for (const SourceToken& token : page) {
+      if (missing.contains(token) && !held_.contains(token)) unread.push_back(token);
+    }
+  }
+  auto gone = settle_gone(unread);
+  if (!gone) return gone.error();
+  done.lost += *gone;
   return {};
 }
 
@@ -223,9 +363,14 @@ Result<std::uint64_t> RedisPendingWorker::settle_missing(const Tokens& asked, Re
   // In the order asked, so that a run is like another.
   Tokens unknown;
   for (const SourceToken& token : asked) {
-    if (!missing.contains(token)) continue;
+    if (missing.contains(token)) unknown.push_back(token);
+  }
+  return settle_gone(unknown);
+}
+
+Result<std::uint64_t> RedisPendingWorker::settle_gone(const Tokens& unknown) {
+  for (const SourceToken& token : unknown) {
     const std::string id = stream_id(token);
-    unknown.push_back(token);
     if (auto sent = connection_.append({"XRANGE", options_.key, id, id}); !sent) {
       return sent.error();
     }

@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "tempest/builtin/redis_server_features.hpp"
@@ -59,7 +61,17 @@ class RedisPendingWorker {
   /// entries are left alone: the source is still reading them. Errors: the connection's.
   Result<void> work(bool own_unread, SourceTended& done);
 
+  /// Fails (`configuration`) if a key that entries are to be moved to holds something else.
+  Result<void> look_at_targets();
+
   bool has_claims() const { return !claims_.empty(); }
+  /// The group is gone, and with it all that was found in it.
+  void forget_claims();
+  /// True if some entry is pending that a rule may apply to, now or once it is idle for long
+  /// enough; but for those in `left`. For a time when the source holds nothing.
+  Result<bool> has_claimable(const std::set<SourceToken>& left);
+  /// What a person should be told; empty if nothing.
+  std::string take_warning() { return std::exchange(warning_, {}); }
   /// Up to `count` of the entries that work() found to be claimed, as XCLAIM replies them.
   /// Those that are gone for good are acked away and added to `lost`.
   Result<runtime::RedisReply> claim(std::size_t count, std::uint64_t& lost);
@@ -81,7 +93,13 @@ class RedisPendingWorker {
                   bool own_unread);
   const PendingRule* rule_for(Duration idle, std::uint64_t deliveries) const;
   Result<void> carry_out(SourceTended& done);
-  Result<void> keep_held();
+  Result<void> keep_held(SourceTended& done);
+  /// Keeps all that is held, where the pass does not come to it soon enough.
+  Result<void> refresh_held(SourceTended& done);
+  /// A server's clock that was set back lets all idle times stand still: finds that out.
+  Result<void> look_at_clock();
+  /// Lets the idle times of entries begin anew that were given out in the server's future.
+  Result<void> mend_idle_times(SourceTended& done);
   /// XCLAIM by id: only what is still as idle as it was, so that no one else has it.
   Result<runtime::RedisReply> take(const Tokens& tokens, Duration min_idle, bool ids_only);
   Result<void> discard(const PendingRule& rule, const Tokens& tokens, SourceTended& done);
@@ -90,7 +108,9 @@ class RedisPendingWorker {
   static bool is_long(const PendingRule& rule, runtime::RedisValue entry);
   Result<void> move_long(const PendingRule& rule, runtime::RedisValue entry);
   Result<void> append_move(const PendingRule& rule, runtime::RedisValue entry);
-  /// Of those asked for and not got: how many are no longer in the stream; they are acked.
+  /// Of these: how many are no longer in the stream; they are acked.
+  Result<std::uint64_t> settle_gone(const Tokens& unknown);
+  /// The same for those that were asked for and not got.
   Result<std::uint64_t> settle_missing(const Tokens& asked, runtime::RedisValue got);
   Result<void> remove_consumers(SourceTended& done);
   /// A transaction's replies, all checked.
@@ -108,6 +128,12 @@ class RedisPendingWorker {
   Duration pass_age_{0};  ///< When the page at hand was looked at; zero for the first.
   std::map<SourceToken, Duration> claims_;  ///< And how idle they must still be.
   Tokens to_keep_;
+  TimePoint refreshed_at_ = TimePoint::min();
+  /// The server's clock less this machine's, at least.
+  std::optional<Duration> clock_offset_;
+  bool is_mending_ = true;                                    ///< This pass looks at all entries.
+  std::vector<std::pair<SourceToken, std::string>> to_mend_;  ///< With the consumer of each.
+  std::string warning_;
   std::vector<Tokens> by_rule_;  ///< To ack, remove or move.
 };
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "tempest/builtin/redis_session.hpp"
 #include "tempest/builtin/redis_steps.hpp"
 #include "tempest/runtime/redis.hpp"
 #include "tempest/sink.hpp"
@@ -16,33 +17,38 @@ namespace tempest::builtin {
 /// kWriteTargetBytes of payload. At least one.
 std::span<const Message> first_part(std::span<const Message> messages, std::size_t most);
 
-/// What sinks in a Redis have in common: the connection, a word of warning about its server,
-/// writing in parts, and that what they write may be steps beside others in the same server.
+/// What sinks in a Redis have in common: the session, a look at what the key holds, writing in
+/// parts, a connection that is made anew where an idle one was closed, and that what they write may
+/// be steps beside others in the same server.
 class RedisSink : public Sink {
  public:
   Result<void> open() override;
   Result<void> write(std::span<const Message> messages) override;
-  std::vector<std::string> take_warnings() override { return std::exchange(warnings_, {}); }
+  void abandon() override { connection().abandon(); }
+  std::vector<std::string> take_warnings() override { return session_.take_warnings(); }
 
-  const runtime::RedisAddress& address() const { return connection_.address(); }
+  const runtime::RedisAddress& address() const { return session_.connection().address(); }
   const std::string& key() const { return key_; }
   /// What writes these. The steps view the messages and this.
   virtual void add_writes(std::span<const Message> messages, RedisSteps& steps) const = 0;
 
  protected:
+  /// `type`: what TYPE says of the key, once something has been written.
   RedisSink(const runtime::RedisAddress& address, const runtime::RedisTimeouts& timeouts,
-            std::string key)
-      : connection_(address, timeouts), key_(std::move(key)) {}
+            std::string key, std::string type)
+      : session_(address, timeouts), key_(std::move(key)), type_(std::move(type)) {}
 
   /// All of them are there, confirmed by the server.
   virtual Result<void> write_part(std::span<const Message> messages) = 0;
-  runtime::RedisConnection& connection() { return connection_; }
+  runtime::RedisConnection& connection() { return session_.connection(); }
 
  private:
-  runtime::RedisConnection connection_;
+  Result<void> look_at_key();
+  Result<void> write_parts(std::span<const Message> messages);
+
+  RedisSession session_;
   std::string key_;
-  bool server_known_ = false;
-  std::vector<std::string> warnings_;
+  std::string type_;
 };
 
 }  // namespace tempest::builtin

@@ -30,9 +30,18 @@ Result<void> RedisSteps::run(runtime::RedisConnection& connection,
     words.emplace_back(command.count);
     words.insert(words.end(), command.words.begin(), command.words.end());
   }
-  auto reply = connection.command(words);
+  auto reply = connection.exchange(words);
   if (!reply) return reply.error();
-  return {};
+  const runtime::RedisValue value = reply->value();
+  auto checked = connection.check(value);
+  if (checked) return checked;
+  // Not that the server is away: the steps cannot be done, or not together.
+  Error error = checked.error();
+  const std::string_view cause = runtime::cause_of_reply(value.text());
+  if (cause.starts_with("NOPERM") || cause.starts_with("WRONGTYPE")) {
+    error.code = ErrorCode::configuration;
+  }
+  return error;
 }
 
 }  // namespace tempest::builtin

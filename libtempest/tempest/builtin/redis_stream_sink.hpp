@@ -21,7 +21,7 @@ class RedisStreamSink : public RedisSink {
   };
 
   explicit RedisStreamSink(Options options)
-      : RedisSink(options.address, options.timeouts, options.key),
+      : RedisSink(options.address, options.timeouts, options.key, "stream"),
         options_(std::move(options)),
         kept_(std::to_string(options_.max_length)) {}
 

@@ -8,7 +8,9 @@
 #include "tempest/builtin/entry_json.hpp"
 #include "tempest/builtin/joint_ack.hpp"
 #include "tempest/builtin/limits.hpp"
+#include "tempest/builtin/redis_server_features.hpp"
 #include "tempest/builtin/redis_stream_id.hpp"
+#include "tempest/runtime/clock.hpp"
 
 namespace tempest::builtin {
 namespace {
@@ -21,6 +23,16 @@ constexpr std::size_t kAcksPerCommand = 1'000;
 
 /// Of kReplayedField: longer ones are not what `tempest dlq replay` writes.
 constexpr std::size_t kMaxReplayedBytes = 256;
+
+/// How many left entries are known as such; beyond them, one more keeps the source from being
+/// drained, if a rule may claim it.
+constexpr std::size_t kMaxLeft = 100'000;
+
+/// So much more is asked for after a read that found as many entries as it asked for.
+constexpr std::size_t kGrowth = 8;
+
+/// For so long no more is asked for than what the server did not hang up at.
+constexpr Duration kCeilingTime = std::chrono::minutes(10);
 
 /// How much of an entry that is no message stands in its dead letter.
 constexpr std::size_t kShownBytes = 1'024;
@@ -41,10 +53,16 @@ Error malformed() {
 
 RedisStreamSource::RedisStreamSource(Options options)
     : options_(std::move(options)),
-      connection_(options_.address, options_.timeouts),
+      session_(options_.address, options_.timeouts),
+      connection_(session_.connection()),
+      group_({{options_.key, options_.group, options_.consumer},
+              options_.start,
+              !options_.pending.empty()},
+             session_),
       reader_({options_.key, options_.group, options_.consumer, options_.acks,
                options_.timeouts.reply / 2 - std::chrono::milliseconds(1)},
-              connection_) {
+              connection_),
+      ceiling_(kMaxFrameItems) {
   if (options_.pending.empty() || !options_.acks) return;
   pending_worker_.emplace(RedisPendingWorker::Options{options_.key, options_.group,
                                                       options_.consumer, options_.pending},
@@ -55,16 +73,21 @@ Result<void> RedisStreamSource::open() {
   // All of it is pending in Redis, and is read again.
   entries_.reset();
   ahead_.reset();
-  if (auto connected = connection_.connect(); !connected) return connected;
-  if (auto looked = look_at_server(); !looked) return looked;
-  auto created = create_group(options_.start);
-  if (!created) return created.error();
-  if (*created && opened_before_) {
-    warn("the group \"" + options_.group + "\" of the stream \"" + options_.key +
-         "\" was gone when " + options_.address.shown() +
-         " came back: Redis has lost data; the group was made again");
+  found_nothing_new_ = false;
+  if (auto opened = session_.open(kSourceLoss); !opened) return opened;
+  ask_for_less();
+  if (auto claimed = session_.claim({options_.key, options_.group, options_.consumer}); !claimed) {
+    return claimed;
   }
+  if (auto ensured = group_.ensure(); !ensured) return ensured;
+  if (!opened_before_) {
+    if (auto looked = look_at_server(); !looked) return looked;
+  }
+  auto lost = group_.look(true);
+  if (!lost) return lost.error();
+  lost_unread_ += *lost;
   opened_before_ = true;
+  connection_.has_worked();
   // A reply that was lost with the last connection has left entries pending that ">" never gives.
   reading_pending_ = true;
   pending_cursor_ = {};
@@ -72,99 +95,124 @@ Result<void> RedisStreamSource::open() {
 }
 
 Result<void> RedisStreamSource::look_at_server() {
-  if (server_known_) return {};
-  auto durability = durability_warning(connection_, kSourceLoss);
-  if (!durability) return durability.error();
-  if (pending_worker_) {
-    auto features = ask_features(connection_);
-    if (!features) return features.error();
-    if (options_.features) *features = *options_.features;
-    pending_worker_->set_features(*features);
-    if (!features->pending_idle) {
-      warn(
-          options_.address.shown() + " is Redis " + features->version +
-          ", which cannot look for idle entries alone (6.2 can): all that is pending is looked at");
-    }
-  }
-  server_known_ = true;
-  if (!durability->empty()) warn(std::move(*durability));
   if (!options_.acks) {
-    warn("the stream \"" + options_.key +
-         "\" is read with ack = \"none\": what this node holds when it dies is lost");
+    session_.warn("the stream \"" + options_.key +
+                  "\" is read with ack = \"none\": what this node holds when it dies is lost");
+  } else if (auto allowed = group_.try_ack(); !allowed) {
+    return allowed;
+  }
+  if (!pending_worker_) return {};
+  if (auto right = pending_worker_->look_at_targets(); !right) return right;
+  auto features = ask_features(connection_);
+  if (!features) return features.error();
+  if (options_.features) *features = *options_.features;
+  pending_worker_->set_features(*features);
+  if (!features->pending_idle) {
+    session_.warn(
+        options_.address.shown() + " is Redis " + features->version +
+        ", which cannot look for idle entries alone (6.2 can): all that is pending is looked at");
   }
   return {};
 }
 
-Result<bool> RedisStreamSource::create_group(std::string_view start) {
-  auto reply =
-      connection_.exchange({"XGROUP", "CREATE", options_.key, options_.group, start, "MKSTREAM"});
-  if (!reply) return reply.error();
-  if (reply->value().kind() != RedisValue::Kind::error) return true;
-  const std::string_view text = reply->value().text();
-  if (text.starts_with("BUSYGROUP")) return false;
-  if (text.starts_with("ERR unknown command")) {
-    return Error{ErrorCode::configuration,
-                 options_.address.shown() + " has no streams; they came with Redis 5.0"};
-  }
-  if (text.starts_with("WRONGTYPE")) {
-    return Error{ErrorCode::configuration, "the key \"" + options_.key + "\" of " +
-                                               options_.address.shown() + " is not a stream"};
-  }
-  Error error = connection_.check(reply->value()).error();
-  error.message = "cannot create the group \"" + options_.group + "\" of the stream \"" +
-                  options_.key + "\" at \"" + std::string(start) + "\": " + error.message;
-  return error;
+Result<void> RedisStreamSource::heal(Result<void> done) {
+  if (done || done.error().code != ErrorCode::not_found) return done;
+  found_nothing_new_ = false;
+  if (pending_worker_) pending_worker_->forget_claims();
+  return group_.ensure();
 }
 
 Result<void> RedisStreamSource::poll(std::size_t max_messages, Duration wait, SourceBatch& batch) {
-  const std::size_t count = std::max<std::size_t>(1, std::min(max_messages, count_limit_));
+  batch.lost += std::exchange(lost_unread_, 0);
+  count_before_ = batch.size();
+  bytes_before_ = batch.bytes();
+  const std::size_t count = std::max<std::size_t>(1, std::min(max_messages, kMaxFrameItems));
+  return heal(poll_any(count, wait, batch));
+}
+
+Result<void> RedisStreamSource::poll_any(std::size_t count, Duration wait, SourceBatch& batch) {
   if (reading_pending_) {
-    if (auto polled = poll_pending(count, batch); !polled || reading_pending_) return polled;
+    if (auto polled = poll_pending(count, batch); !polled || added(batch) > 0) return polled;
+    if (batch.lost > 0) return {};
   }
   if (pending_worker_ && pending_worker_->has_claims()) {
     auto polled = poll_claims(count, batch);
-    if (!polled || !batch.empty()) return polled;
+    if (!polled || added(batch) > 0) return polled;
   }
-  if (!entries_) {
-    if (auto got = read_new(count, wait); !got || !entries_) return got;
-  }
-  const RedisValue list = entries_->list();
-  const std::size_t first = entries_->given;
-  entries_->given += std::min(count, list.size() - first);
-  if (auto taken = take_entries(list, first, entries_->given - first, batch); !taken) return taken;
-  if (entries_->given == list.size()) entries_.reset();
-  return ack_deleted(batch);
+  return poll_new(count, wait, batch);
 }
 
-Result<void> RedisStreamSource::read_new(std::size_t count, Duration wait) {
+std::size_t RedisStreamSource::room(std::size_t wanted, const SourceBatch& batch) const {
+  if (added(batch) >= wanted) return 0;
+  const std::size_t most = std::min(count_limit_, wanted - added(batch));
+  if (added(batch) == 0) return most;
+  const std::uint64_t used = batch.bytes() - bytes_before_;
+  const std::uint64_t left = kPollTargetBytes - std::min<std::uint64_t>(used, kPollTargetBytes);
+  return std::min<std::size_t>(most, left / entry_bytes_);
+}
+
+Result<void> RedisStreamSource::poll_new(std::size_t count, Duration wait, SourceBatch& batch) {
+  // As long as there is more, and the batch has room: of entries whose size is not known, few are
+  // asked for at first.
+  for (bool goes_on = true; goes_on && room(count, batch) > 0;) {
+    if (!entries_) {
+      if (auto got = read_new(count, added(batch) == 0 ? wait : Duration::zero(), batch); !got) {
+        // What has been read so far is given out; the trouble will be there the next time too.
+        return added(batch) == 0 ? got : Result<void>();
+      }
+      if (!entries_) return {};
+    }
+    goes_on = entries_->is_full();
+    const RedisValue list = entries_->list();
+    const std::size_t first = entries_->given;
+    entries_->given += std::min(count - added(batch), list.size() - first);
+    if (auto taken = take_entries(list, first, entries_->given - first, batch); !taken) {
+      return taken;
+    }
+    if (entries_->given == list.size()) entries_.reset();
+    if (auto acked = ack_deleted(batch); !acked) return acked;
+  }
+  return {};
+}
+
+Result<void> RedisStreamSource::read_new(std::size_t wanted, Duration wait,
+                                         const SourceBatch& batch) {
   if (auto settled = settle(); !settled) return settled;
   if (ahead_) {
     entries_ = std::exchange(ahead_, std::nullopt);
   } else {
-    auto reply = read(">", count, wait);
+    const std::size_t asked = room(wanted, batch);
+    auto reply = read(">", asked, wait);
     if (!reply) return reply.error();
+    found_nothing_new_ = !*reply;
     if (!*reply) return {};
-    entries_ = held(std::move(**reply));
+    entries_ = held(std::move(**reply), asked);
   }
+  learn_entry_size(entries_->list(), entries_->asked);
   // There is more, it seems. Without acks nothing may be read that is not given out at once: it
   // would be lost with this process.
-  if (options_.acks && entries_->list().size() >= count) return reader_.ask_ahead(count);
-  return {};
+  const std::size_t have = added(batch) + entries_->list().size();
+  if (!options_.acks || !entries_->is_full() ||
+      (have < wanted && entries_->list().size() < count_limit_)) {
+    return {};
+  }
+  ahead_asked_ = std::min(wanted, count_limit_);
+  return reader_.ask_ahead(ahead_asked_);
 }
 
 Result<void> RedisStreamSource::settle() {
   if (!reader_.is_out()) return {};
   auto reply = reader_.take();
   if (!reply) {
-    // A group that is gone is made anew by the next read.
-    return reply.error().code == ErrorCode::not_found ? Result<void>() : reply.error();
+    if (!connection_.connected()) cut_at_ = ahead_asked_;
+    return reply.error();
   }
-  if (*reply) ahead_ = held(std::move(**reply));
+  if (*reply) ahead_ = held(std::move(**reply), ahead_asked_);
   return {};
 }
 
-RedisStreamSource::Entries RedisStreamSource::held(RedisReply reply) {
-  Entries entries{std::move(reply), 0};
+RedisStreamSource::Entries RedisStreamSource::held(RedisReply reply, std::size_t asked) {
+  Entries entries{std::move(reply), asked, 0};
   hold(entries.list());
   return entries;
 }
@@ -179,65 +227,112 @@ void RedisStreamSource::hold(RedisValue list) {
 }
 
 Result<void> RedisStreamSource::poll_pending(std::size_t count, SourceBatch& batch) {
-  auto reply = read(stream_id(pending_cursor_), count, Duration::zero());
-  if (!reply) return reply.error();
-  const bool any = *reply && (**reply).value()[0][1].size() > 0;
-  if (!any) {
-    reading_pending_ = false;
-    return {};
+  while (const std::size_t asked = room(count, batch)) {
+    auto reply = read(stream_id(pending_cursor_), asked, Duration::zero());
+    if (!reply) return added(batch) == 0 ? Result<void>(reply.error()) : Result<void>();
+    const bool any = *reply && (**reply).value()[0][1].size() > 0;
+    if (!any) {
+      reading_pending_ = false;
+      return {};
+    }
+    batch.redelivered = true;
+    const Entries own = held(std::move(**reply), asked);
+    const RedisValue list = own.list();
+    learn_entry_size(list, asked);
+    if (const auto last = parse_stream_id(list[list.size() - 1][0].text())) pending_cursor_ = *last;
+    if (auto taken = take_entries(list, 0, list.size(), batch); !taken) return taken;
+    if (auto acked = ack_deleted(batch); !acked) return acked;
   }
-  batch.redelivered = true;
-  const Entries own = held(std::move(**reply));
-  const RedisValue list = own.list();
-  if (const auto last = parse_stream_id(list[list.size() - 1][0].text())) pending_cursor_ = *last;
-  if (auto taken = take_entries(list, 0, list.size(), batch); !taken) return taken;
-  return ack_deleted(batch);
+  return {};
 }
 
 Result<void> RedisStreamSource::poll_claims(std::size_t count, SourceBatch& batch) {
-  auto entries = pending_worker_->claim(count, batch.lost);
-  if (!entries) return entries.error();
-  batch.redelivered = true;
-  hold(entries->value());
-  const std::size_t claimed = entries->value().size();
-  if (auto taken = take_entries(entries->value(), 0, claimed, batch); !taken) return taken;
+  while (pending_worker_->has_claims()) {
+    const std::size_t asked = room(count, batch);
+    if (asked == 0) break;
+    auto entries = pending_worker_->claim(asked, batch.lost);
+    if (!entries) {
+      if (!connection_.connected()) cut_at_ = asked;
+      if (added(batch) == 0) return entries.error();
+      break;
+    }
+    batch.redelivered = true;
+    hold(entries->value());
+    const std::size_t claimed = entries->value().size();
+    learn_entry_size(entries->value(), asked);
+    if (auto taken = take_entries(entries->value(), 0, claimed, batch); !taken) return taken;
+    // Before Redis 7 these are nils without an id, and the worker has acked them.
+    deleted_.clear();
+  }
   batch.claimed = batch.size();
-  // Before Redis 7 these are nils without an id, and the worker has acked them.
-  deleted_.clear();
   return {};
 }
 
 Result<void> RedisStreamSource::leave(std::span<const SourceToken> tokens) {
+  for (const SourceToken& token : tokens) {
+    if (left_.size() < kMaxLeft) left_.insert(token);
+  }
+  return give_back(tokens);
+}
+
+Result<void> RedisStreamSource::give_back(std::span<const SourceToken> tokens) {
   if (pending_worker_) pending_worker_->let_go(tokens);
   return {};
 }
 
+Result<bool> RedisStreamSource::drained() {
+  if (reading_pending_ || entries_ || ahead_ || reader_.is_out() || !found_nothing_new_)
+    return false;
+  auto lost = group_.look(true);
+  if (!lost) return lost.error();
+  lost_unread_ += *lost;
+  if (lost_unread_ > 0) return false;  // To be told of by a poll first.
+  if (!pending_worker_) return true;
+  auto claimable = pending_worker_->has_claimable(left_);
+  if (claimable) return !*claimable;
+  if (claimable.error().code != ErrorCode::not_found) return claimable.error();
+  auto healed = heal(claimable.error());
+  if (!healed) return healed.error();
+  return false;
+}
+
 Duration RedisStreamSource::tend_interval() const {
-  return pending_worker_ ? pending_worker_->interval() : Duration::zero();
+  constexpr Duration kLookInterval = std::chrono::seconds(5);
+  return pending_worker_ ? pending_worker_->interval() : kLookInterval;
 }
 
 Result<void> RedisStreamSource::tend(SourceTended& done) {
+  auto settled = settle();
+  if (!settled) return heal(settled);
+  auto lost = group_.look(false);
+  if (!lost) return lost.error();
+  lost_unread_ += *lost;
   if (!pending_worker_) return {};
-  if (auto settled = settle(); !settled) return settled;
-  return pending_worker_->work(reading_pending_, done);
+  auto worked = pending_worker_->work(reading_pending_, done);
+  if (std::string warning = pending_worker_->take_warning(); !warning.empty()) {
+    session_.warn(std::move(warning));
+  }
+  return heal(std::move(worked));
 }
 
 Result<std::optional<RedisReply>> RedisStreamSource::read(std::string_view from, std::size_t count,
                                                           Duration wait) {
   auto reply = reader_.read(from, count, wait);
-  if (reply || reply.error().code != ErrorCode::not_found) return reply;
-  // The stream or its group was deleted, so whatever is there now was never read.
-  auto created = create_group("0");
-  if (!created) return created.error();
-  warn("the group \"" + options_.group + "\" of the stream \"" + options_.key +
-       "\" was deleted at " + options_.address.shown() +
-       ": made again, from the start of the stream");
-  return std::optional<RedisReply>{};
+  if (!reply && !connection_.connected()) cut_at_ = count;
+  return reply;
+}
+
+void RedisStreamSource::ask_for_less() {
+  const std::size_t cut_at = std::exchange(cut_at_, 0);
+  // A server that has ended in the meantime hung up on everybody.
+  if (cut_at == 0 || !session_.is_same_process()) return;
+  ceiling_ = std::max<std::size_t>(1, cut_at / 2);
+  ceiling_until_ = runtime::monotonic_now() + kCeilingTime;
+  count_limit_ = std::min(count_limit_, ceiling_);
 }
 
 Result<void> RedisStreamSource::take_entries(RedisValue entries, std::size_t first,
                                              std::size_t count, SourceBatch& batch) {
-  std::size_t bytes = 0;
   batch.reserve(count);
   deleted_.clear();
   for (std::size_t i = first; i < first + count; ++i) {
@@ -253,10 +348,9 @@ Result<void> RedisStreamSource::take_entries(RedisValue entries, std::size_t fir
     SourceMessage message;
     message.token = *token;
     take_fields(fields, message);
-    bytes += message.payload.size() + message.key.size();
+    if (!left_.empty()) left_.erase(*token);
     batch.add(message);
   }
-  learn_entry_size(count, bytes);
   return {};
 }
 
@@ -314,21 +408,36 @@ void RedisStreamSource::refuse(RedisValue fields, std::string why, SourceMessage
   message.fault = fault_;
 }
 
-void RedisStreamSource::learn_entry_size(std::size_t entries, std::size_t bytes) {
-  if (entries == 0) return;
-  const std::size_t average = std::max<std::size_t>(1, bytes / entries);
-  const std::size_t fitting = std::max<std::size_t>(1, kPollTargetBytes / average);
+void RedisStreamSource::learn_entry_size(RedisValue entries, std::size_t asked) {
+  if (entries.size() == 0) return;
+  std::size_t bytes = 0;
+  std::size_t largest = 0;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const std::size_t before = bytes;
+    if (entries[i].size() != 2) continue;
+    const RedisValue fields = entries[i][1];
+    for (std::size_t j = 0; j < fields.size(); ++j) bytes += fields[j].text().size();
+    largest = std::max(largest, bytes - before);
+  }
+  // A large entry is remembered for a while: more of them may come.
+  largest_bytes_ = std::max(largest, largest_bytes_ - largest_bytes_ / 8);
+  entry_bytes_ = std::max<std::size_t>({1, bytes / entries.size(), largest_bytes_ / 4});
+  if (ceiling_ < kMaxFrameItems && runtime::monotonic_now() >= ceiling_until_) {
+    ceiling_ = kMaxFrameItems;
+  }
+  const std::size_t fitting = std::max<std::size_t>(1, kPollTargetBytes / entry_bytes_);
   // Grows only as what was read shows that it may; shrinks at once.
-  const std::size_t grown = entries >= count_limit_ ? count_limit_ * 2 : count_limit_;
-  count_limit_ = std::min({fitting, grown, kMaxFrameItems});
+  const std::size_t grown =
+      entries.size() >= asked ? std::max(count_limit_, asked * kGrowth) : count_limit_;
+  count_limit_ = std::min({fitting, grown, kMaxFrameItems, ceiling_});
 }
 
 Result<void> RedisStreamSource::ack_deleted(SourceBatch& batch) {
   if (deleted_.empty()) return {};
   if (auto acked = ack_in_batches(deleted_); !acked) return acked;
   batch.lost += deleted_.size();
-  warn(std::to_string(deleted_.size()) + " pending entries of the stream \"" + options_.key +
-       "\" were deleted before they were done: lost at the source");
+  session_.warn(std::to_string(deleted_.size()) + " pending entries of the stream \"" +
+                options_.key + "\" were deleted before they were done: lost at the source");
   return {};
 }
 
@@ -378,14 +487,6 @@ Result<void> RedisStreamSource::ack_one_by_one(std::span<const SourceToken> toke
     if (!reply) return reply.error();
   }
   return {};
-}
-
-void RedisStreamSource::warn(std::string text) {
-  if (warnings_.size() < kMaxWarnings) warnings_.push_back(std::move(text));
-}
-
-std::vector<std::string> RedisStreamSource::take_warnings() {
-  return std::exchange(warnings_, {});
 }
 
 std::string RedisStreamSource::describe(const SourceToken& token) const {

@@ -80,11 +80,11 @@ TEST_CASE_METHOD(Joint, "a list's messages are done with their dead letters") {
 }
 
 TEST_CASE_METHOD(Joint, "nothing is acked where the dead letter cannot be written") {
-  REQUIRE(redis.command({"SET", "text", "x"}));
   auto source = opened_source();
   add_many(2);
   const auto read = tokens(poll(*source));
   auto dead = sink("redis_stream", server.uri(), "text");
+  REQUIRE(redis.command({"SET", "text", "x"}));
   const auto done = source->write_and_ack(*dead, letters, read);
   REQUIRE(done);
   CHECK_FALSE(*done);

@@ -281,16 +281,23 @@ TEST_CASE_METHOD(Pending, "an entry of more fields than a script can hold is mov
 TEST_CASE_METHOD(Pending, "what cannot be moved stays pending, and is an error in plain words") {
   add("one");
   REQUIRE(leave_pending("dead") == 1);
-  REQUIRE(redis.command({"SET", "aside", "text"}));
   auto source = consumer("me", {move_rule("redis_list", "aside")});
+  REQUIRE(redis.command({"SET", "aside", "text"}));
   SourceTended tended;
   Result<void> outcome;
   const auto deadline = std::chrono::steady_clock::now() + 10s;
   while (outcome && std::chrono::steady_clock::now() < deadline) outcome = source->tend(tended);
   REQUIRE_FALSE(outcome);
-  CHECK(outcome.error().code == ErrorCode::configuration);
+  CHECK(outcome.error().code == ErrorCode::unavailable);
   CHECK_THAT(outcome.error().message, Contains("cannot move") && Contains("aside"));
   CHECK(pending() == 1);
+
+  auto late = builtin::create_source(definition, "group", "late");
+  REQUIRE(late);
+  const auto opened = (*late)->open();
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().code == ErrorCode::configuration);
+  CHECK_THAT(opened.error().message, Contains("cannot move") && Contains("aside"));
 }
 
 TEST_CASE_METHOD(Pending, "the first rule that fits an entry decides") {
@@ -341,4 +348,50 @@ TEST_CASE("what a server can do is told by its version") {
   CHECK(builtin::redis_features("redis_version:6.2.0\r\n").pending_idle);
   CHECK(builtin::redis_features("redis_version:7.0.15\r\n").list_moves);
   CHECK(builtin::redis_features("").pending_idle);
+}
+
+TEST_CASE_METHOD(Pending, "a group that goes while claims are outstanding is made again") {
+  add_many(100);
+  REQUIRE(leave_pending("dead") == 100);
+  auto source = consumer("me", {rule("claim")});
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  SourceTended tended;
+  // Until there are claims, which only a poll can show; so the group goes at every point of it.
+  for (int round = 0; round < 20; ++round) {
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+    for (int i = 0; i < round; ++i) REQUIRE(source->tend(tended));
+    REQUIRE(redis.command({"XGROUP", "DESTROY", "s", "group"}));
+    SourceBatch batch;
+    REQUIRE(source->poll(10, Duration::zero(), batch));
+    REQUIRE(source->tend(tended));
+    REQUIRE(source->drained());
+  }
+  SourceBatch batch;
+  while (batch.size() < 100) REQUIRE(source->poll(1'000, Duration::zero(), batch));
+  CHECK(source->ack(tokens(batch)));
+}
+
+TEST_CASE_METHOD(Pending,
+                 "own entries that are trimmed before they are read again are lost, all of them") {
+  add_many(2'000);
+  {
+    auto first = consumer("me", {rule("claim")});
+    SourceBatch batch;
+    while (batch.size() < 2'000) REQUIRE(first->poll(1'000, Duration::zero(), batch));
+  }
+  auto source = consumer("me", {rule("claim")});
+  REQUIRE(redis.command({"XTRIM", "s", "MAXLEN", "500"}));
+  SourceTended tended;
+  SourceBatch batch;
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  // Looked after before they have been read again: both ways lead to those that are gone.
+  const auto idle = std::chrono::steady_clock::now() + 200ms;
+  while (std::chrono::steady_clock::now() < idle) REQUIRE(source->tend(tended));
+  while (batch.size() < 500 || batch.lost + tended.lost < 1'500) {
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+    REQUIRE(source->poll(1'000, Duration::zero(), batch));
+    REQUIRE(source->tend(tended));
+  }
+  CHECK(batch.lost + tended.lost == 1'500);
+  CHECK(batch.size() == 500);
 }
