@@ -400,10 +400,12 @@ void SourceMachine::let_go_of_unsent(TimePoint now) {
     const std::uint32_t slot = queue_.head;
     store_.remove(queue_, slot);
     if (store_.at(slot).traced) trace_end(slot, Kind::left, now);
+    untried_.push_back(store_.at(slot).token);
     attempts_.take(slot);
     store_.release(slot);
   }
   for (const Wait& wait : waiting_) {
+    untried_.push_back(store_.at(wait.slot).token);
     attempts_.take(wait.slot);
     if (store_.at(wait.slot).traced) trace_end(wait.slot, Kind::left, now);
     store_.release(wait.slot);

@@ -21,6 +21,11 @@ class RecordingSource : public Source {
   Result<void> leave(std::span<const SourceToken> tokens) override {
     return source_->leave(tokens);
   }
+  Result<void> give_back(std::span<const SourceToken> tokens) override {
+    return source_->give_back(tokens);
+  }
+  Result<bool> drained() override { return source_->drained(); }
+  void abandon() override { source_->abandon(); }
   Duration tend_interval() const override { return source_->tend_interval(); }
   Result<void> tend(SourceTended& done) override { return source_->tend(done); }
   std::vector<std::string> take_warnings() override { return source_->take_warnings(); }

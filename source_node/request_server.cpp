@@ -77,6 +77,7 @@ Response RequestServer::serve(Request& request) {
     Response operator()(const DeadLetterRequest& asked) const { return server.write(asked); }
     Response operator()(const LeaveRequest& asked) const { return server.leave(asked); }
     Response operator()(const TendRequest& /*asked*/) const { return server.tend(); }
+    Response operator()(const DrainedRequest& /*asked*/) const { return server.drained(); }
     Response operator()(const ChooseRequest& asked) const { return server.choose(asked); }
   };
   return std::visit(Visitor{*this}, request);
@@ -86,6 +87,16 @@ void RequestServer::interrupt_poll() {
   // What goes wrong in it is no reason to do anything: the poll ends by itself.
   static_cast<void>(guarded([&]() -> Result<void> {
     if (source_.endpoint) source_.endpoint->interrupt();
+    return {};
+  }));
+}
+
+void RequestServer::abandon() {
+  const std::lock_guard lock(abandoning_);
+  abandoned_ = true;
+  static_cast<void>(guarded([&]() -> Result<void> {
+    if (source_.endpoint) source_.endpoint->abandon();
+    if (sink_.endpoint) sink_.endpoint->abandon();
     return {};
   }));
 }
@@ -105,22 +116,29 @@ OpenDone RequestServer::open(const OpenRequest& request) {
 }
 
 Result<void> RequestServer::make_parts(const Plan& plan) {
-  source_ = {};
-  sink_ = {};
+  {
+    const std::lock_guard lock(abandoning_);
+    source_ = {};
+    sink_ = {};
+  }
   handler_.reset();
   auto source = makers_.source(plan);
   if (!source) return source.error();
+  std::unique_ptr<Sink> dead_letters;
   if (plan.failure.dead_letter) {
     auto sink = makers_.dead_letter_sink(plan);
     if (!sink) return sink.error();
-    sink_.endpoint = std::move(*sink);
+    dead_letters = std::move(*sink);
   }
   if (plan.failure.handler) {
     auto handler = makers_.failure_handler(plan);
     if (!handler) return handler.error();
     handler_ = std::move(*handler);
   }
+  const std::lock_guard lock(abandoning_);
+  if (abandoned_) return Error{ErrorCode::unavailable, "this node ends", {}};
   source_.endpoint = std::move(*source);
+  sink_.endpoint = std::move(dead_letters);
   return {};
 }
 
@@ -151,7 +169,19 @@ DeadLettersDone RequestServer::write(const DeadLetterRequest& request) {
 }
 
 LeaveDone RequestServer::leave(const LeaveRequest& request) {
-  return {source_.use([&](Source& source) { return source.leave(request.tokens); })};
+  return {source_.use([&](Source& source) {
+    return request.untried ? source.give_back(request.tokens) : source.leave(request.tokens);
+  })};
+}
+
+DrainedDone RequestServer::drained() {
+  DrainedDone done;
+  const auto asked = source_.use([&](Source& source) -> Result<void> {
+    done.drained = source.drained();
+    return done.drained ? Result<void>() : done.drained.error();
+  });
+  if (!asked) done.drained = asked.error();
+  return done;
 }
 
 TendDone RequestServer::tend() {

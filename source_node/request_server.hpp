@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,6 +34,9 @@ class RequestServer {
   /// Something waits behind the poll that is being served. From another thread, and only while it
   /// is: the source stays the same one.
   void interrupt_poll();
+  /// The process ends: what is being served, and all after it, is to return at once. From another
+  /// thread, at any time.
+  void abandon();
 
  private:
   /// A source or a sink, and whether it wants to be opened before its next use.
@@ -51,6 +55,7 @@ class RequestServer {
   DeadLettersDone write(const DeadLetterRequest& request);
   LeaveDone leave(const LeaveRequest& request);
   TendDone tend();
+  DrainedDone drained();
   ChooseDone choose(const ChooseRequest& request);
   FailureChoice choose(const DeadLetter& failed, std::string& fault);
   Result<void> make_parts(const Plan& plan);
@@ -61,6 +66,8 @@ class RequestServer {
   Opened<Source> source_;
   Opened<Sink> sink_;
   std::unique_ptr<FailureHandler> handler_;
+  std::mutex abandoning_;  ///< Guards which source and sink there are, against abandon().
+  bool abandoned_ = false;
 };
 
 }  // namespace tempest::source_node

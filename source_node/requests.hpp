@@ -72,14 +72,17 @@ struct DeadLetterRequest {
 /// Of messages that are given up without an ack.
 struct LeaveRequest {
   std::vector<SourceToken> tokens;
+  bool untried = false;  ///< The node ends, and has not begun them.
 };
 struct TendRequest {};
+/// Source::drained().
+struct DrainedRequest {};
 /// What is to become of these, in the failure handler's opinion?
 struct ChooseRequest {
   std::shared_ptr<const DeadLetters> failed;
 };
 using Request = std::variant<OpenRequest, PollRequest, AckRequest, DeadLetterRequest, LeaveRequest,
-                             TendRequest, ChooseRequest>;
+                             TendRequest, ChooseRequest, DrainedRequest>;
 
 struct OpenDone {
   Result<void> result;
@@ -107,11 +110,14 @@ struct TendDone {
   Result<void> result;
   SourceTended tended;
 };
+struct DrainedDone {
+  Result<bool> drained = false;
+};
 struct ChooseDone {
   std::vector<FailureChoice> choices;  ///< One for each, in order.
   std::string fault;                   ///< What the handler threw last; empty: nothing.
 };
-using Response =
-    std::variant<OpenDone, PollDone, AckDone, DeadLettersDone, LeaveDone, TendDone, ChooseDone>;
+using Response = std::variant<OpenDone, PollDone, AckDone, DeadLettersDone, LeaveDone, TendDone,
+                              ChooseDone, DrainedDone>;
 
 }  // namespace tempest::source_node

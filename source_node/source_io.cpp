@@ -51,6 +51,7 @@ class SourceIo::Impl {
       ending_ = true;
       if (is_polling_) server_.interrupt_poll();
     }
+    server_.abandon();
     arrived_.notify_one();
     thread_.join();
   }

@@ -9,10 +9,13 @@ namespace tempest::source_node {
 
 namespace {
 
+/// How long an orderly end waits for a poll that is under way, so that what it brings is given
+/// back.
+constexpr Duration kLastPollWait = std::chrono::milliseconds(250);
+
 using Level = link::Notice::Level;
 
 // One empty poll may have come just before a message; a source is taken to be empty after two.
-constexpr unsigned kIdlePollsToDrain = 2;
 
 // The turn with fewer takes less time than to wake the source's thread before it.
 constexpr std::size_t kWorthAskingAhead = 64;
@@ -108,7 +111,7 @@ void SourceMachine::settle(OpenDone done, TimePoint now, link::Effects& effects)
   tend_interval_ = done.tend_interval;
   tend_at_ = now;
   numbers_.ended = false;
-  idle_polls_ = 0;
+  found_nothing_ = is_idle_ = source_drained_ = false;
   pace_ = ReadPace(plan_->source);
 }
 
@@ -129,7 +132,13 @@ void SourceMachine::settle(PollDone done, TimePoint now, link::Effects& effects)
 void SourceMachine::read_arrived(TimePoint now, link::Effects& effects) {
   if (!arrived_) return;
   // While stopping: not counted as read, and left to the source; nobody would wait for it.
-  if (!stopping_) read(arrived_->batch, arrived_->names, now, effects);
+  if (!stopping_) {
+    read(arrived_->batch, arrived_->names, now, effects);
+  } else {
+    for (const SourceMessage& message : arrived_->batch.messages()) {
+      if (!arrived_->batch.redelivered) untried_.push_back(message.token);
+    }
+  }
   spent_ = std::move(arrived_->batch);
   spent_.clear();
   arrived_.reset();
@@ -173,7 +182,9 @@ void SourceMachine::read(SourceBatch& batch, std::span<const std::string> names,
     effects.notify(Level::info, "the source has given all it has",
                    {{"read", std::to_string(numbers_.read)}});
   }
-  idle_polls_ = batch.empty() && store_.empty() ? idle_polls_ + 1 : 0;
+  found_nothing_ = batch.empty();
+  is_idle_ = found_nothing_ && store_.empty();
+  source_drained_ = false;
 }
 
 bool SourceMachine::is_held(const SourceToken& token) {
@@ -341,7 +352,8 @@ void SourceMachine::ask_poll(TimePoint now, std::vector<Request>& requests) {
 }
 
 bool SourceMachine::may_poll() const {
-  return opened_ && !poll_out_ && !numbers_.ended && !next_plan_ && coordinators_.any_open();
+  return opened_ && !poll_out_ && !drained_out_ && !numbers_.ended && !next_plan_ &&
+         coordinators_.any_open();
 }
 
 ReadPace::Load SourceMachine::load() const {
@@ -351,8 +363,8 @@ ReadPace::Load SourceMachine::load() const {
 }
 
 bool SourceMachine::nothing_out() const {
-  return !open_out_ && !poll_out_ && !ack_out_ && !leave_out_ && !tend_out_ && leaving_.empty() &&
-         dead_letters_.empty();
+  return !open_out_ && !poll_out_ && !ack_out_ && !leave_out_ && !tend_out_ && !drained_out_ &&
+         leaving_.empty() && dead_letters_.empty();
 }
 
 TimePoint SourceMachine::next_turn() const {
@@ -366,7 +378,7 @@ TimePoint SourceMachine::next_turn() const {
   if (!plan_ || open_out_) return next;
   if (!ack_out_ && !to_ack_.empty()) next = std::min(next, std::max(source_.retry_at(), ack_at()));
   next = std::min(next, next_upkeep());
-  if (stopping_) return next;
+  if (stopping_) return poll_out_ && store_.empty() ? std::min(next, poll_until_) : next;
   if (!opened_) {
     next = std::min(next, source_.retry_at());
   } else if (may_poll() && pace_.has_room(load())) {
@@ -386,13 +398,17 @@ void SourceMachine::stop(bool at_once, TimePoint now, link::Effects& effects) {
   if (stopping_) return;
   stopping_ = true;
   stop_at_ = now + options_.drain_timeout;
+  poll_until_ = std::min(stop_at_, now + kLastPollWait);
   let_go_of_unsent(now);
   effects.notify(Level::info, "draining", {{"pending", std::to_string(store_.count())}});
 }
 
 void SourceMachine::check_end(TimePoint now, link::Effects& effects) {
   if (stopping_) {
-    if (store_.empty() && !ack_out_ && dead_letters_.empty() && !leave_out_ && leaving_.empty()) {
+    const bool is_told = !leave_out_ && leaving_.empty() && (untried_.empty() || source_.is_away());
+    // What a poll brings now is given back. One that waits for messages is not waited for.
+    const bool is_read = !poll_out_ || source_.is_away() || now >= poll_until_;
+    if (store_.empty() && !ack_out_ && dead_letters_.empty() && is_told && is_read) {
       finish("drained", now, effects);
     } else if (now >= stop_at_) {
       effects.notify(Level::warning, "not everything was done in time; the rest is left unacked",
@@ -407,7 +423,7 @@ void SourceMachine::check_end(TimePoint now, link::Effects& effects) {
 
 bool SourceMachine::drained() const {
   if (!opened_ || next_plan_ || !store_.empty()) return false;
-  return numbers_.ended || (!finite_ && idle_polls_ >= kIdlePollsToDrain);
+  return numbers_.ended || (!finite_ && source_drained_);
 }
 
 void SourceMachine::finish(std::string_view reason, TimePoint now, link::Effects& effects) {

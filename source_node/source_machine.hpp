@@ -123,8 +123,11 @@ class SourceMachine {
   // What the source does besides being read and acked (source_upkeep.cpp).
   void settle(const LeaveDone& done, TimePoint now, link::Effects& effects);
   void settle(const TendDone& done, TimePoint now, link::Effects& effects);
+  void settle(const DrainedDone& done, TimePoint now, link::Effects& effects);
   void ask_upkeep(TimePoint now, std::vector<Request>& requests);
   TimePoint next_upkeep() const;
+  /// The node is to end once all is done, and nothing but acks is left.
+  bool only_acks_left() const;
   /// From when acks that wait for others may go.
   TimePoint ack_at() const;
 
@@ -199,13 +202,19 @@ class SourceMachine {
   bool poll_out_ = false;
   bool ack_out_ = false;
   bool leave_out_ = false;
+  TimePoint poll_until_{};  ///< While stopping: how long a poll is waited for.
   bool tend_out_ = false;
+  bool drained_out_ = false;
   Duration tend_interval_{0};  ///< Zero: it wants none.
   TimePoint tend_at_{};
   std::vector<SourceToken> leaving_;  ///< Given up, and the source not told yet.
+  std::vector<SourceToken> untried_;  ///< The same, of what was not begun when the end came.
   TimePoint to_ack_since_ = kNever;
-  bool finite_ = false;      ///< The source itself says when it has ended.
-  unsigned idle_polls_ = 0;  ///< Empty ones in a row, with nothing pending.
+  bool finite_ = false;  ///< The source itself says when it has ended.
+  /// The last poll found nothing; and nothing was pending then.
+  bool found_nothing_ = false;
+  bool is_idle_ = false;
+  bool source_drained_ = false;  ///< It has said so since.
   /// What a poll has brought, until the next turn.
   std::optional<PollDone> arrived_;
   SourceBatch spent_;  ///< Taken in, and empty: for a poll to fill again.

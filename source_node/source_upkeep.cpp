@@ -13,10 +13,16 @@ using Level = link::Notice::Level;
 
 }  // namespace
 
+bool SourceMachine::only_acks_left() const {
+  const bool is_to_end = options_.exit_when_drained || options_.exit_when_ended;
+  const bool may_end = numbers_.ended || (options_.exit_when_drained && found_nothing_);
+  return is_to_end && may_end && to_ack_.count == store_.count();
+}
+
 TimePoint SourceMachine::ack_at() const {
   const Duration interval = plan_->source.ack_interval;
-  if (stopping_ || interval == Duration::zero() || to_ack_.count >= kMaxRequestTokens ||
-      to_ack_since_ == kNever) {
+  if (stopping_ || only_acks_left() || interval == Duration::zero() ||
+      to_ack_.count >= kMaxRequestTokens || to_ack_since_ == kNever) {
     return {};
   }
   return to_ack_since_ + interval;
@@ -27,6 +33,16 @@ void SourceMachine::ask_upkeep(TimePoint now, std::vector<Request>& requests) {
   if (!leave_out_ && !leaving_.empty()) {
     leave_out_ = true;
     requests.push_back(LeaveRequest{std::exchange(leaving_, {})});
+  } else if (!leave_out_ && !untried_.empty()) {
+    leave_out_ = true;
+    requests.push_back(LeaveRequest{std::exchange(untried_, {}), true});
+  }
+  // Whether there is more is the source's to say: a poll that finds nothing shows little.
+  if (options_.exit_when_drained && is_idle_ && !finite_ && !drained_out_ && !source_drained_ &&
+      store_.empty() && !stopping_) {
+    is_idle_ = false;
+    drained_out_ = true;
+    requests.push_back(DrainedRequest{});
   }
   // While stopping as well: what is still out there must not look abandoned.
   if (tend_interval_ == Duration::zero() || tend_out_ || now < tend_at_) return;
@@ -37,7 +53,8 @@ void SourceMachine::ask_upkeep(TimePoint now, std::vector<Request>& requests) {
 TimePoint SourceMachine::next_upkeep() const {
   if (!opened_) return kNever;
   TimePoint next = kNever;
-  if (!leave_out_ && !leaving_.empty()) next = source_.retry_at();
+  const bool is_left = !leaving_.empty() || !untried_.empty();
+  if (!leave_out_ && is_left) next = source_.retry_at();
   if (tend_interval_ > Duration::zero() && !tend_out_) {
     next = std::min(next, std::max(source_.retry_at(), tend_at_));
   }
@@ -52,6 +69,16 @@ void SourceMachine::settle(const LeaveDone& done, TimePoint now, link::Effects& 
   } else {
     source_worked(effects);
   }
+}
+
+void SourceMachine::settle(const DrainedDone& done, TimePoint now, link::Effects& effects) {
+  drained_out_ = false;
+  if (!done.drained) {
+    source_failed(done.drained.error(), now, effects);
+    return;
+  }
+  source_worked(effects);
+  source_drained_ = *done.drained && found_nothing_ && store_.empty() && !arrived_;
 }
 
 void SourceMachine::settle(const TendDone& done, TimePoint now, link::Effects& effects) {

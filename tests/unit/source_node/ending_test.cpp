@@ -51,19 +51,61 @@ TEST_CASE("messages left unacked do not keep a drained node from ending") {
   CHECK(harness.numbers().failed == 1);
 }
 
-TEST_CASE("an endless source is drained after two empty polls with nothing pending") {
+TEST_CASE("an endless source is drained when it says so, however many polls find nothing") {
+  SourceHarness harness(SourceHarness::default_plan(), true);
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.source.drained = false;
+  harness.fill(3);
+  harness.run();
+  coordinator.ack_all(harness.now);
+  harness.pass(60s, 100ms);
+  CHECK_FALSE(harness.finished);
+  CHECK(harness.source.drained_asked >= 10);
+  harness.source.drained = true;
+  harness.pass(5s, 100ms);
+  CHECK(harness.finished);
+}
+
+TEST_CASE("acks that wait for others go at once when nothing else is left to be done") {
+  Plan plan = SourceHarness::default_plan();
+  plan.source.ack_interval = 1h;
+  SourceHarness harness(plan, true);
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(3);
+  harness.run();
+  coordinator.ack_all(harness.now);
+  harness.pass(5s, 100ms);
+  CHECK(harness.source.acked.size() == 3);
+  CHECK(harness.finished);
+}
+
+TEST_CASE("what was not begun when the end came is given back") {
+  SourceHarness harness;
+  FakeCoordinator& coordinator = harness.add_coordinator("a", 5);
+  harness.fill(10);
+  harness.run();
+  harness.stop();
+  harness.run();
+  CHECK(harness.source.given_back.size() == 5);
+  CHECK(harness.source.left.empty());
+  coordinator.ack_all(harness.now);
+  harness.pass(1s, 10ms);
+  CHECK(harness.finished);
+  CHECK(harness.source.acked.size() == 5);
+}
+
+TEST_CASE("an endless source is drained when a poll finds nothing with nothing pending") {
   SourceHarness harness(SourceHarness::default_plan(), true);
   FakeCoordinator& coordinator = harness.add_coordinator("a");
   harness.fill(3);
   harness.pass(3s, 10ms);
   CHECK_FALSE(harness.finished);
-  coordinator.ack_all(harness.now);
-  harness.run();
-  CHECK_FALSE(harness.finished);
   const std::size_t polls = harness.source.polls.size();
+  coordinator.ack_all(harness.now);
   harness.pass(3s, 10ms);
   CHECK(harness.finished);
   CHECK(harness.source.polls.size() >= polls + 1);
+  CHECK(harness.source.drained_asked == 1);
 }
 
 TEST_CASE("a finite source that is only slow is not taken for drained") {
@@ -182,7 +224,7 @@ TEST_CASE("messages of a coordinator lost while stopping are left to the source"
   CHECK(harness.source.acked.empty());
 }
 
-TEST_CASE("what a poll brings after the stop is left to the source") {
+TEST_CASE("what a poll brings after the stop is given back to the source") {
   SourceHarness harness;
   harness.add_coordinator("a");
   harness.run();
@@ -192,8 +234,8 @@ TEST_CASE("what a poll brings after the stop is left to the source") {
   harness.step();
   REQUIRE(harness.waiting<PollRequest>() != nullptr);
   harness.stop();
-  harness.serve_one();
-  harness.step();
+  harness.run();
   CHECK(harness.finished);
   CHECK(harness.numbers().read == 0);
+  CHECK(harness.source.given_back.size() == 1);
 }

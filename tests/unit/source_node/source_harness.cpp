@@ -281,8 +281,12 @@ bool SourceHarness::serve_one() {
     }
     machine.take(std::move(done), now, effects_);
   } else if (const auto* leave = std::get_if<LeaveRequest>(&request)) {
-    source.left.insert(source.left.end(), leave->tokens.begin(), leave->tokens.end());
+    auto& told = leave->untried ? source.given_back : source.left;
+    told.insert(told.end(), leave->tokens.begin(), leave->tokens.end());
     machine.take(LeaveDone{}, now, effects_);
+  } else if (std::holds_alternative<DrainedRequest>(request)) {
+    ++source.drained_asked;
+    machine.take(DrainedDone{source.away ? Result<bool>(gone) : source.drained}, now, effects_);
   } else if (std::holds_alternative<TendRequest>(request)) {
     source.tend_times.push_back(now);
     TendDone done;

@@ -72,6 +72,9 @@ struct FakeSource {
   Duration tend_interval{0};
   std::vector<SourceToken> acked;
   std::vector<SourceToken> left;
+  std::vector<SourceToken> given_back;
+  bool drained = true;  ///< What it says when asked.
+  std::size_t drained_asked = 0;
   std::vector<TimePoint> tend_times;
   std::vector<std::size_t> ack_batches;
   std::vector<PollRequest> polls;
