@@ -14,6 +14,7 @@
 #include "tempest/base/quantity.hpp"
 #include "tempest/runtime/topology_check.hpp"
 #include "tempest/runtime/topology_definitions.hpp"
+#include "tempest/runtime/topology_endpoints.hpp"
 #include "tempest/runtime/topology_schema.hpp"
 #include "tempest/runtime/topology_variables.hpp"
 
@@ -47,6 +48,7 @@ class Reading {
     read_tasks(document, settings, topology);
     check_waits(document, topology);
     check_pending(document);
+    check_endpoints(document, topology, check_);
     return topology;
   }
 
