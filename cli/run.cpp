@@ -104,7 +104,7 @@ int run_command(int argc, const char* const* argv) {
   line.flag("exit-when-drained", "End also when an endless source has nothing more to give");
   line.option("consumer", "NAME",
               "The name under which a stream is read: the same at each start, and no other "
-              "process's (default: this machine's name)");
+              "process's (default: this machine's name; a second run of the topology has HOST-2)");
   line.option("record", "FILE", "Keep a record of the flow in FILE, for measurements");
   line.list("library", "FILE", "A task library, besides those that the file names");
   line.list("library-path", "FOLDER", "Where task libraries are looked for");

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "tempest/runtime/node_program.hpp"
 #include "tempest/runtime/usable_cpus.hpp"
 
 namespace tempest::cli {
@@ -13,7 +12,6 @@ StandaloneOptions read_standalone_options(runtime::CommandLine& line, const std:
   options.threads = line.text("threads").empty()
                         ? runtime::usable_cpus()
                         : static_cast<std::size_t>(line.integer("threads", 1, 1024));
-  options.consumer = runtime::host_name();
   options.drain_timeout = line.duration("drain-timeout");
   options.libraries.files = line.texts("library");
   const std::string folder = std::filesystem::path(file).parent_path().string();

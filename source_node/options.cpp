@@ -6,9 +6,11 @@ namespace tempest::source_node {
 
 void add_options(runtime::CommandLine& line) {
   line.option("topology", "NAME", "Whose source this is: the name in its Topology.toml");
-  line.option("consumer", "NAME",
-              "Under which name to read, where the source knows of such (a Redis stream): the same "
-              "at each start, and no other node's. By default --name, else the host's name");
+  line.option(
+      "consumer", "NAME",
+      "Under which name to read, where the source knows of such (a Redis stream): the same "
+      "at each start, and no other node's. By default --name, else the host's name; a second "
+      "source of the topology on one host has HOST-2, and so on");
   line.flag("exit-when-drained", "End with 0 once everything is read and done");
   line.flag("exit-when-ended",
             "The same, but only where the source itself comes to an end (a file's last line)");
@@ -42,9 +44,7 @@ Options read_options(runtime::CommandLine& line) {
   }
   // The default node name has the process id in it: a consumer of that name would be orphaned, with
   // what it had read, by each restart.
-  if (options.consumer.empty()) {
-    options.consumer = line.given("name") ? options.node.name : runtime::host_name();
-  }
+  if (options.consumer.empty() && line.given("name")) options.consumer = options.node.name;
   return options;
 }
 

@@ -9,7 +9,7 @@ namespace tempest::source_node {
 struct Options {
   runtime::NodeOptions node;
   std::string topology;
-  std::string consumer;
+  std::string consumer;  ///< SourceNodeOptions::consumer.
   std::string record;
   bool exit_when_drained = false;
   bool exit_when_ended = false;

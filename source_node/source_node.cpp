@@ -6,6 +6,7 @@
 #include "source_node/part_maker.hpp"
 #include "source_node/recording_source.hpp"
 #include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/node_program.hpp"
 #include "tempest/runtime/topology_file.hpp"
 
 namespace tempest::source_node {
@@ -52,8 +53,14 @@ class SourceCall final : public runtime::Call {
   Request request_;
 };
 
-RequestServer::Makers makers_of(const SourceNodeOptions& options) {
-  const auto maker = std::make_shared<PartMaker>(options.consumer, options.libraries);
+std::unique_ptr<runtime::NameClaim> claim_consumer(const SourceNodeOptions& options) {
+  if (!options.consumer.empty()) return nullptr;
+  return std::make_unique<runtime::NameClaim>("consumer of " + options.machine.self.topology,
+                                              runtime::host_name());
+}
+
+RequestServer::Makers makers_of(const SourceNodeOptions& options, const std::string& consumer) {
+  const auto maker = std::make_shared<PartMaker>(consumer, options.libraries);
   RequestServer::Makers makers;
   makers.source = [maker, path = options.record,
                    own = options.make_source](const Plan& plan) -> Result<std::unique_ptr<Source>> {
@@ -89,7 +96,9 @@ SourceNode::SourceNode(const SourceNodeOptions& options, runtime::NodeLoop& loop
     : identity_(options.machine.self),
       machine_(options.machine, read_plan),
       published_(std::make_unique<Published>()),
-      io_(makers_of(options), [&loop] { loop.wake(); }) {}
+      claimed_(claim_consumer(options)),
+      io_(makers_of(options, claimed_ ? claimed_->name() : options.consumer),
+          [&loop] { loop.wake(); }) {}
 
 SourceNode::~SourceNode() = default;
 

@@ -9,6 +9,7 @@
 #include "source_node/plan.hpp"
 #include "source_node/source_io.hpp"
 #include "source_node/source_machine.hpp"
+#include "tempest/runtime/name_claim.hpp"
 #include "tempest/runtime/node_loop.hpp"
 #include "tempest/runtime/topology_libraries.hpp"
 
@@ -27,7 +28,8 @@ struct SourceSummary {
 struct SourceNodeOptions {
   SourceMachine::Options machine;
   /// The name under which the source reads, where it knows of such (a stream's consumer): the same
-  /// at each start, and no other's.
+  /// at each start, and no other's. Empty: the host's name, or, where another living source of the
+  /// topology has that, the first of HOST-2, HOST-3, ... that is free (runtime/name_claim.hpp).
   std::string consumer;
   /// Where a FlowRecord of the source is kept, for measurements; empty: nowhere.
   std::string record;
@@ -70,7 +72,8 @@ class SourceNode : public runtime::Node {
   std::deque<Request> calls_;  ///< For the thread that may drive the loop.
   std::vector<Response> responses_;
   TimePoint started_at_{};
-  SourceIo io_;  // The last: its thread is the first to end.
+  std::unique_ptr<runtime::NameClaim> claimed_;  ///< The consumer's name, if none was given.
+  SourceIo io_;                                  // The last: its thread is the first to end.
 };
 
 /// A topology's text as a source node's plan. Errors: `configuration`, with every fault.
