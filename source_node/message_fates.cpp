@@ -321,8 +321,8 @@ bool SourceMachine::refuse_worn_out(std::uint32_t slot, std::uint32_t given_befo
   if (rule.policy != FailurePolicy::retry || given_before < rule.max_attempts) return false;
   FailedAttempt attempt;
   attempt.kind = wire::FailureKind::never_done;
-  attempt.reason = "given out " + std::to_string(given_before) +
-                   " times by the source, and never done (max_attempts is " +
+  attempt.reason = "tried " + std::to_string(given_before) +
+                   " times before, by the source's count, and never done (max_attempts is " +
                    std::to_string(rule.max_attempts) + ")";
   attempt.at = now;
   give_up(slot, std::move(attempt), {}, now, effects);

@@ -33,7 +33,7 @@ struct SourceMessage {
   std::string_view payload;
   std::string_view key = {};
   SourceToken token = {};
-  /// How often the source had given this message out before, as far as it counts that.
+  /// How often it was tried in vain before, as far as the source counts that across lives.
   std::uint32_t given_before = 0;
   /// What a replay of its dead letter has put on it; handed on, as it is, to the next dead letter.
   std::string_view replayed = {};

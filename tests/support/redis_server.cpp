@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
@@ -112,12 +114,17 @@ void RedisServer::launch() {
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
+  const std::string clock_path = folder_.path("clock");
   const pid_t parent = ::getpid();
   pid_ = ::fork();
   if (pid_ < 0) throw std::runtime_error("cannot fork");
   if (pid_ > 0) return;
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);
+  if (options_.has_own_clock) {
+    ::setenv("LD_PRELOAD", TEMPEST_STEPPED_CLOCK, 1);
+    ::setenv("TEMPEST_TEST_CLOCK", clock_path.c_str(), 1);
+  }
   const int nowhere = ::open("/dev/null", O_RDWR);
   ::dup2(nowhere, STDIN_FILENO);
   ::dup2(nowhere, STDOUT_FILENO);
@@ -149,6 +156,15 @@ void RedisServer::kill() {
 
 void RedisServer::pause() {
   ::kill(pid_, SIGSTOP);
+}
+
+void RedisServer::set_clock(long seconds) const {
+  // Renamed into place, so that it is never seen half written.
+  const std::string path = folder_.path("clock");
+  std::ofstream(path + ".new") << seconds << '\n';
+  if (std::rename((path + ".new").c_str(), path.c_str()) != 0) {
+    throw std::runtime_error("cannot set the clock");
+  }
 }
 
 void RedisServer::resume() {

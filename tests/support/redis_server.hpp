@@ -20,6 +20,7 @@ class RedisServer {
     std::string password = {};
     /// More options of redis-server: "--maxmemory", "2mb".
     std::vector<std::string> arguments = {};
+    bool has_own_clock = false;  ///< For set_clock().
   };
 
   RedisServer() : RedisServer(Options{}) {}
@@ -41,6 +42,8 @@ class RedisServer {
   void start();
   /// SIGSTOP and SIGCONT: a server that is there and says nothing.
   void pause();
+  /// Sets its wall clock so many seconds ahead of the real one (behind it, if negative).
+  void set_clock(long seconds) const;
   void resume();
 
  private:

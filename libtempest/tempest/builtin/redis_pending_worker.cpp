@@ -66,6 +66,12 @@ end
 return gone
 )";
 
+std::int64_t number_of(std::string_view text) {
+  std::int64_t number = -1;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
 std::int64_t in_ms(Duration duration) {
   return std::chrono::ceil<std::chrono::milliseconds>(duration).count();
 }
@@ -179,14 +185,13 @@ Result<void> RedisPendingWorker::look_at_clock() {
   if (!reply) return reply.error();
   const TimePoint told_at = runtime::monotonic_now();
   const RedisValue time = reply->value();
-  std::int64_t seconds = 0;
   if (time.size() != 2) return {};
-  const std::string_view text = time[0].text();
-  std::from_chars(text.data(), text.data() + text.size(), seconds);
+  const std::int64_t seconds = number_of(time[0].text());
+  const std::int64_t rest_us = number_of(time[1].text());
   constexpr std::int64_t kLatest = 9'000'000'000;
-  if (seconds <= 0 || seconds > kLatest) return {};
-  const Duration server = std::chrono::seconds(seconds);
-  const Duration most = server - asked_at.time_since_epoch() + std::chrono::seconds(1);
+  if (seconds <= 0 || seconds > kLatest || rest_us < 0 || rest_us >= 1'000'000) return {};
+  const Duration server = std::chrono::seconds(seconds) + std::chrono::microseconds(rest_us);
+  const Duration most = server - asked_at.time_since_epoch();
   if (clock_offset_ && most < *clock_offset_ - kClockSlack) {
     warning_ = "the clock of " + connection_.address().shown() + " was set back by about " +
                format_duration(std::chrono::round<std::chrono::seconds>(*clock_offset_ - most)) +

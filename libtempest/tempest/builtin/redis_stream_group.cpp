@@ -16,6 +16,8 @@ using runtime::RedisValue;
 constexpr Duration kLookInterval = std::chrono::seconds(5);
 constexpr Duration kTellLossInterval = std::chrono::minutes(1);
 constexpr Duration kAbandonedInterval = std::chrono::minutes(1);
+/// The same is said again.
+constexpr Duration kTellAbandonedInterval = std::chrono::minutes(10);
 /// A consumer that has been silent for so long is taken for gone, but for the look at the start.
 constexpr std::int64_t kSilentMs = 60'000;
 /// Of consumers with pending entries so many are named.
@@ -222,8 +224,10 @@ Result<void> RedisStreamGroup::look_for_abandoned() {
     now_there[consumer.name] = consumer.pending;
     found.push_back(std::move(consumer));
   }
-  // Said again only when it is another matter.
-  if (now_there == std::exchange(told_, now_there)) return {};
+  const TimePoint now = runtime::monotonic_now();
+  const bool is_news = now_there != std::exchange(told_, now_there);
+  if (!is_news && now < tell_abandoned_at_) return {};
+  tell_abandoned_at_ = now + kTellAbandonedInterval;
   std::int64_t all = 0;
   for (const Consumer& consumer : found) all += consumer.pending;
   if (all == 0) return {};

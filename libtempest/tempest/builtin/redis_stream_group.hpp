@@ -69,6 +69,7 @@ class RedisStreamGroup {
   TimePoint tell_loss_at_{};
   bool looked_for_abandoned_ = false;
   TimePoint look_for_abandoned_at_{};
+  TimePoint tell_abandoned_at_{};
   std::map<std::string, std::int64_t> told_;  ///< By consumer: how many were pending.
 };
 

@@ -31,6 +31,9 @@ constexpr std::size_t kMaxLeft = 100'000;
 /// So much more is asked for after a read that found as many entries as it asked for.
 constexpr std::size_t kGrowth = 8;
 
+/// Of how many entries of a read the size is looked at before the next is asked for.
+constexpr std::size_t kSampledEntries = 32;
+
 /// For so long no more is asked for than what the server did not hang up at.
 constexpr Duration kCeilingTime = std::chrono::minutes(10);
 
@@ -349,6 +352,7 @@ Result<void> RedisStreamSource::take_entries(RedisValue entries, std::size_t fir
     message.token = *token;
     take_fields(fields, message);
     if (!left_.empty()) left_.erase(*token);
+    largest_bytes_ = std::max(largest_bytes_, message.payload.size());
     batch.add(message);
   }
   return {};
@@ -410,9 +414,12 @@ void RedisStreamSource::refuse(RedisValue fields, std::string why, SourceMessage
 
 void RedisStreamSource::learn_entry_size(RedisValue entries, std::size_t asked) {
   if (entries.size() == 0) return;
+  // A few of them show it; a large one among the others is seen when it is taken.
+  const std::size_t step = 1 + entries.size() / kSampledEntries;
   std::size_t bytes = 0;
+  std::size_t count = 0;
   std::size_t largest = 0;
-  for (std::size_t i = 0; i < entries.size(); ++i) {
+  for (std::size_t i = 0; i < entries.size(); i += step, ++count) {
     const std::size_t before = bytes;
     if (entries[i].size() != 2) continue;
     const RedisValue fields = entries[i][1];
@@ -421,7 +428,7 @@ void RedisStreamSource::learn_entry_size(RedisValue entries, std::size_t asked) 
   }
   // A large entry is remembered for a while: more of them may come.
   largest_bytes_ = std::max(largest, largest_bytes_ - largest_bytes_ / 8);
-  entry_bytes_ = std::max<std::size_t>({1, bytes / entries.size(), largest_bytes_ / 4});
+  entry_bytes_ = std::max<std::size_t>({1, bytes / count, largest_bytes_ / 4});
   if (ceiling_ < kMaxFrameItems && runtime::monotonic_now() >= ceiling_until_) {
     ceiling_ = kMaxFrameItems;
   }

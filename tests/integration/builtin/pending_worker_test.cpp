@@ -16,6 +16,7 @@ using Catch::Matchers::Contains;
 using tempest::test::Payloads;
 using tempest::test::payloads;
 using tempest::test::poll;
+using tempest::test::RedisServer;
 using tempest::test::tokens;
 
 namespace {
@@ -394,4 +395,47 @@ TEST_CASE_METHOD(Pending,
   }
   CHECK(batch.lost + tended.lost == 1'500);
   CHECK(batch.size() == 500);
+}
+
+TEST_CASE("idle times go on after the server's clock was set back, and it is said") {
+  RedisServer server({.has_own_clock = true});
+  server.set_clock(3'600);
+  runtime::RedisConnection redis(*runtime::parse_redis_uri(server.uri()));
+  REQUIRE(redis.connect());
+  SourceDefinition definition;
+  definition.endpoint.type = "redis_stream";
+  definition.endpoint.settings.set("uri", {server.uri()});
+  definition.endpoint.settings.set("key", {std::string("s")});
+  const auto consumer = [&](const std::string& name) {
+    auto made = builtin::create_source(definition, "group", name);
+    REQUIRE(made);
+    REQUIRE((*made)->open());
+    return std::move(*made);
+  };
+  REQUIRE(redis.command({"XADD", "s", "*", "text", "one"}));
+  REQUIRE(poll(*consumer("dead")).size() == 1);
+  definition.endpoint.settings.set("pending", {Settings::List{{rule("claim", 0, "300ms")}}});
+  const bool began_before = GENERATE(true, false);
+  CAPTURE(began_before);
+  std::unique_ptr<Source> source;
+  SourceTended tended;
+  if (began_before) {
+    source = consumer("me");
+    REQUIRE(source->tend(tended));
+  }
+  server.set_clock(0);
+  if (!began_before) source = consumer("me");
+  SourceBatch claimed;
+  const auto deadline = std::chrono::steady_clock::now() + 5s;
+  while (claimed.empty()) {
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+    REQUIRE(source->tend(tended));
+    REQUIRE(source->poll(10, Duration::zero(), claimed));
+  }
+  CHECK(claimed.claimed == 1);
+  bool was_said = false;
+  for (const std::string& warning : source->take_warnings()) {
+    was_said = was_said || warning.find("was set back by about 1h") != std::string::npos;
+  }
+  CHECK(was_said == began_before);
 }

@@ -193,6 +193,88 @@ class RedisRestarts(unittest.TestCase):
             print(f"{len(lines) - self.COUNT} duplicates", flush=True)
 
 
+class Ends(unittest.TestCase):
+    """When a run ends, and what that does to what was not done."""
+
+    def setUp(self):
+        self.cluster = self.enterContext(processes.Cluster(BINARIES))
+        self.redis = self.cluster.start_redis()
+
+    def topology(self, source, task='uses = "drop"', failure=""):
+        return self.cluster.write("Topology.toml", f"""
+            name = "ends"
+            [source]
+            uri = "{self.redis.uri}"
+            key = "in"
+            {source}
+            [[task]]
+            name = "a"
+            {task}
+            [failure]
+            max_attempts = 5
+            dead_letter = {{ type = "redis_list", uri = "{self.redis.uri}", key = "dead" }}
+            {failure}
+            """)
+
+    def run_node(self, topology, *arguments):
+        node = processes.Node(self.cluster.folder, "run",
+                              [self.cluster.program("tempest"), "run", topology, *arguments])
+        self.cluster.nodes["run"] = node
+        return node
+
+    def test_drained_is_when_every_idle_entry_of_a_dead_consumer_is_done(self):
+        for first in range(0, 100_000, 10_000):
+            fill_stream(self.redis, range(first, first + 10_000))
+        self.redis.command("XGROUP", "CREATE", "in", "ends", "0")
+        self.redis.command("XREADGROUP", "GROUP", "ends", "dead", "COUNT", "100000", "STREAMS",
+                           "in", ">")
+        topology = self.topology("""type = "redis_stream"
+            field = "value"
+            [[source.pending]]
+            min_idle = "1s\"""")
+        result = self.cluster.tempest("run", topology, "--exit-when-drained", "--json")
+        self.assertEqual(json.loads(result.stdout)["acked"], 100_000)
+        self.assertEqual(self.redis.command("XPENDING", "in", "ends")[0], 0)
+
+    def test_a_second_interrupt_ends_a_run_at_once_while_redis_hangs(self):
+        fill_stream(self.redis, range(100))
+        node = self.run_node(self.topology('type = "redis_stream"\nfield = "value"'))
+        processes.wait_until(lambda: self.redis.command("XINFO", "GROUPS", "in")
+                             and self.redis.command("XPENDING", "in", "ends")[0] == 0
+                             and self.redis.command("XINFO", "GROUPS", "in")[0][7] != "0-0",
+                             "all to be acked")
+        self.redis.process.send_signal(signal.SIGSTOP)
+        try:
+            node.process.send_signal(signal.SIGINT)
+            node.process.send_signal(signal.SIGINT)
+            node.wait(3)
+        finally:
+            self.redis.process.send_signal(signal.SIGCONT)
+
+    def test_no_restart_of_a_source_blames_a_backlog(self):
+        self.redis.pipeline([("RPUSH", "in", f"message-{i}") for i in range(3000)])
+        slow = self.topology('type = "redis_list"\nmax_pending = 1000',
+                             'uses = "sleep"\nsleep = { time = "1h" }', 'task_timeout = "2h"')
+        for life in range(8):
+            node = self.run_node(slow, "--drain-timeout", "0s")
+            processes.wait_until(
+                lambda: self.redis.command("EVAL", "local n = 0 for _, k in "
+                                           "ipairs(redis.call('KEYS', 'in:processing:*')) do n = n "
+                                           "+ redis.call('ZCARD', k) end return n", "0") > 0,
+                "something to be taken")
+            if life % 2 == 0:
+                node.process.send_signal(signal.SIGTERM)
+                node.wait(20)
+            else:
+                node.kill()
+        result = self.cluster.tempest("run", self.topology('type = "redis_list"'),
+                                      "--exit-when-drained", "--json")
+        summary = json.loads(result.stdout)
+        self.assertEqual((summary["acked"], summary["dead_lettered"]), (3000, 0))
+        self.assertEqual(self.redis.command("LLEN", "dead"), 0)
+        self.assertEqual(self.redis.command("HLEN", "in:payloads"), 0)
+
+
 class Policies(unittest.TestCase):
     """Policy x cause x source: how often a message is attempted, and where it ends."""
 
