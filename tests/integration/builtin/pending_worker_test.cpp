@@ -439,3 +439,39 @@ TEST_CASE("idle times go on after the server's clock was set back, and it is sai
   }
   CHECK(was_said == began_before);
 }
+
+TEST_CASE_METHOD(Pending,
+                 "sources with more to claim than one may note down take nothing of each other") {
+  add_many(40'000);
+  REQUIRE(leave_pending("dead") == 40'000);
+  auto one = consumer("one", {rule("claim", 0, "300ms")});
+  auto two = consumer("two", {rule("claim", 0, "300ms")});
+  std::set<SourceToken> all;
+  std::size_t count = 0;
+  SourceTended tended;
+  // Both hold what they were given for far longer than min_idle, while their claims are full.
+  const auto end = std::chrono::steady_clock::now() + 3s;
+  while (std::chrono::steady_clock::now() < end) {
+    for (Source* source : {one.get(), two.get()}) {
+      REQUIRE(source->tend(tended));
+      if (count >= 2'000) continue;
+      SourceBatch batch;
+      REQUIRE(source->poll(100, Duration::zero(), batch));
+      count += batch.size();
+      for (const SourceToken& token : tokens(batch)) all.insert(token);
+    }
+  }
+  REQUIRE(count >= 2'000);
+  CHECK(all.size() == count);
+  auto rows = redis.command({"XPENDING", "s", "group"});
+  REQUIRE(rows);
+  // What neither has been given waits for the next poll, at the dead one.
+  CHECK(rows->value()[3].size() == 3);
+  for (const char* name : {"one", "two"}) {
+    auto own = redis.command({"XPENDING", "s", "group", "-", "+", "100000", name});
+    REQUIRE(own);
+    for (std::size_t i = 0; i < own->value().size(); ++i) {
+      REQUIRE(own->value()[i][3].integer() == 2);
+    }
+  }
+}
