@@ -255,7 +255,13 @@ void SourceMachine::source_failed(const Error& error, TimePoint now, link::Effec
     if (source_.failed(now)) {
       effects.notify(Level::warning,
                      "the source is away; trying again until it is back: " + error.message);
+      away_told_ = error.message;
+    } else if (error.message != away_told_ && error.message == away_last_) {
+      // What cut it off may not be what keeps it away: a password that was changed, say.
+      effects.notify(Level::warning, "the source is still away: " + error.message);
+      away_told_ = error.message;
     }
+    away_last_ = error.message;
     return;
   }
   effects.notify(Level::error, error.message);

@@ -205,6 +205,8 @@ class SourceMachine {
   TimePoint poll_until_{};  ///< While stopping: how long a poll is waited for.
   bool tend_out_ = false;
   bool drained_out_ = false;
+  std::string away_told_;      ///< Why the source is away, as it was said last,
+  std::string away_last_;      ///< and as the last call had it.
   Duration tend_interval_{0};  ///< Zero: it wants none.
   TimePoint tend_at_{};
   std::vector<SourceToken> leaving_;  ///< Given up, and the source not told yet.

@@ -6,6 +6,7 @@ Usage: sources_test.py FOLDER_OF_PROGRAMS [unittest arguments]
 
 import json
 import os
+import re
 import signal
 import sys
 import unittest
@@ -253,15 +254,19 @@ class Ends(unittest.TestCase):
 
     def test_no_restart_of_a_source_blames_a_backlog(self):
         self.redis.pipeline([("RPUSH", "in", f"message-{i}") for i in range(3000)])
-        slow = self.topology('type = "redis_list"\nmax_pending = 1000',
+        slow = self.topology('type = "redis_list"\nmax_pending = 1000\nlease = "1s"',
                              'uses = "sleep"\nsleep = { time = "1h" }', 'task_timeout = "2h"')
+
+        def scripts_run():
+            stats = self.redis.command("INFO", "commandstats")
+            found = re.search(r"cmdstat_eval:calls=(\d+)", stats)
+            return int(found[1]) if found else 0
+
         for life in range(8):
+            before = scripts_run()
             node = self.run_node(slow, "--drain-timeout", "0s")
-            processes.wait_until(
-                lambda: self.redis.command("EVAL", "local n = 0 for _, k in "
-                                           "ipairs(redis.call('KEYS', 'in:processing:*')) do n = n "
-                                           "+ redis.call('ZCARD', k) end return n", "0") > 0,
-                "something to be taken")
+            # It has begun, has taken what it may, and has been at work for a while.
+            processes.wait_until(lambda: scripts_run() >= before + 10, "the reader to be at work")
             if life % 2 == 0:
                 node.process.send_signal(signal.SIGTERM)
                 node.wait(20)
@@ -273,6 +278,51 @@ class Ends(unittest.TestCase):
         self.assertEqual((summary["acked"], summary["dead_lettered"]), (3000, 0))
         self.assertEqual(self.redis.command("LLEN", "dead"), 0)
         self.assertEqual(self.redis.command("HLEN", "in:payloads"), 0)
+
+
+class Password(unittest.TestCase):
+    def test_one_that_is_changed_for_a_while_costs_no_message_at_source_and_sink(self):
+        with processes.Cluster(BINARIES) as cluster:
+            redis = cluster.start_redis()
+            redis.command("ACL", "SETUSER", "tempest", "on", ">sesame", "~*", "+@all")
+            uri = redis.uri.replace("redis://", "redis://tempest:sesame@")
+            topology = cluster.write("Topology.toml", f"""
+                name = "password"
+                [source]
+                type = "redis_stream"
+                uri = "{uri}"
+                key = "in"
+                field = "value"
+                [[task]]
+                name = "out"
+                uses = "sink"
+                sink = {{ type = "redis_list", uri = "{uri}", key = "out" }}
+                [failure]
+                max_attempts = 2
+                backoff = {{ initial = "1ms", max = "10ms" }}
+                dead_letter = {{ type = "lines", path = "{cluster.path('dead')}" }}
+                """)
+            fill_stream(redis, range(100))
+            node = processes.Node(cluster.folder, "run",
+                                  [cluster.program("tempest"), "run", topology])
+            cluster.nodes["run"] = node
+            processes.wait_until(lambda: redis.command("LLEN", "out") == 100, "the first hundred")
+            redis.command("ACL", "SETUSER", "tempest", "resetpass", ">tapioca")
+            redis.command("CLIENT", "KILL", "USER", "tempest")
+            fill_stream(redis, range(100, 200))
+            processes.wait_until(lambda: node.log().count("WRONGPASS") > 0, "a word of it")
+            refused = int(re.search(r"errorstat_WRONGPASS:count=(\d+)",
+                                    redis.command("INFO", "errorstats"))[1])
+            processes.wait_until(
+                lambda: int(re.search(r"errorstat_WRONGPASS:count=(\d+)",
+                                      redis.command("INFO", "errorstats"))[1]) >= refused + 4,
+                "it to be tried again and again")
+            self.assertTrue(node.running())
+            redis.command("ACL", "SETUSER", "tempest", ">sesame")
+            processes.wait_until(lambda: redis.command("LLEN", "out") == 200, "all the others")
+            self.assertEqual(node.stop(), 0)
+            self.assertEqual(redis.command("XPENDING", "in", "password")[0], 0)
+            self.assertEqual(lines_of(cluster.path("dead")), [])
 
 
 class Policies(unittest.TestCase):

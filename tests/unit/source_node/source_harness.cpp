@@ -233,7 +233,7 @@ bool SourceHarness::serve_one() {
   if (requests.empty()) return false;
   Request request = std::move(requests.front());
   requests.pop_front();
-  const Error gone{ErrorCode::unavailable, "connection refused", {}};
+  const Error gone{ErrorCode::unavailable, source.why_away, {}};
   if (std::holds_alternative<OpenRequest>(request)) {
     OpenDone done;
     ++source.opens;

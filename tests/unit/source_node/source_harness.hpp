@@ -67,6 +67,7 @@ struct FakeSource {
   bool more_to_come = false;  ///< Of a finite one: it has not ended yet.
   TimePoint quiet_until{};    ///< What it says with each poll.
   bool away = false;
+  std::string why_away = "connection refused";
   bool acks_fail = false;
   bool sink_away = false;
   Duration tend_interval{0};

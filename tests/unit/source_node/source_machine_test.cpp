@@ -277,6 +277,27 @@ TEST_CASE("a source that is away is reported once, and once when it is back") {
   CHECK(coordinator.received.size() == 2);
 }
 
+TEST_CASE("what keeps a source away is told once, if it is not what cut it off") {
+  SourceHarness harness;
+  harness.add_coordinator("a");
+  harness.run();
+  const auto count = [&](const std::string& text) {
+    return std::count_if(
+        harness.notices.begin(), harness.notices.end(),
+        [&](const std::string& notice) { return notice.find(text) != std::string::npos; });
+  };
+  harness.source.away = true;
+  harness.source.why_away = "hung up";
+  while (!harness.notified("hung up")) harness.pass(10ms);
+  harness.source.why_away = "wrong password";
+  harness.pass(60s, 100ms);
+  CHECK(count("hung up") == 1);
+  CHECK(count("still away: wrong password") == 1);
+  harness.source.away = false;
+  harness.pass(10s, 100ms);
+  CHECK(count("the source is back") == 1);
+}
+
 TEST_CASE("a source that is away at the start is opened when it comes") {
   SourceHarness harness;
   harness.source.away = true;
