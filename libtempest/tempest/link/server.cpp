@@ -7,6 +7,13 @@
 #include "tempest/link/mismatch.hpp"
 
 namespace tempest::link {
+namespace {
+
+/// No more refusals than this are told in an interval; all are counted.
+constexpr std::size_t kRefusalsTold = 16;
+constexpr Duration kRefusalInterval = std::chrono::seconds(10);
+
+}  // namespace
 
 Server::Server(Identity self, const Settings& settings)
     : self_(std::move(self)), settings_(settings) {}
@@ -102,7 +109,7 @@ void Server::receive_hello(std::string_view routing_id, std::string_view frame, 
     return refuse(routing_id, hello,
                   "protocol version " + std::to_string(hello.protocol) + ", and this node speaks " +
                       std::to_string(wire::kProtocolVersion),
-                  output);
+                  now, output);
   }
   if (hello.name.empty()) {
     ++counters_.malformed;
@@ -125,7 +132,7 @@ void Server::receive_hello(std::string_view routing_id, std::string_view frame, 
 void Server::accept(std::string_view routing_id, const wire::Hello& hello, TimePoint now,
                     Output& output) {
   if (std::string fault = fault_of(hello); !fault.empty()) {
-    return refuse(routing_id, hello, std::move(fault), output);
+    return refuse(routing_id, hello, std::move(fault), now, output);
   }
   const std::pair<Role, std::string> key(hello.role, hello.name);
   if (const auto former = by_name_.find(key); former != by_name_.end()) {
@@ -134,7 +141,7 @@ void Server::accept(std::string_view routing_id, const wire::Hello& hello, TimeP
   }
   if (peers_.size() >= kMaxNodes) {
     return refuse(routing_id, hello,
-                  "it holds " + std::to_string(kMaxNodes) + " sessions, its most", output);
+                  "it holds " + std::to_string(kMaxNodes) + " sessions, its most", now, output);
   }
 
   Peer peer;
@@ -295,13 +302,21 @@ std::string Server::fault_of(const wire::Hello& hello) const {
 }
 
 void Server::refuse(std::string_view routing_id, const wire::Hello& hello, std::string reason,
-                    Output& output) {
+                    TimePoint now, Output& output) {
   ++counters_.refused;
   put(routing_id, header_frame(wire::Bye{hello.hello, reason}), output);
   // Whoever is refused asks again every second.
+  const std::pair<Role, std::string> key(hello.role, hello.name);
+  const auto before = refused_.find(key);
+  if (before != refused_.end() && *before->second == reason) return;
+  if (now - refusals_since_ >= kRefusalInterval) {
+    refusals_since_ = now;
+    refusals_told_ = 0;
+  }
+  if (refusals_told_ >= kRefusalsTold) return;  // It is told when it asks again, later.
+  ++refusals_told_;
   if (refused_.size() >= kMaxNodes) refused_.clear();
-  auto& told = refused_[{hello.role, std::string(hello.name)}];
-  if (told && *told == reason) return;
+  auto& told = refused_[key];
   told = std::make_shared<const std::string>(std::move(reason));
   Event& event = output.events.emplace_back();
   event.kind = Event::Kind::refused;

@@ -78,7 +78,7 @@ class Server {
   void accept(std::string_view routing_id, const wire::Hello& hello, TimePoint now, Output& output);
   void welcome(const Peer& peer, Output& output);
   void refuse(std::string_view routing_id, const wire::Hello& hello, std::string reason,
-              Output& output);
+              TimePoint now, Output& output);
   /// Why this HELLO is meant for somebody else, or comes from elsewhere; empty if it does not.
   std::string fault_of(const wire::Hello& hello) const;
   /// A number for the session that this HELLO opens: one that no other has had.
@@ -104,6 +104,9 @@ class Server {
   std::uint64_t sessions_begun_ = 0;
   /// By role and name: why it was last refused, so that it is said once. Bounded.
   std::map<std::pair<Role, std::string>, std::shared_ptr<const std::string>> refused_;
+  /// So that strangers with ever new names do not fill the log: how many were told since when.
+  std::size_t refusals_told_ = 0;
+  TimePoint refusals_since_{};
   /// When to look at which peer: not later than its first timer. So a turn costs what is due, and
   /// not what is connected.
   std::set<std::pair<TimePoint, std::uint32_t>> timers_;

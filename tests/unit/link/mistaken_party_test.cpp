@@ -154,6 +154,30 @@ TEST_CASE("A session that is up stays when somebody else is meant from now on") 
   CHECK(pair.client.is_up());
 }
 
+TEST_CASE("Strangers with ever new names do not fill the log, and are told later") {
+  Server server(kAccepter, Settings{});
+  TimePoint now = TimePoint{} + 1h;
+  Output output;
+  const auto knock = [&](std::uint64_t number) {
+    wire::Hello hello;
+    hello.hello = number;
+    hello.role = Role::task;
+    const std::string name = "stranger " + std::to_string(number % 1'000);
+    hello.name = name;
+    hello.topology = "refunds";
+    hello.lease_ms = 3000;
+    server.receive("r", header_frame(hello).view(), now, output);
+  };
+  for (std::uint64_t i = 0; i < 1'000; ++i) knock(i);
+  CHECK(output.events.size() == 16);
+  CHECK(output.frames.size() == 1'000);
+  CHECK(server.counters().refused == 1'000);
+  now += 10s;
+  for (std::uint64_t i = 0; i < 1'000; ++i) knock(1'000 + i);
+  REQUIRE(output.events.size() == 32);
+  CHECK(output.events[16].identity->name == "stranger 16");
+}
+
 TEST_CASE("A broker serves nodes of every topology") {
   Pair pair({Role::broker, {}, {}}, "refunds", {Role::broker, "broker", {5, 5}, ""});
   pair.exchange();
