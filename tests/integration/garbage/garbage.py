@@ -164,14 +164,15 @@ class Attack:
         for frame in (data(session, 1, self.draw.choice(BODY_KINDS), body),
                       b"\x94\x04" + number(session) + number(5) + b"\xc2",
                       b"\x92\x05" + number(session), b"\x93\x06" + number(session) + text(b"bye"),
-                      b"\x99\x07\x01" + random_bytes(self.draw)):
+                      b"\x99\x07\x02" + random_bytes(self.draw)):
             connection.sendall(zmtp_frame(frame))
 
     def nonsense_in_a_session(self, connection):
         """Says HELLO as a node does, and nothing sensible once it is welcomed."""
         self.handshake(connection)
         name = b"garbage-%d" % self.draw.randrange(100)
-        topology = self.draw.choice((b"garbage", b"", b"rubbish"))
+        # Of the topology that runs, mostly: others are refused.
+        topology = self.draw.choice((b"busy", b"busy", b"busy", b"", b"rubbish"))
         connection.sendall(zmtp_frame(hello(self.draw, name, self.draw.randrange(1, 6), topology,
                                             self.draw.randrange(1, 1000))))
         stream = b""
@@ -190,7 +191,7 @@ class Attack:
         connection.sendall(zmtp_frame(b"\x01report"))  # A subscription, to a publisher.
         for _ in range(5):
             connection.sendall(zmtp_frame(b"report/x/y", more=True) +
-                               zmtp_frame(b"\x99\x07\x01" + random_bytes(self.draw)))
+                               zmtp_frame(b"\x99\x07\x02" + random_bytes(self.draw)))
 
     def half_request(self, connection):
         connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x"[:self.draw.randrange(1, 30)])
