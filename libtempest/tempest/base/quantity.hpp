@@ -9,8 +9,8 @@
 
 namespace tempest {
 
-/// The longest that a file or a command line may say: far beyond any use, and far below where adding
-/// it to a time would overflow.
+/// The longest that a file or a command line may say: far beyond any use, and far below where
+/// adding it to a time would overflow.
 inline constexpr Duration kLongestDuration = std::chrono::hours(24 * 365);
 
 /// "250ms", "30s", "1.5h": a number and one of ns us ms s m h d. Nothing else is a duration, a

@@ -13,9 +13,9 @@ namespace tempest {
 
 /// What a topology's file says in one table, in plain values: how a source, a sink or a task is
 /// set up. Whoever reads a built-in's table has checked it against the built-in's schema, so the
-/// getters give the fallback only where the key was left out (or, for a user's own task that declares
-/// no settings, where its value is of another type). A text that holds a number, or true or false, is
-/// one as well: `count = "${COUNT:10}"`.
+/// getters give the fallback only where the key was left out (or, for a user's own task that
+/// declares no settings, where its value is of another type). A text that holds a number, or true
+/// or false, is one as well: `count = "${COUNT:10}"`.
 class Settings {
  public:
   struct Value;

@@ -19,8 +19,8 @@ class VariableFilling {
 
   /// The default stands for a variable that is not set (with ":-", as in a shell, for an empty one
   /// too), and may hold variables itself; "$${" is a plain "${". Values are escaped as their string
-  /// needs it, so they cannot end it. False: `diagnostics` has one for each variable that is missing
-  /// or not of that form.
+  /// needs it, so they cannot end it. False: `diagnostics` has one for each variable that is
+  /// missing or not of that form.
   bool fill(std::string_view text, const std::string& file, const Lookup& lookup,
             std::vector<Diagnostic>& diagnostics);
 

@@ -2,8 +2,8 @@
 
 #include "tempest/base/limits.hpp"
 #include "tempest/wire/codec.hpp"
-#include "tempest/wire/id_sequence.hpp"
 #include "tempest/wire/failure_kind.hpp"
+#include "tempest/wire/id_sequence.hpp"
 #include "tempest/wire/reader.hpp"
 #include "tempest/wire/writer.hpp"
 
