@@ -57,6 +57,9 @@ void print_text(const Topology& topology, const source_node::SourceSummary& summ
   std::cerr << topology.name << ": read " << grouped(numbers.read) << ", acked "
             << grouped(numbers.acked) << ", failed " << grouped(numbers.failed);
   if (numbers.dead_lettered > 0) std::cerr << ", dead letters " << grouped(numbers.dead_lettered);
+  if (numbers.lost_at_source > 0) {
+    std::cerr << ", lost at the source " << grouped(numbers.lost_at_source);
+  }
   if (numbers.pending > 0) std::cerr << ", left pending " << grouped(numbers.pending);
   std::fprintf(stderr, " in %.2f s (%s messages/s)\n", seconds_of(numbers),
                grouped(static_cast<std::uint64_t>(rate_of(numbers))).c_str());

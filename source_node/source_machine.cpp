@@ -174,7 +174,7 @@ void SourceMachine::read(SourceBatch& batch, std::span<const std::string> names,
   numbers_.claimed += batch.claimed;
   numbers_.lost_at_source += batch.lost;
   if (batch.lost > 0) {
-    effects.notify(Level::warning, "the source no longer has messages that it had listed",
+    effects.notify(Level::warning, "messages were lost at the source",
                    {{"lost", std::to_string(batch.lost)}});
   }
   if (batch.ended) {
@@ -182,7 +182,7 @@ void SourceMachine::read(SourceBatch& batch, std::span<const std::string> names,
     effects.notify(Level::info, "the source has given all it has",
                    {{"read", std::to_string(numbers_.read)}});
   }
-  found_nothing_ = batch.empty();
+  found_nothing_ = batch.empty() && !batch.has_more;
   is_idle_ = found_nothing_ && store_.empty();
   source_drained_ = false;
 }

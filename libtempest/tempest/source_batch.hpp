@@ -100,7 +100,7 @@ class SourceBatch {
     large_.clear();
     arena_.clear();
     bytes_ = 0;
-    ended = redelivered = false;
+    ended = redelivered = has_more = false;
     lost = claimed = 0;
     quiet_for = Duration::zero();
   }
@@ -109,6 +109,9 @@ class SourceBatch {
   bool ended = false;
   /// Set where the messages are the source's own earlier reads that were never acked, read again.
   bool redelivered = false;
+  /// Set where the poll did not get to all there is, or may not give it yet: an endless source that
+  /// says so is not drained, also if this batch is empty.
+  bool has_more = false;
   /// Entries that the source had listed but no longer has (deleted from a stream while pending):
   /// counted as lost at the source, never as done.
   std::uint64_t lost = 0;

@@ -2,248 +2,383 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "tempest/base/limits.hpp"
 #include "tempest/base/quantity.hpp"
 #include "tempest/builtin/limits.hpp"
+#include "tempest/runtime/clock.hpp"
 
 namespace tempest::builtin {
 namespace {
 
 constexpr std::size_t kReadBytes = 256UL << 10;
+/// A poll reads no more than that without looking at its time: a line without end must not keep its
+/// thread from anything else.
+constexpr std::uint64_t kPollReadBytes = 16UL << 20;
+/// How often the files are looked at while nothing is read.
+constexpr Duration kLookInterval = std::chrono::milliseconds(200);
+
+std::string whole_path(const std::string& path) {
+  std::error_code error;
+  if (path.empty() || path == "-") return path;
+  const auto whole = std::filesystem::absolute(path, error);
+  return error ? path : whole.lexically_normal().string();
+}
 
 }  // namespace
 
-LinesSource::~LinesSource() {
-  if (fd_ > STDIN_FILENO) ::close(fd_);
-}
+LinesSource::LinesSource(std::string path, Options options)
+    : path_(whole_path(path)),
+      options_(std::move(options)),
+      checkpoint_(whole_path(options_.checkpoint)),
+      files_({.path = path_,
+              .follow = options_.follow,
+              .has_checkpoint = !options_.checkpoint.empty(),
+              .rotate_wait = options_.rotate_wait},
+             unacked_),
+      reader_(options_.max_line_bytes) {}
 
 std::string LinesSource::shown() const {
   return path_ == "-" ? std::string("standard input") : "\"" + path_ + "\"";
 }
 
+void LinesSource::warn(std::string text) {
+  if (warnings_.size() < kMaxWarnings) {
+    warnings_.push_back(std::move(text));
+  } else {
+    ++unsaid_;
+  }
+}
+
+// --- Opening -----------------------------------------------------------------------------------
+
 Result<void> LinesSource::open() {
-  if (fd_ >= 0) return {};
-  if (auto resumed = resume(); !resumed || fd_ >= 0) return resumed;
-  return open_file(path_);
+  if (is_open_) return save_failed_ ? save() : Result<void>();
+  const auto status = path_ == "-" ? status_of(STDIN_FILENO) : status_of(path_);
+  const bool is_stream = path_ == "-" || (status && status->kind == FileStatus::Kind::stream);
+  auto opened = is_stream ? open_stream() : open_files();
+  is_open_ = opened.ok();
+  return opened;
 }
 
-Result<void> LinesSource::open_file(const std::string& path) {
-  // Not blocking, so that a pipe nobody writes to yet does not hold up the whole source.
-  const int fd =
-      path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  struct stat status {};
-  if (fd < 0 || ::fstat(fd, &status) != 0) {
-    return Error{ErrorCode::io, "cannot read " + shown() + ": " + std::strerror(errno)};
-  }
-  if (fd_ > STDIN_FILENO) ::close(fd_);
-  fd_ = fd;
-  file_ = {static_cast<std::uint64_t>(status.st_dev), static_cast<std::uint64_t>(status.st_ino)};
-  file_offset_ = 0;
-  if (S_ISDIR(status.st_mode)) {
-    return Error{ErrorCode::io, "cannot read " + shown() + ": it is a folder"};
-  }
-  return {};
-}
-
-Result<void> LinesSource::resume() {
-  auto saved = checkpoint_.load();
-  if (!saved) return saved.error();
-  if (!*saved) return {};
-  const LinePlace place = (*saved)->place;
-  if (auto opened = open_file(path_); !opened) return opened;
-  if (file_ != place.file) {
-    const std::string rotated = find_rotated(place.file);
-    if (rotated.empty()) {
-      line_ = (*saved)->line - 1;
-      warnings_.push_back(shown() + " is another file than at the checkpoint: read from its start");
-      return {};
-    }
-    if (auto opened = open_file(rotated); !opened) return opened;
-    in_rotated_file_ = true;
-  }
-  struct stat status {};
-  if (::fstat(fd_, &status) == 0 && static_cast<std::uint64_t>(status.st_size) < place.offset) {
-    warnings_.push_back(shown() + " is shorter than at the checkpoint: read from its start");
-    return {};
-  }
-  if (::lseek(fd_, static_cast<off_t>(place.offset), SEEK_SET) < 0) {
+Result<void> LinesSource::open_stream() {
+  if (checkpoint_.exists()) {
     return Error{ErrorCode::configuration,
                  shown() + " has no places to come back to: it must be a file for a checkpoint"};
   }
-  file_offset_ = place.offset;
-  line_ = (*saved)->line - 1;
-  return {};
-}
-
-std::string LinesSource::find_rotated(const FileIdentity& file) const {
-  namespace fs = std::filesystem;
-  const fs::path path(path_);
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    struct stat status {};
-    if (::stat(entry->path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
-    if (file == FileIdentity{static_cast<std::uint64_t>(status.st_dev),
-                             static_cast<std::uint64_t>(status.st_ino)}) {
-      return entry->path().string();
-    }
+  // Not blocking, so that a pipe nobody writes to yet does not hold up the whole source.
+  stream_.reset(path_ == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                             : ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!stream_.is_open()) {
+    const std::string text = "cannot read " + shown() + ": " + std::strerror(errno);
+    if (options_.follow) return Error{ErrorCode::unavailable, text + "; waiting for it"};
+    return Error{ErrorCode::io, text};
+  }
+  const auto status = status_of(stream_.get());
+  if (status && status->kind == FileStatus::Kind::folder) {
+    return Error{ErrorCode::io, "cannot read " + shown() + ": it is a folder"};
+  }
+  is_stream_ = true;
+  if (path_ == "-" || (status && status->kind == FileStatus::Kind::stream)) {
+    warn(shown() +
+         " cannot be read again: what this source has read of it and is not yet done is lost if "
+         "its process dies; use a file with a checkpoint, or a stream of Redis, for what must not "
+         "be lost");
   }
   return {};
 }
 
-Result<bool> LinesSource::go_on() {
-  struct stat status {};
-  // Between the renaming of the old file and the making of the new there may be none.
-  if (::stat(path_.c_str(), &status) != 0) return false;
-  const FileIdentity there{static_cast<std::uint64_t>(status.st_dev),
-                           static_cast<std::uint64_t>(status.st_ino)};
-  if (there != file_) {
-    if (auto opened = open_file(path_); !opened) return opened.error();
-    in_rotated_file_ = false;
-    return true;
-  }
-  if (static_cast<std::uint64_t>(status.st_size) >= file_offset_) return false;
-  if (warnings_.size() < kMaxWarnings) {
-    warnings_.push_back(shown() + " has become shorter: read from its start");
-  }
-  buffer_.clear();
-  begin_ = scanned_ = 0;
-  file_offset_ = 0;
-  if (::lseek(fd_, 0, SEEK_SET) < 0) {
-    return Error{ErrorCode::io, "cannot read " + shown() + ": " + std::strerror(errno)};
-  }
-  return true;
-}
-
-Result<void> LinesSource::poll(std::size_t max_messages, Duration wait, SourceBatch& batch) {
-  taken_bytes_ = 0;
-  const std::size_t first = batch.size();
-  while (true) {
-    take_lines(max_messages - (batch.size() - first), batch);
-    const std::size_t taken = batch.size() - first;
-    if (taken >= max_messages || taken_bytes_ >= kPollTargetBytes) return {};
-    if (ended_) {
-      take_rest(batch);
-      batch.ended = true;
-      return {};
-    }
-    auto filled = fill(taken == 0 && batch.lost == 0 ? wait : Duration::zero());
-    if (!filled) return filled.error();
-    if (*filled == Readable::no) return {};
-    if (*filled == Readable::yes) continue;
-    if (!options_.follow && !in_rotated_file_) {
-      ended_ = true;
-      continue;
-    }
-    const FileIdentity before = file_;
-    const std::uint64_t rest_from = file_offset_ - (buffer_.size() - begin_);
-    std::string rest = buffer_.substr(begin_);
-    auto went_on = go_on();
-    if (!went_on) return went_on.error();
-    if (!*went_on) return {};
-    if (file_ == before || rest.empty()) continue;
-    // The old file's last line has no end, and will get none.
-    buffer_.clear();
-    begin_ = scanned_ = 0;
-    if (skipping_) {
-      skipping_ = false;
-    } else {
-      add_line(rest, {before, rest_from}, batch);
-    }
-  }
-}
-
-void LinesSource::take_lines(std::size_t max_messages, SourceBatch& batch) {
-  for (std::size_t taken = 0; taken < max_messages && taken_bytes_ < kPollTargetBytes;) {
-    const std::size_t end = buffer_.find('\n', scanned_);
-    if (end == std::string::npos) {
-      scanned_ = buffer_.size();
-      if (!skipping_ && scanned_ - begin_ > options_.max_line_bytes) {
-        lose_line(batch);
-        skipping_ = true;
+Result<void> LinesSource::open_files() {
+  const TimePoint now = runtime::monotonic_now();
+  std::optional<SavedLines> saved;
+  if (checkpoint_.exists()) {
+    // Before the lock: another topology's is refused, not waited for.
+    for (const bool is_locked : {false, true}) {
+      if (is_locked) {
+        if (auto locked = checkpoint_.lock(); !locked) return locked;
       }
-      if (skipping_) begin_ = scanned_;
-      return;
-    }
-    const std::string_view line(buffer_.data() + begin_, end - begin_);
-    const LinePlace line_place = place();
-    begin_ = scanned_ = end + 1;
-    if (skipping_) {
-      skipping_ = false;  // Was counted when it grew too long.
-    } else if (line.size() > options_.max_line_bytes) {
-      lose_line(batch);
-    } else {
-      add_line(line, line_place, batch);
-      ++taken;
+      std::vector<std::string> warnings;
+      auto loaded = checkpoint_.load(warnings);
+      if (!loaded) return loaded.error();
+      saved = std::move(*loaded);
+      if (saved) {
+        if (auto owned = check_owner(*saved); !owned) return owned;
+      }
+      if (!is_locked) continue;
+      for (std::string& warning : warnings) warn(std::move(warning));
     }
   }
+  auto begun = saved ? files_.resume(*saved, now) : files_.begin(now);
+  if (saved) line_ = saved->line - 1;
+  if (begun) {
+    pick_up();
+    if (reader_.is_skipping()) {
+      warn(shown() +
+           ": begins within a line that was given out or passed over already; its rest "
+           "is passed over");
+    }
+  }
+  // Also if there is no file yet: what cannot be written is to be known before anything is read.
+  if (begun || !saved) {
+    if (auto kept = save(); !kept) return kept;
+  }
+  return begun;
 }
 
-void LinesSource::take_rest(SourceBatch& batch) {
-  if (begin_ == buffer_.size()) return;
-  if (!skipping_) add_line(std::string_view(buffer_).substr(begin_), place(), batch);
-  buffer_.clear();
-  begin_ = scanned_ = 0;
+Result<void> LinesSource::check_owner(const SavedLines& saved) const {
+  const auto refused = [&](const std::string& whose) {
+    return Error{ErrorCode::configuration,
+                 "the checkpoint \"" + checkpoint_.path() + "\" belongs to " + whose + ", not to " +
+                     "the topology \"" + options_.topology + "\" that reads " + shown() +
+                     ": name another checkpoint, or remove this one to read from the start"};
+  };
+  const std::string whose =
+      "the topology \"" + saved.topology + "\" that reads \"" + saved.path + "\"";
+  if (!saved.topology.empty() && saved.topology != options_.topology) return refused(whose);
+  if (saved.path.empty() || saved.path == path_) return {};
+  // The log may have moved, with all that is in it.
+  const auto status = status_of(path_);
+  const bool is_known =
+      status && std::any_of(saved.files.begin(), saved.files.end(), [&](const SavedFile& file) {
+        return file.identity == status->identity;
+      });
+  return is_known ? Result<void>() : refused(whose);
 }
 
-void LinesSource::add_line(std::string_view line, const LinePlace& place, SourceBatch& batch) {
-  ++line_;
-  checkpoint_.read(line_, place);
-  taken_bytes_ += line.size();
-  batch.add({.payload = line, .token = {0, line_}});
+// --- Places ------------------------------------------------------------------------------------
+
+void LinesSource::note_place() {
+  if (is_stream_ || !files_.has_begun()) return;
+  FollowedFile& file = files_.current();
+  file.offset = reader_.offset();
+  file.skipping = reader_.is_skipping();
+  file.read_to = reader_.end_offset();
+  file.before_read_to = reader_.before_end();
+  const std::size_t head_bytes = std::min<std::uint64_t>(file.offset, kHeadBytes);
+  file.content = Fingerprint{content_hash(std::string_view(file.head).substr(0, head_bytes)),
+                             content_hash(reader_.before_offset())};
 }
 
-void LinesSource::lose_line(SourceBatch& batch) {
-  ++line_;
-  ++batch.lost;
-  if (warnings_.size() >= kMaxWarnings) return;
-  warnings_.push_back("line " + std::to_string(line_) + " of " + shown() + " is longer than " +
-                      (options_.max_line_bytes == kMaxPayloadBytes
-                           ? "a message may be (16 MiB)"
-                           : "max_line, " + format_size_bytes(options_.max_line_bytes)) +
-                      ": skipped");
+void LinesSource::put_down() {
+  note_place();
+  FollowedFile& file = files_.current();
+  file.read_to = file.offset;
+  file.before_read_to = reader_.before_offset();
 }
 
-Result<LinesSource::Readable> LinesSource::fill(Duration wait) {
-  pollfd waiting{fd_, POLLIN, 0};
-  const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
-  const int ready = ::poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(wait_ms, 60'000)));
-  if (ready == 0 || (ready < 0 && errno == EINTR)) return Readable::no;
+void LinesSource::pick_up() {
+  const FollowedFile& file = files_.current();
+  reader_.start(file.read_to, file.skipping, file.before_read_to);
+}
 
-  // Moving what is left to the front costs something only where a line is longer than a read.
-  buffer_.erase(0, begin_);
-  scanned_ -= begin_;
-  begin_ = 0;
-  const std::size_t held = buffer_.size();
-  buffer_.resize(held + kReadBytes);
-  const ssize_t count = ready < 0 ? -1 : ::read(fd_, buffer_.data() + held, kReadBytes);
-  const int reason = errno;
-  buffer_.resize(held + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
-  if (count > 0) file_offset_ += static_cast<std::uint64_t>(count);
-  if (count > 0) return Readable::yes;
-  if (count == 0) return Readable::ended;
-  if (reason == EAGAIN || reason == EINTR) return Readable::no;
-  return Error{ErrorCode::io, "cannot read " + shown() + ": " + std::strerror(reason)};
+Result<void> LinesSource::save() {
+  if (!checkpoint_.exists()) return {};
+  note_place();
+  SavedLines saved;
+  saved.topology = options_.topology;
+  saved.path = path_;
+  saved.line = unacked_.empty() ? line_ + 1 : unacked_.oldest_line();
+  files_.save(saved);
+  auto kept = checkpoint_.save(saved);
+  save_failed_ = !kept;
+  return kept;
 }
 
 Result<void> LinesSource::ack(std::span<const SourceToken> tokens) {
   if (!checkpoint_.exists()) return {};
-  for (const SourceToken& token : tokens) checkpoint_.acked(token.low);
-  return checkpoint_.save(line_ + 1, place());
+  for (const SourceToken& token : tokens) unacked_.acked(token.low);
+  return save();
+}
+
+Duration LinesSource::tend_interval() const {
+  return options_.follow && !is_stream_ ? kLookInterval : Duration::zero();
+}
+
+Result<void> LinesSource::tend(SourceTended& /*done*/) {
+  if (is_stream_ || !files_.has_begun()) return {};
+  note_place();
+  files_.look(runtime::monotonic_now());  // What is lost is told by the next poll.
+  return {};
+}
+
+// --- Reading -----------------------------------------------------------------------------------
+
+Result<void> LinesSource::poll(std::size_t max_messages, Duration wait, SourceBatch& batch) {
+  if (failure_) return *std::exchange(failure_, std::nullopt);
+  taken_bytes_ = 0;
+  Poll poll{batch, batch.size(), max_messages, wait, runtime::monotonic_now()};
+  auto read = read_into(poll);
+  is_interrupted_ = false;
+  if (!is_stream_) lost_ += files_.take_lost();
+  batch.lost += std::exchange(lost_, 0);
+  if (read) return {};
+  // What was read must not go down with the error.
+  if (poll.taken() == 0 && batch.lost == 0) return read;
+  failure_ = read.error();
+  return {};
+}
+
+Result<void> LinesSource::read_into(Poll& poll) {
+  while (true) {
+    take_lines(poll);
+    if (poll.taken() >= poll.max_messages || taken_bytes_ >= kPollTargetBytes) return {};
+    if (ended_) {
+      end_file(poll.batch);
+      poll.batch.ended = true;
+      return {};
+    }
+    if (is_over(poll)) {
+      poll.batch.has_more = true;
+      poll.batch.quiet_for = Duration(1);  // To be polled again at once.
+      return {};
+    }
+    auto filled = fill(poll);
+    if (!filled) return filled.error();
+    if (*filled == Filled::no) return {};
+    ended_ = *filled == Filled::ended;
+  }
+}
+
+bool LinesSource::is_over(const Poll& poll) const {
+  if (poll.read_bytes < kPollReadBytes) return false;
+  return poll.taken() > 0 || is_interrupted_ ||
+         runtime::monotonic_now() - poll.begun_at >= poll.wait;
+}
+
+void LinesSource::take_lines(Poll& poll) {
+  LineReader::Line line;
+  while (poll.taken() < poll.max_messages && taken_bytes_ < kPollTargetBytes) {
+    const LineReader::Found found = reader_.next(line);
+    if (found == LineReader::Found::nothing) return;
+    take(found, line, poll.batch);
+  }
+}
+
+void LinesSource::take(LineReader::Found found, const LineReader::Line& line, SourceBatch& batch) {
+  ++line_;
+  if (found == LineReader::Found::too_long) {
+    lose_line(line);
+    return;
+  }
+  if (checkpoint_.exists()) {
+    unacked_.add(line_, {files_.current().number, line.offset, content_hash(line.before)});
+  }
+  taken_bytes_ += line.text.size();
+  batch.add({.payload = line.text, .token = {0, line_}});
+}
+
+void LinesSource::lose_line(const LineReader::Line& line) {
+  ++lost_;
+  warn("line " + std::to_string(line_) + " of " + shown() + ", at byte " +
+       std::to_string(line.offset) + ", is longer than " +
+       (options_.max_line_bytes == kMaxPayloadBytes
+            ? "a message may be (16 MiB)"
+            : "max_line, " + format_size_bytes(options_.max_line_bytes)) +
+       ": skipped, and counted as lost");
+}
+
+Result<LinesSource::Filled> LinesSource::fill(Poll& poll) {
+  return is_stream_ ? fill_from_stream(poll) : fill_from_files(poll);
+}
+
+Result<LinesSource::Filled> LinesSource::fill_from_files(Poll& poll) {
+  // A file may be cut and found again some times in one poll; no more than that.
+  for (int tries = 0; tries < 8; ++tries) {
+    const TimePoint now = runtime::monotonic_now();
+    note_place();
+    const std::span<char> room = reader_.room(kReadBytes);
+    std::size_t count = 0;
+    auto read = files_.read(room, count, now);
+    reader_.added(count);
+    if (!read) return read.error();
+    poll.read_bytes += count;
+    if (*read == FollowedFiles::Read::bytes) return Filled::yes;
+    note_place();
+    switch (files_.at_end(now)) {
+      case FollowedFiles::Step::more:
+        break;
+      case FollowedFiles::Step::leave:
+        end_file(poll.batch);
+        put_down();
+        files_.leave();
+        pick_up();
+        return Filled::yes;
+      case FollowedFiles::Step::look_back:
+        put_down();
+        files_.look_back();
+        pick_up();
+        return Filled::yes;
+      case FollowedFiles::Step::ended:
+        return Filled::ended;
+      case FollowedFiles::Step::wait_aside:
+        poll.batch.has_more = true;
+        return Filled::no;
+      case FollowedFiles::Step::wait:
+        return Filled::no;
+    }
+  }
+  poll.batch.has_more = true;
+  return Filled::no;
+}
+
+Result<LinesSource::Filled> LinesSource::fill_from_stream(Poll& poll) {
+  const bool has_something = poll.taken() > 0 || lost_ > 0;
+  const Duration wait = has_something ? Duration::zero() : poll.wait;
+  pollfd waiting{stream_.get(), POLLIN, 0};
+  const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
+  const int ready = ::poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(wait_ms, 60'000)));
+  if (ready == 0 || (ready < 0 && errno == EINTR)) return Filled::no;
+
+  const std::span<char> room = reader_.room(kReadBytes);
+  const ssize_t count = ready < 0 ? -1 : ::read(stream_.get(), room.data(), room.size());
+  const int reason = errno;
+  reader_.added(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+  if (count > 0) {
+    poll.read_bytes += static_cast<std::uint64_t>(count);
+    has_writer_ = true;
+    return Filled::yes;
+  }
+  if (count < 0 && (reason == EAGAIN || reason == EINTR)) return Filled::no;
+  if (count < 0) {
+    return Error{ErrorCode::io, "cannot read " + shown() + ": " + std::strerror(reason)};
+  }
+  if (!options_.follow) return Filled::ended;
+  end_file(poll.batch);
+  reader_.begin_line();  // The next writer's.
+  if (std::exchange(has_writer_, false)) {
+    warn("nobody writes to " + shown() + " any more; waiting for the next writer");
+  }
+  return Filled::no;
+}
+
+void LinesSource::end_file(SourceBatch& batch) {
+  const bool is_cut = !is_stream_ && files_.current().spent;
+  LineReader::Line line;
+  const LineReader::Found found = reader_.take_rest(line);
+  if (found == LineReader::Found::nothing) return;
+  if (!is_cut) {
+    take(found, line, batch);
+    return;
+  }
+  ++line_;
+  ++lost_;
+  warn("the file " + shown() + " was cut within line " + std::to_string(line_) +
+       ": that line is lost");
 }
 
 std::vector<std::string> LinesSource::take_warnings() {
+  for (std::string& warning : files_.take_warnings()) warn(std::move(warning));
+  if (const std::uint64_t unsaid = std::exchange(unsaid_, 0); unsaid > 0) {
+    warnings_.push_back("and " + std::to_string(unsaid) + " more such lines or files of " +
+                        shown());
+  }
   return std::exchange(warnings_, {});
 }
 

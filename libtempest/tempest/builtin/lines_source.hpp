@@ -1,75 +1,113 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tempest/base/limits.hpp"
+#include "tempest/builtin/followed_files.hpp"
+#include "tempest/builtin/line_reader.hpp"
 #include "tempest/builtin/lines_checkpoint.hpp"
+#include "tempest/builtin/unacked_lines.hpp"
 #include "tempest/source.hpp"
 
 namespace tempest::builtin {
 
-/// The lines of a file or of standard input.
+/// The lines of a file, of a log that is rotated, of a pipe or of standard input. It composes: the
+/// files (FollowedFiles), what turns their bytes into lines (LineReader), the lines that were given
+/// out (UnackedLines), and where to begin at the next start (LinesCheckpoint).
 class LinesSource : public Source {
  public:
   struct Options {
-    std::string checkpoint;  ///< Empty: a restart begins at the start.
+    std::string checkpoint = {};  ///< Empty: a restart begins at the start.
     /// At the end of the file wait for more; go on in the file that takes its place (a rotated
     /// log), or at the start of one that was cut.
     bool follow = false;
-    std::size_t max_line_bytes = kMaxPayloadBytes;  ///< Longer ones are lost.
+    std::size_t max_line_bytes = kMaxPayloadBytes;   ///< Longer ones are lost.
+    Duration rotate_wait = std::chrono::seconds(5);  ///< FollowedFiles::Options.
+    std::string topology = {};                       ///< Whose checkpoint it is.
   };
 
   /// "-" is standard input, which is left open.
   explicit LinesSource(std::string path) : LinesSource(std::move(path), Options()) {}
-  LinesSource(std::string path, Options options)
-      : path_(std::move(path)), options_(std::move(options)), checkpoint_(options_.checkpoint) {}
-  ~LinesSource() override;
+  LinesSource(std::string path, Options options);
 
   Result<void> open() override;
   Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override;
+  void interrupt() override { is_interrupted_ = true; }
   Result<void> ack(std::span<const SourceToken> tokens) override;
+  Duration tend_interval() const override;
+  Result<void> tend(SourceTended& done) override;
   std::vector<std::string> take_warnings() override;
   bool is_finite() const override { return !options_.follow; }
   std::string describe(const SourceToken& token) const override;
 
  private:
-  enum class Readable { yes, no, ended };
+  /// One poll's bounds.
+  struct Poll {
+    SourceBatch& batch;
+    std::size_t first;  ///< How many messages the batch had.
+    std::size_t max_messages;
+    Duration wait;
+    TimePoint begun_at;
+    std::uint64_t read_bytes = 0;
 
-  /// Moves whole lines from the buffer to the batch.
-  void take_lines(std::size_t max_messages, SourceBatch& batch);
-  void take_rest(SourceBatch& batch);
-  void add_line(std::string_view line, const LinePlace& place, SourceBatch& batch);
-  void lose_line(SourceBatch& batch);
-  Result<void> open_file(const std::string& path);
-  /// Where the last life of this source has left off.
-  Result<void> resume();
-  /// Another name of the file in its folder; empty if there is none.
-  std::string find_rotated(const FileIdentity& file) const;
-  /// At the end of a followed file: true if there is another to go on with.
-  Result<bool> go_on();
-  LinePlace place() const { return {file_, file_offset_ - (buffer_.size() - begin_)}; }
-  /// Reads once what is there, waiting for it no longer than `wait`.
-  Result<Readable> fill(Duration wait);
+    std::size_t taken() const { return batch.size() - first; }
+  };
+  enum class Filled {
+    yes,    ///< There are more bytes, or another file.
+    no,     ///< There is nothing now.
+    ended,  ///< Nothing will ever come.
+  };
+
+  Result<void> open_stream();
+  Result<void> open_files();
+  /// Refuses a checkpoint that belongs to another source.
+  Result<void> check_owner(const SavedLines& saved) const;
+  Result<void> save();
+
+  /// Moves whole lines from the reader to the batch.
+  void take_lines(Poll& poll);
+  void take(LineReader::Found found, const LineReader::Line& line, SourceBatch& batch);
+  Result<void> read_into(Poll& poll);
+  bool is_over(const Poll& poll) const;
+  Result<Filled> fill(Poll& poll);
+  Result<Filled> fill_from_stream(Poll& poll);
+  Result<Filled> fill_from_files(Poll& poll);
+  /// Ends the current file: what has no line break is a line, unless it was cut.
+  void end_file(SourceBatch& batch);
+  /// The reader's place becomes the current file's; put_down() before another is read.
+  void note_place();
+  void put_down();
+  void pick_up();
+
+  void lose_line(const LineReader::Line& line);
+  void warn(std::string text);
   std::string shown() const;
 
   std::string path_;
   Options options_;
   LinesCheckpoint checkpoint_;
-  int fd_ = -1;
-  FileIdentity file_;
-  bool in_rotated_file_ = false;   ///< Under another name: `path_` comes after it.
-  std::uint64_t file_offset_ = 0;  ///< Of the end of the buffer.
-  std::uint64_t line_ = 0;         ///< The last line that was taken.
-  std::string buffer_;
-  std::size_t begin_ = 0;    ///< The first byte that was not taken.
-  std::size_t scanned_ = 0;  ///< Up to here there is no newline after begin_.
+  UnackedLines unacked_;
+  FollowedFiles files_;
+  LineReader reader_;
+  FileDescriptor stream_;  ///< In place of files: standard input, a pipe.
+  bool is_stream_ = false;
+  bool is_open_ = false;
+  bool save_failed_ = false;
+  bool has_writer_ = true;  ///< Of a pipe.
+  std::uint32_t stream_number_ = 0;
+  std::uint64_t line_ = 0;  ///< The last line that was taken.
   std::size_t taken_bytes_ = 0;
-  bool skipping_ = false;  ///< In a line that is too long.
   bool ended_ = false;
+  std::uint64_t lost_ = 0;        ///< Not yet in a batch.
+  std::optional<Error> failure_;  ///< Of a poll that had messages to give.
+  std::atomic<bool> is_interrupted_{false};
   std::vector<std::string> warnings_;
+  std::uint64_t unsaid_ = 0;
 };
 
 }  // namespace tempest::builtin

@@ -31,12 +31,15 @@ Result<std::unique_ptr<Source>> create_generator(const Settings& settings) {
   return std::unique_ptr<Source>(std::make_unique<GeneratorSource>(options));
 }
 
-Result<std::unique_ptr<Source>> create_lines(const Settings& settings) {
+Result<std::unique_ptr<Source>> create_lines(const Settings& settings,
+                                             const std::string& topology) {
   std::string path = settings.text("path");
   if (path.empty()) return wrong("a lines source needs a path (\"-\" for standard input)");
   LinesSource::Options options;
   options.checkpoint = settings.text("checkpoint");
   options.follow = settings.boolean("follow", false);
+  options.rotate_wait = settings.duration("rotate_wait", options.rotate_wait);
+  options.topology = topology;
   options.max_line_bytes = settings.size_bytes("max_line", options.max_line_bytes);
   if (path == "-" && (options.follow || !options.checkpoint.empty())) {
     return wrong("standard input has no places to come back to: neither checkpoint nor follow");
@@ -146,7 +149,7 @@ Result<std::unique_ptr<Source>> create_source(const SourceDefinition& definition
     return create_from_library(definition, topology, consumer, libraries);
   }
   if (type == "generator") return create_generator(definition.endpoint.settings);
-  if (type == "lines") return create_lines(definition.endpoint.settings);
+  if (type == "lines") return create_lines(definition.endpoint.settings, topology);
   if (type == "redis_stream") return create_redis_stream(definition, topology, consumer);
   if (type == "redis_list") return create_redis_list(definition, consumer);
   return unknown_name("source type", type, source_types());

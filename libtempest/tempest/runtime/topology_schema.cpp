@@ -95,17 +95,22 @@ VariantSchema generator_source() {
 }
 
 VariantSchema lines_source() {
-  return {"lines",
-          "Each line of a file is a message; ends with the file",
-          {required("path", Kind::text, "The file; \"-\" for standard input"),
-           optional("checkpoint", Kind::text,
-                    "A file for the place of the oldest line not yet acked: where the next start "
-                    "begins"),
-           with_default("follow", Kind::boolean, value(false),
-                        "At the end wait for more, and go on where the file is replaced"),
-           within(with_default("max_line", Kind::size, whole(kMaxPayloadBytes),
-                               "Longer lines are skipped, and counted as lost"),
-                  1, kMaxPayloadBytes)}};
+  return {
+      "lines",
+      "Each line of a file is a message; ends with the file",
+      {required("path", Kind::text, "The file; \"-\" for standard input"),
+       optional("checkpoint", Kind::text,
+                "A file for the place of the oldest line not yet acked: where the next start "
+                "begins"),
+       with_default("follow", Kind::boolean, value(false),
+                    "At the end wait for more, and go on where the file is replaced"),
+       within(with_default("rotate_wait", Kind::duration, value(Duration(std::chrono::seconds(5))),
+                           "With follow: a file that was put aside is read until it was quiet "
+                           "for so long"),
+              0, 3.6e12),
+       within(with_default("max_line", Kind::size, whole(kMaxPayloadBytes),
+                           "Longer lines are skipped, and counted as lost"),
+              1, kMaxPayloadBytes)}};
 }
 
 TableSchema make_move_target() {

@@ -1,158 +1,148 @@
-#include <catch2/catch.hpp>
-#include <cstdio>
-#include <fstream>
-#include <string>
-#include <vector>
+#include "tempest/builtin/lines_checkpoint.hpp"
 
-#include "tempest/builtin/lines_source.hpp"
-#include "tests/support/temporary_folder.hpp"
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "tests/unit/builtin/log_fixture.hpp"
 
 using namespace tempest;
-using namespace std::chrono_literals;
+using namespace tempest::test;
+using namespace tempest::builtin;
 using Catch::Matchers::Contains;
-using tempest::builtin::LinesSource;
-using tempest::test::TemporaryFolder;
-using Lines = std::vector<std::string>;
 
 namespace {
 
-struct Log {
-  void append(const std::string& text, const std::string& name = "log") {
-    std::ofstream(folder.path(name), std::ios::binary | std::ios::app) << text;
-  }
-  void rotate() {
-    REQUIRE(std::rename(folder.path("log").c_str(), folder.path("log.1").c_str()) == 0);
-  }
-  LinesSource source(bool follow = false) {
-    return LinesSource(folder.path("log"), {.checkpoint = folder.path("place"), .follow = follow});
-  }
-
-  TemporaryFolder folder;
-};
-
-SourceBatch poll(LinesSource& source, std::size_t max_messages = 100) {
-  SourceBatch batch;
-  REQUIRE(source.poll(max_messages, 0ms, batch));
-  return batch;
+SavedLines example() {
+  SavedLines saved;
+  saved.topology = "orders";
+  saved.path = "/var/log/a b%\n\xff.log";
+  saved.line = 17;
+  saved.horizon_ns = 123;
+  saved.files.push_back({.path = "/var/log/log.1",
+                         .identity = {1, 2, 3},
+                         .offset = 40,
+                         .skipping = true,
+                         .finished = true,
+                         .content = Fingerprint{5, ~0ULL},
+                         .start_bytes = 9,
+                         .start_hash = 10,
+                         .size = 50,
+                         .modified_ns = -7,
+                         .unacked = 3});
+  saved.files.push_back({.path = ""});
+  return saved;
 }
 
-Lines lines(const SourceBatch& batch) {
-  Lines result;
-  for (const SourceMessage& message : batch.messages()) result.emplace_back(message.payload);
-  return result;
-}
-
-void ack(LinesSource& source, const SourceBatch& batch, const std::vector<std::size_t>& which) {
-  std::vector<SourceToken> tokens;
-  for (const std::size_t index : which) tokens.push_back(batch.messages()[index].token);
-  REQUIRE(source.ack(tokens));
+std::string why(const Result<std::optional<SavedLines>>& loaded) {
+  return loaded ? std::string() : loaded.error().message;
 }
 
 }  // namespace
 
+TEST_CASE("a checkpoint's text gives back all that it was made of") {
+  const SavedLines saved = example();
+  const std::string text = checkpoint_text(saved);
+  CHECK(parse_checkpoint(text) == saved);
+  // Whatever is missing of it, or has changed in it, it is no checkpoint.
+  for (std::size_t length = 0; length + 1 < text.size(); ++length) {
+    CHECK_FALSE(parse_checkpoint(std::string_view(text).substr(0, length)));
+    CHECK(looks_torn(std::string_view(text).substr(0, length)));
+  }
+  for (std::size_t i = 0; i + 1 < text.size(); ++i) {
+    std::string changed = text;
+    changed[i] = changed[i] == '1' ? '2' : '1';
+    CHECK_FALSE(parse_checkpoint(changed));
+  }
+  CHECK_FALSE(looks_torn("important text"));
+  CHECK(looks_torn(std::string(100, '\0')));
+}
+
+TEST_CASE("a checkpoint of before there were fingerprints is read") {
+  const auto saved = parse_checkpoint("tempest-lines 1 line 3 offset 8 device 5 inode 6\n");
+  REQUIRE(saved);
+  CHECK(saved->line == 3);
+  REQUIRE(saved->files.size() == 1);
+  CHECK(saved->files[0].identity == FileIdentity{5, 6, 0});
+  CHECK(saved->files[0].offset == 8);
+  CHECK_FALSE(saved->files[0].content);
+}
+
+TEST_CASE("a torn checkpoint gives way to the one before it, or says what to do") {
+  const TemporaryFolder folder;
+  std::vector<std::string> warnings;
+  SavedLines saved = example();
+  LinesCheckpoint checkpoint(folder.path("place"));
+  REQUIRE(checkpoint.save(saved));
+  saved.line = 18;
+  REQUIRE(checkpoint.save(saved));
+  CHECK(checkpoint.load(warnings)->value() == saved);
+  CHECK(warnings.empty());
+
+  const std::string torn =
+      GENERATE(std::string(), std::string("tempest-lines 2 li"), std::string(512, '\0'));
+  folder.write("place", torn);
+  LinesCheckpoint next(folder.path("place"));
+  auto loaded = next.load(warnings);
+  INFO(why(loaded));
+  REQUIRE(loaded);
+  CHECK((*loaded)->line == 17);
+  CHECK_THAT(warnings.at(0), Contains("place.previous"));
+  // Until there is a new one the old one stays.
+  REQUIRE(next.save(saved));
+  CHECK(parse_checkpoint(folder.read("place")) == saved);
+  CHECK(parse_checkpoint(folder.read("place.previous"))->line == 17);
+
+  folder.write("place", torn);
+  folder.write("place.previous", torn);
+  loaded = LinesCheckpoint(folder.path("place")).load(warnings);
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error().code == ErrorCode::configuration);
+  CHECK_THAT(loaded.error().message, Contains("remove it to read from the start"));
+}
+
+TEST_CASE("a checkpoint is neither read nor written through a symbolic link") {
+  const TemporaryFolder folder;
+  folder.write("important", "text");
+  std::filesystem::create_symlink("important", folder.path("place"));
+  std::vector<std::string> warnings;
+  LinesCheckpoint checkpoint(folder.path("place"));
+  CHECK_THAT(why(checkpoint.load(warnings)), Contains("symbolic link"));
+  // What somebody has put where the draft goes is replaced, not written to.
+  std::filesystem::remove(folder.path("place"));
+  std::filesystem::create_symlink("important", folder.path("place.new"));
+  REQUIRE(checkpoint.save(example()));
+  CHECK(folder.read("important") == "text");
+  CHECK(parse_checkpoint(folder.read("place")) == example());
+}
+
+TEST_CASE("a full disk is waited for by a checkpoint") {
+  if (!std::filesystem::exists("/dev/full")) return;
+  CHECK(LinesCheckpoint("/dev/full/place").lock().error().code == ErrorCode::configuration);
+}
+
 TEST_CASE_METHOD(Log, "a lines source begins at its checkpoint: the oldest line not yet acked") {
   append("a\nb\nc\nd\n");
-  {
-    auto first = source();
-    REQUIRE(first.open());
-    const SourceBatch batch = poll(first, 3);
-    REQUIRE(lines(batch) == Lines{"a", "b", "c"});
-    ack(first, batch, {2});
-    ack(first, batch, {0});
-  }
-  auto second = source();
-  REQUIRE(second.open());
-  const SourceBatch batch = poll(second);
-  CHECK(lines(batch) == Lines{"b", "c", "d"});
-  CHECK(second.describe(batch.messages()[0].token) == "line 2");
-  ack(second, batch, {0, 1, 2});
-  auto third = source();
-  REQUIRE(third.open());
-  CHECK(poll(third).empty());
-}
-
-TEST_CASE_METHOD(Log, "a followed file gives what is added, once its line has an end") {
-  append("a\nb");
-  auto following = source(true);
-  REQUIRE(following.open());
-  CHECK_FALSE(following.is_finite());
-  CHECK(lines(poll(following)) == Lines{"a"});
-  SourceBatch batch = poll(following);
-  CHECK(batch.empty());
-  CHECK_FALSE(batch.ended);
-  append("c\nd\n");
-  CHECK(lines(poll(following)) == Lines{"bc", "d"});
-}
-
-TEST_CASE_METHOD(Log, "a followed file is read to its end after it was rotated, then the new one") {
-  append("a\n");
-  auto following = source(true);
-  REQUIRE(following.open());
-  CHECK(lines(poll(following)) == Lines{"a"});
-  append("b\nunfinished");
-  rotate();
-  CHECK(lines(poll(following)) == Lines{"b"});
-  append("c\n");
-  CHECK(lines(poll(following)) == Lines{"unfinished", "c"});
-}
-
-TEST_CASE_METHOD(Log, "a followed file that was cut is read from its start, with a warning") {
-  append("a long line\n");
-  auto following = source(true);
-  REQUIRE(following.open());
-  CHECK(poll(following).size() == 1);
-  std::ofstream(folder.path("log"), std::ios::trunc) << "new\n";
-  CHECK(lines(poll(following)) == Lines{"new"});
-  CHECK_THAT(following.take_warnings().at(0), Contains("shorter"));
-}
-
-TEST_CASE_METHOD(Log, "a file that was rotated while nobody read it is found by its checkpoint") {
-  append("a\nb\nc\n");
-  {
-    auto first = source(true);
-    REQUIRE(first.open());
-    const SourceBatch batch = poll(first);
-    ack(first, batch, {0});
-  }
-  rotate();
-  append("d\n");
-  auto second = source(true);
-  REQUIRE(second.open());
-  CHECK(lines(poll(second)) == Lines{"b", "c", "d"});
-  CHECK(second.take_warnings().empty());
-}
-
-TEST_CASE_METHOD(Log, "what is acked of two files is resumed in the older one") {
-  append("a\n");
-  {
-    auto first = source(true);
-    REQUIRE(first.open());
-    const SourceBatch old_lines = poll(first);
-    rotate();
-    append("b\n");
-    const SourceBatch new_lines = poll(first);
-    REQUIRE(lines(new_lines) == Lines{"b"});
-    ack(first, new_lines, {0});
-  }
-  auto second = source(true);
-  REQUIRE(second.open());
-  CHECK(lines(poll(second)) == Lines{"a", "b"});
-}
-
-TEST_CASE_METHOD(Log,
-                 "another file than at the checkpoint is read from its start, with a warning") {
-  append("a\n");
-  {
-    auto first = source();
-    REQUIRE(first.open());
-    ack(first, poll(first), {0});
-  }
-  append("x\n", "other");
-  REQUIRE(std::rename(folder.path("other").c_str(), folder.path("log").c_str()) == 0);
-  auto second = source();
-  REQUIRE(second.open());
-  CHECK(lines(poll(second)) == Lines{"x"});
-  CHECK_THAT(second.take_warnings().at(0), Contains("another file"));
+  const auto with_acks = [&](std::size_t count, const Lines& expected,
+                             const std::vector<std::size_t>& acked) {
+    auto finite_options = options();
+    finite_options.follow = false;
+    LinesSource finite(path(), finite_options);
+    open(finite);
+    const SourceBatch batch = poll_once(finite, count);
+    CHECK(lines_of(batch) == expected);
+    if (!batch.empty()) {
+      CHECK(finite.describe(batch.messages()[0].token) ==
+            "line " + std::string(1, "1234"[expected[0][0] - 'a']));
+    }
+    std::vector<SourceToken> tokens;
+    for (const std::size_t index : acked) tokens.push_back(batch.messages()[index].token);
+    REQUIRE(finite.ack(tokens));
+  };
+  with_acks(3, {"a", "b", "c"}, {2, 0});
+  with_acks(100, {"b", "c", "d"}, {0, 1, 2});
+  with_acks(100, {}, {});
 }
 
 TEST_CASE_METHOD(Log, "a checkpoint that is something else is refused") {
@@ -161,15 +151,34 @@ TEST_CASE_METHOD(Log, "a checkpoint that is something else is refused") {
   const auto opened = source().open();
   REQUIRE_FALSE(opened);
   CHECK(opened.error().code == ErrorCode::configuration);
+  CHECK(folder.read("place") == "important text");
+}
+
+TEST_CASE_METHOD(Log, "the next day's file of a source that ends is read from its start, unlost") {
+  append("a\n");
+  auto finite_options = options();
+  finite_options.follow = false;
+  {
+    LinesSource first(path(), finite_options);
+    open(first);
+    ack_all(first, take_all(first));
+  }
+  append("x\n", "other");
+  rename("other", "log");
+  LinesSource second(path(), finite_options);
+  open(second);
+  const Given given = take_all(second);
+  CHECK(given.lines == Lines{"x"});
+  CHECK(given.lost == 0);
+  CHECK_THAT(given.warnings, Contains("another file"));
 }
 
 TEST_CASE_METHOD(Log, "lines beyond max_line are lost, and told of") {
   append("short\n" + std::string(500, 'x') + "\n\xff\xfe\n");
-  LinesSource limited(folder.path("log"),
-                      {.checkpoint = {}, .follow = false, .max_line_bytes = 100});
-  REQUIRE(limited.open());
-  const SourceBatch batch = poll(limited);
-  CHECK(lines(batch) == Lines{"short", "\xff\xfe"});
-  CHECK(batch.lost == 1);
-  CHECK_THAT(limited.take_warnings().at(0), Contains("max_line"));
+  LinesSource limited(path(), {.checkpoint = {}, .follow = false, .max_line_bytes = 100});
+  open(limited);
+  const Given given = take_all(limited);
+  CHECK(given.lines == Lines{"short", "\xff\xfe"});
+  CHECK(given.lost == 1);
+  CHECK_THAT(given.warnings, Contains("max_line") && Contains("line 2"));
 }
