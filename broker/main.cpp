@@ -4,10 +4,12 @@
 #include "broker/options.hpp"
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/first_process.hpp"
+#include "tempest/runtime/process_guard.hpp"
 
 using namespace tempest;
 
 int main(int argc, char** argv) {
+  runtime::guard_process();
   runtime::stand_behind_first_process();
   runtime::CommandLine line("tempest-broker",
                             "Keeps the registry of live nodes, and the stats bus.");

@@ -9,6 +9,7 @@
 #include "tempest/runtime/exit_guard.hpp"
 #include "tempest/runtime/first_process.hpp"
 #include "tempest/runtime/logging.hpp"
+#include "tempest/runtime/process_guard.hpp"
 #include "tempest/runtime/version.hpp"
 
 namespace {
@@ -75,6 +76,7 @@ int run(int argc, const char* const* argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  tempest::runtime::guard_process();
   tempest::runtime::stand_behind_first_process();
   try {
     return run(argc, argv);

@@ -12,6 +12,7 @@
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/node_program.hpp"
+#include "tempest/runtime/process_guard.hpp"
 
 namespace tempest::cli {
 
@@ -79,7 +80,11 @@ int run(Topology topology, const StandaloneOptions& options, bool json, bool qui
       [](void* context, bool at_once) { static_cast<Standalone*>(context)->request_stop(at_once); },
       &standalone);
   ProgressLine progress(!quiet && ::isatty(STDERR_FILENO) != 0);
-  while (!standalone.wait(kProgressInterval)) progress.show(standalone.summary());
+  while (!standalone.wait(kProgressInterval)) {
+    // It may have failed before there was anybody to tell.
+    if (runtime::process_failure()) standalone.request_stop(true);
+    progress.show(standalone.summary());
+  }
   progress.clear();
 
   const auto summary = standalone.summary();
@@ -88,7 +93,7 @@ int run(Topology topology, const StandaloneOptions& options, bool json, bool qui
   } else if (!quiet) {
     print_text(topology, summary, standalone.untaken());
   }
-  return standalone.exit_code();
+  return runtime::process_failure().value_or(standalone.exit_code());
 }
 
 }  // namespace

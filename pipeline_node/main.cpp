@@ -7,11 +7,13 @@
 #include "tempest/runtime/first_process.hpp"
 #include "tempest/runtime/logging.hpp"
 #include "tempest/runtime/node_program.hpp"
+#include "tempest/runtime/process_guard.hpp"
 #include "tempest/runtime/topology_file.hpp"
 
 using namespace tempest;
 
 int main(int argc, char** argv) {
+  runtime::guard_process();
   runtime::stand_behind_first_process();
   int exit_code = 0;
   const auto options = pipeline_node::parse_options(argc, argv, exit_code);

@@ -3,10 +3,12 @@
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/exit_guard.hpp"
 #include "tempest/runtime/first_process.hpp"
+#include "tempest/runtime/process_guard.hpp"
 
 using namespace tempest;
 
 int main(int argc, char** argv) {
+  runtime::guard_process();
   runtime::stand_behind_first_process();
   runtime::CommandLine line("tempest-source",
                             "Reads a topology's messages, and acks each when it is done.");

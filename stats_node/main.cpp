@@ -8,6 +8,7 @@
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/first_process.hpp"
 #include "tempest/runtime/logging.hpp"
+#include "tempest/runtime/process_guard.hpp"
 
 using namespace tempest;
 
@@ -41,6 +42,7 @@ int run(const stats_node::Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  runtime::guard_process();
   runtime::stand_behind_first_process();
   runtime::CommandLine line("tempest-stats",
                             "Aggregates what all nodes report, publishes it, and serves it.");

@@ -9,6 +9,7 @@
 #include "tempest/runtime/exit_guard.hpp"
 #include "tempest/runtime/first_process.hpp"
 #include "tempest/runtime/logging.hpp"
+#include "tempest/runtime/process_guard.hpp"
 
 namespace tempest {
 namespace {
@@ -25,6 +26,7 @@ std::string file_name(const char* path) {
 
 int run_worker(int argc, const char* const* argv,
                std::initializer_list<const TaskLibrary*> libraries) {
+  runtime::guard_process();
   runtime::stand_behind_first_process();
   const std::string program = argc > 0 ? file_name(argv[0]) : "tempest-task";
   runtime::CommandLine line(program, "Runs tasks of a topology: a worker.");

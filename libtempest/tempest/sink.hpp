@@ -30,7 +30,8 @@ class Sink {
 
   /// Writes all of them, or says why not. Success means that they are where they should be: the
   /// server has replied, the file's write has returned. After an error some may have been written,
-  /// and all will be written again: a duplicate, never a loss.
+  /// and all will be written again: a duplicate, never a loss. An error of code `fail` says that
+  /// one of them can never be written: each is written by itself then, and that one fails for good.
   virtual Result<void> write(std::span<const Message> messages) = 0;
 
   /// The process is to end at once, whatever is under way: a call that waits for a server returns

@@ -1,28 +1,35 @@
 #pragma once
 
-#include <memory>
 #include <string>
 
+#include "tempest/builtin/record_file.hpp"
 #include "tempest/sink.hpp"
 
 namespace tempest::builtin {
 
-/// Appends payloads as lines to a file or to standard output. All of a process's sinks for one file
-/// share its descriptor.
+/// Appends payloads as lines to a file or to standard output.
 class LinesSink : public Sink {
  public:
-  LinesSink(std::string path, bool append) : path_(std::move(path)), append_(append) {}
+  /// What becomes of a payload with a line break in it, which must not become two lines.
+  enum class LineBreaks {
+    refuse,  ///< The message fails.
+    escape,  ///< In every payload, "\" is written as "\\", a line feed as "\n", a return as "\r".
+  };
 
-  Result<void> open() override;
-  /// A full disk is `unavailable`, any other failure `io`.
+  LinesSink(std::string path, bool append, LineBreaks line_breaks = LineBreaks::refuse)
+      : file_(std::move(path), append), line_breaks_(line_breaks) {}
+
+  Result<void> open() override { return file_.open(); }
+  /// What keeps it from writing is `unavailable`. A payload that would become two lines is `fail`,
+  /// and nothing is written then.
   Result<void> write(std::span<const Message> messages) override;
 
  private:
-  class File;
+  bool is_refused(const Message& message) const;
+  void add_line(std::string_view payload);
 
-  std::string path_;
-  bool append_;
-  std::shared_ptr<File> file_;
+  RecordFile file_;
+  LineBreaks line_breaks_;
   std::string buffer_;
 };
 

@@ -14,6 +14,7 @@
 #include "tempest/base/quantity.hpp"
 #include "tempest/builtin/limits.hpp"
 #include "tempest/runtime/clock.hpp"
+#include "tempest/runtime/process_guard.hpp"
 
 namespace tempest::builtin {
 namespace {
@@ -72,6 +73,10 @@ Result<void> LinesSource::open_stream() {
   if (checkpoint_.exists()) {
     return Error{ErrorCode::configuration,
                  shown() + " has no places to come back to: it must be a file for a checkpoint"};
+  }
+  if (path_ == "-" && runtime::was_closed_at_start(STDIN_FILENO)) {
+    return Error{ErrorCode::configuration,
+                 "cannot read \"-\": this process was started with its standard input closed"};
   }
   // Not blocking, so that a pipe nobody writes to yet does not hold up the whole source.
   stream_.reset(path_ == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)

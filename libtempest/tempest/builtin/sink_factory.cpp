@@ -24,8 +24,10 @@ class NullSink : public Sink {
 Result<std::unique_ptr<Sink>> create_lines(const Settings& settings) {
   std::string path = settings.text("path");
   if (path.empty()) return wrong("a lines sink needs a path (\"-\" for standard output)");
-  return std::unique_ptr<Sink>(
-      std::make_unique<LinesSink>(std::move(path), settings.boolean("append", true)));
+  const bool escapes = settings.text("line_breaks", "refuse") == "escape";
+  return std::unique_ptr<Sink>(std::make_unique<LinesSink>(
+      std::move(path), settings.boolean("append", true),
+      escapes ? LinesSink::LineBreaks::escape : LinesSink::LineBreaks::refuse));
 }
 
 Result<std::unique_ptr<Sink>> create_redis_stream(const Settings& settings) {

@@ -12,8 +12,10 @@ namespace {
 
 constexpr Duration kUnavailableRetry = std::chrono::milliseconds(500);
 
-/// Returns what the worker is told: `unavailable` costs a message no attempt, anything else does.
+/// Returns what the worker is told: `unavailable` costs a message no attempt, anything else does;
+/// what `fail`s can never be written.
 Error as_task_error(const Error& error) {
+  if (error.code == ErrorCode::fail) return {ErrorCode::fail, "sink: " + error.message, {}};
   if (error.code == ErrorCode::unavailable) {
     return {ErrorCode::unavailable, "sink: " + error.message, kUnavailableRetry};
   }

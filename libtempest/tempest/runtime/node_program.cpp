@@ -14,6 +14,7 @@
 
 #include "tempest/base/limits.hpp"
 #include "tempest/runtime/logging.hpp"
+#include "tempest/runtime/process_guard.hpp"
 
 namespace tempest::runtime {
 
@@ -159,7 +160,8 @@ int run_loop(NodeLoop& loop, Node& node) {
   const StopSignals signals(
       [](void* context, bool at_once) { static_cast<NodeLoop*>(context)->request_stop(at_once); },
       &loop);
-  return loop.run(node);
+  const int exit_code = loop.run(node);
+  return process_failure().value_or(exit_code);
 }
 
 StopSignals::StopSignals(Stop stop, void* context) {
@@ -170,6 +172,11 @@ StopSignals::StopSignals(Stop stop, void* context) {
   set_handler(SIGINT, take_signal);
   // A reset connection to Redis, or a closed pipe on stdout, is an error to be read, not an end.
   set_handler(SIGPIPE, SIG_IGN);
+}
+
+void StopSignals::stop_now() {
+  SignalTarget* target = signal_target.load();
+  if (target != nullptr) target->stop(target->context, true);
 }
 
 StopSignals::~StopSignals() {

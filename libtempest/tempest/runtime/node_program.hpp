@@ -63,6 +63,8 @@ class StopSignals {
   using Stop = void (*)(void* context, bool at_once);
   StopSignals(Stop stop, void* context);
   ~StopSignals();
+  /// As the second of two signals does. From any thread; nothing if there is none of these.
+  static void stop_now();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 };

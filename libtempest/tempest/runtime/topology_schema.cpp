@@ -253,7 +253,10 @@ const TableSchema& sink_schema() {
         "A file, a line for each message",
         {required("path", Kind::text, "The file; \"-\" for standard output"),
          with_default("append", Kind::boolean, value(true),
-                      "Add to the file; false: each process that writes it begins it anew")}},
+                      "Add to the file; false: each process that writes it begins it anew"),
+         one_of("line_breaks", {"refuse", "escape"},
+                "A payload with a line break fails; or backslashes and line breaks are escaped, in "
+                "every payload")}},
        {"redis_stream",
         "A Redis stream, an entry for each message",
         {redis_uri(), required("key", Kind::text, "The stream"),
