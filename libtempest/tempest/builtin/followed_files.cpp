@@ -54,23 +54,24 @@ Error FollowedFiles::cannot_read(const std::string& why) const {
 }
 
 Result<void> FollowedFiles::begin(TimePoint now) {
+  bool is_next = true;
   if (options_.follow || options_.has_checkpoint) {
     // What is put aside from here on, while there is no file yet, is to be read.
     if (!std::exchange(noted_older_, true)) {
       note_older_files();
     } else {
-      add_unread(folder_.list(), now);
+      is_next = add_unread(folder_.list(), now);
     }
   }
-  return begin_at_path(now);
+  return begin_at_path(is_next, now);
 }
 
-Result<void> FollowedFiles::begin_at_path(TimePoint now) {
+Result<void> FollowedFiles::begin_at_path(bool is_next, TimePoint now) {
   FileDescriptor file(::open(options_.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   const int reason = errno;
   const auto status = file.is_open() ? status_of(file.get()) : std::nullopt;
   const bool is_file = status && status->kind == FileStatus::Kind::regular;
-  if (is_file && !is_held(status->identity)) add(options_.path, std::move(file), now);
+  if (is_file && is_next && !is_held(status->identity)) add(options_.path, std::move(file), now);
   current_ = files_.size();
   for (std::size_t i = files_.size(); i-- > 0;) {
     if (!files_[i].finished) current_ = i;
@@ -235,7 +236,7 @@ void FollowedFiles::look_at_path(TimePoint now) {
     FileDescriptor file(::open(options_.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!file.is_open()) return tell_trouble(reason_of(errno), now);
     // Those put aside since the last look come between.
-    add_unread(folder_.list(), now);
+    if (!add_unread(folder_.list(), now)) return;
     const auto opened = status_of(file.get());
     const bool is_new = opened && opened->kind == FileStatus::Kind::regular &&
                         !is_held(opened->identity) && held() < kMaxHeld;
@@ -266,24 +267,41 @@ void FollowedFiles::erase(std::size_t index) {
 }
 
 void FollowedFiles::forget_finished(TimePoint now) {
+  const bool is_room_short = held() > kMaxHeld / 2;
   std::size_t finished = 0;
   for (std::size_t i = files_.size(); i-- > 0;) {
     FollowedFile& file = files_[i];
     if (!file.finished || i == current_) continue;
     const bool has_grown = !file.spent && file.size > file.offset && file.file.is_open();
+    const bool is_held_long = now - std::max(file.grew_at, file.put_aside_at) >= kHoldFor;
+    if (!has_grown && (!file.has_name || is_held_long || is_room_short)) file.file.reset();
+    const bool is_removed = !file.has_name && !file.file.is_open();
     const bool is_needed = has_grown || unacked_.count_of(file.number) > 0;
-    if (file.file.is_open() && !has_grown &&
-        (!file.has_name || now - std::max(file.grew_at, file.put_aside_at) >= kHoldFor)) {
-      file.file.reset();
-    }
-    if (is_needed) continue;
-    if (file.spent || (!file.has_name && !file.file.is_open())) {
+    if (!is_needed && (file.spent || is_removed)) {
       erase(i);
-    } else if (++finished > kMaxFinished) {
-      horizon_ns_ = std::max(horizon_ns_, file.modified_ns);
-      erase(i);
+    } else {
+      ++finished;
     }
   }
+  while (finished > kMaxFinished && forget_oldest()) --finished;
+}
+
+bool FollowedFiles::forget_oldest() {
+  std::optional<std::size_t> oldest;
+  std::int64_t newest_ns = 0;
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    const FollowedFile& file = files_[i];
+    if (!file.finished || i == current_) continue;
+    newest_ns = std::max(newest_ns, file.modified_ns);
+    const bool is_needed = file.file.is_open() || unacked_.count_of(file.number) > 0;
+    if (is_needed || (oldest && files_[*oldest].modified_ns <= file.modified_ns)) continue;
+    oldest = i;
+  }
+  // Files are read in the order in which they were written last.
+  if (!oldest || files_[*oldest].modified_ns >= newest_ns) return false;
+  horizon_ns_ = std::max(horizon_ns_, files_[*oldest].modified_ns);
+  erase(*oldest);
+  return true;
 }
 
 // --- The checkpoint ----------------------------------------------------------------------------

@@ -111,7 +111,8 @@ class FollowedFiles {
   using Files = std::vector<FoundFile>;
 
   // followed_files.cpp: reading.
-  Result<void> begin_at_path(TimePoint now);
+  /// `is_next`: nothing that was put aside is still to come before the file at the path.
+  Result<void> begin_at_path(bool is_next, TimePoint now);
   Error cannot_read(const std::string& why) const;
   FollowedFile& add(const std::string& path, FileDescriptor file, TimePoint now);
   void look_at_held(TimePoint now);
@@ -120,6 +121,8 @@ class FollowedFiles {
   void look_at_path(TimePoint now);
   void tell_trouble(const std::string& why, TimePoint now);
   void forget_finished(TimePoint now);
+  /// Forgets the finished file that was written longest ago, if nothing unread can be as old.
+  bool forget_oldest();
   std::optional<std::size_t> next_unfinished() const;
   std::optional<std::size_t> grown_finished(TimePoint now, bool& is_waiting) const;
   bool is_quiet(const FollowedFile& file, TimePoint now) const;
@@ -141,7 +144,8 @@ class FollowedFiles {
                                    const Fingerprint& content) const;
   const FoundFile* find_by_start(const Files& found, const SavedFile& saved) const;
   bool is_held(const FileIdentity& identity) const;
-  void add_unread(const Files& found, TimePoint now);
+  /// Adds what was put aside and never read. False: as much as may be held open, and there is more.
+  bool add_unread(const Files& found, TimePoint now);
   bool is_known(const FoundFile& found, TimePoint now);
   void cut(std::size_t index, TimePoint now);
   void tell_cut(const std::string& path, const std::string& copy, std::uint64_t lost_bytes,

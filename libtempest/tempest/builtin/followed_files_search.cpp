@@ -16,6 +16,8 @@ namespace {
 
 /// So many older files are remembered at the first start.
 constexpr std::size_t kMaxOlder = 32;
+/// So many files are held open, and some more for the path's.
+constexpr std::size_t kMaxHeldForPath = 60;
 /// A few bytes tell no file from another that begins alike.
 constexpr std::uint64_t kTellingBytes = 256;
 
@@ -116,11 +118,12 @@ Result<void> FollowedFiles::resume(const SavedLines& saved, TimePoint now) {
     const bool is_newest = at_path && file.identity == at_path->identity;
     if (!is_newest) file.put_aside_at = file.grew_at;
   }
+  bool is_next = true;
   if (!at_path || !is_held(at_path->identity)) {
     count_compressed(saved, found, lost_ > lost_before);
-    add_unread(found, now);
+    is_next = add_unread(found, now);
   }
-  return begin_at_path(now);
+  return begin_at_path(is_next, now);
 }
 
 std::string FollowedFiles::obstacle_to(const SavedLines& saved, const Files& found) const {
@@ -274,15 +277,14 @@ void FollowedFiles::count_compressed(const SavedLines& saved, const Files& found
 
 // --- After a rotation --------------------------------------------------------------------------
 
-void FollowedFiles::add_unread(const Files& found, TimePoint now) {
+bool FollowedFiles::add_unread(const Files& found, TimePoint now) {
   const auto at_path = status_of(options_.path);
   for (const FoundFile& file : found) {
-    constexpr std::size_t kMaxHeldForPath = 60;
-    if (held() >= kMaxHeldForPath) return;  // The next look finds the others.
     const FileStatus& status = file.status;
     if (at_path && at_path->identity == status.identity) continue;
     if (!folder_.is_put_aside(file) || status.size == 0) continue;
     if (status.modified_ns <= horizon_ns_ || is_known(file, now)) continue;
+    if (held() >= kMaxHeldForPath) return false;  // The next look finds the others.
     FileDescriptor opened = open_to_read(file.path);
     if (!opened.is_open()) {
       warn("cannot read " + quoted(file.path) + ", which was put aside unread");
@@ -296,6 +298,7 @@ void FollowedFiles::add_unread(const Files& found, TimePoint now) {
     FollowedFile& added = add(file.path, std::move(opened), now);
     added.grew_at = added.put_aside_at = written_at(status.modified_ns, now);
   }
+  return true;
 }
 
 bool FollowedFiles::is_known(const FoundFile& found, TimePoint now) {
@@ -344,8 +347,9 @@ void FollowedFiles::cut(std::size_t index, TimePoint now) {
     tell_cut(path, note_copies_of(file, read_to, found), seen - std::min(seen, read_to),
              was_growing);
   }
-  if (is_newest) add_unread(folder_.list(), now);
-  if (!rest.is_open()) return;  // Found at its path again.
+  // If there is more than can be held now, what has become of the file is found at its path.
+  if (is_newest && !add_unread(folder_.list(), now)) return;
+  if (!rest.is_open()) return;
   if (is_newest) {
     add(path, std::move(rest), now);
   } else {

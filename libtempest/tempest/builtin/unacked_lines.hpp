@@ -23,9 +23,11 @@ class UnackedLines {
   /// Acks a line; one that is not here was acked before.
   void acked(std::uint64_t line);
 
-  bool empty() const { return entries_.empty(); }
+  bool empty() const { return entries_.empty() && stragglers_.empty(); }
   /// The number of the oldest one. Not of an empty one.
-  std::uint64_t oldest_line() const { return first_line_; }
+  std::uint64_t oldest_line() const {
+    return stragglers_.empty() ? first_line_ : stragglers_.begin()->first;
+  }
   /// The place of the oldest line of a file.
   std::optional<Place> oldest_of(std::uint32_t file) const;
   /// How many there are of a file.
@@ -38,7 +40,10 @@ class UnackedLines {
   };
 
   void drop_acked();
+  void count_acked(std::uint32_t file);
 
+  /// Lines that stay unacked while a great many after them are acked.
+  std::map<std::uint64_t, Place> stragglers_;
   std::deque<Entry> entries_;  ///< Of first_line_ and those after it; the first is not acked.
   std::uint64_t first_line_ = 0;
   std::map<std::uint32_t, std::uint64_t> counts_;  ///< By file, none of zero.

@@ -253,5 +253,52 @@ class Rotation(unittest.TestCase):
             raise
 
 
+class BackPressure(unittest.TestCase):
+    def test_rotations_while_there_is_no_room_for_more_lose_nothing(self):
+        """The default rotate_wait; lines that are larger than what the source may hold."""
+        with processes.Cluster(BINARIES) as cluster:
+            log, out = cluster.path("log"), cluster.path("out.txt")
+            topology = cluster.write("Topology.toml", f"""
+                name = "pressure"
+                [source]
+                type = "lines"
+                path = "{log}"
+                checkpoint = "{cluster.path('place')}"
+                follow = true
+                max_pending = 20
+                [[task]]
+                name = "slow"
+                uses = "sleep"
+                sleep = {{ time = "25ms" }}
+                [[task]]
+                name = "out"
+                uses = "sink"
+                after = ["slow"]
+                sink = {{ type = "lines", path = "{out}" }}
+                """)
+            lines = [f"{i:05d} {'x' * 4000}" for i in range(390)]
+
+            def write(first, last):
+                with open(log, "a", encoding="utf-8") as file:
+                    file.write("".join(line + "\n" for line in lines[first:last]))
+            write(0, 1)
+            run = subprocess.Popen([os.path.join(BINARIES, "tempest"), "run", topology, "--quiet",
+                                    "--threads", "4"])
+            self.addCleanup(run.kill)
+            processes.wait_until(lambda: os.path.exists(out) and os.path.getsize(out), "a line")
+            write(1, 100)
+            for number in (1, 2, 3):
+                threading.Event().wait(0.35)
+                os.rename(log, cluster.path(f"aside-{'abc'[number - 1]}"))
+                write(100 * number, min(100 * number + 100, len(lines)))
+
+            def delivered():
+                with open(out, encoding="utf-8") as file:
+                    return set(file.read().splitlines())
+            processes.wait_until(lambda: delivered() == set(lines), "all lines", 60)
+            run.terminate()
+            self.assertEqual(run.wait(20), 0)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -1,5 +1,8 @@
 #include "tempest/builtin/lines_checkpoint.hpp"
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -117,9 +120,29 @@ TEST_CASE("a checkpoint is neither read nor written through a symbolic link") {
   CHECK(parse_checkpoint(folder.read("place")) == example());
 }
 
-TEST_CASE("a full disk is waited for by a checkpoint") {
-  if (!std::filesystem::exists("/dev/full")) return;
-  CHECK(LinesCheckpoint("/dev/full/place").lock().error().code == ErrorCode::configuration);
+TEST_CASE("a full disk is waited for by a checkpoint, and the old one stays") {
+  const TemporaryFolder folder;
+  SavedLines saved = example();
+  LinesCheckpoint checkpoint(folder.path("place"));
+  REQUIRE(checkpoint.save(saved));
+  saved.line = 18;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    rlimit limit{100, RLIM_INFINITY};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    const auto refused = checkpoint.save(saved);
+    const bool waits = !refused && refused.error().code == ErrorCode::unavailable;
+    std::vector<std::string> warnings;
+    const bool is_old = checkpoint.load(warnings)->value().line == 17;
+    limit.rlim_cur = RLIM_INFINITY;
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    ::_exit(waits && is_old && checkpoint.save(saved) ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK(parse_checkpoint(folder.read("place")) == saved);
 }
 
 TEST_CASE_METHOD(Log, "a lines source begins at its checkpoint: the oldest line not yet acked") {

@@ -417,3 +417,36 @@ TEST_CASE_METHOD(Log,
     CHECK_THAT(given.warnings, Contains("within a line"));
   }
 }
+
+TEST_CASE_METHOD(Log, "more files than are held open at a time are read, in order") {
+  constexpr int kFiles = 150;
+  append(numbered(0, 2));
+  {
+    auto first = source();
+    open(first);
+    Given given = take_all(first);
+    given.tokens.resize(1);
+    ack_all(first, given);
+  }
+  for (int i = 1; i <= kFiles; ++i) {
+    rename("log", "log." + std::to_string(1000 - i));
+    append(numbered(2 * i, 2 * i + 2));
+  }
+  Lines lines;
+  std::unique_ptr<builtin::LinesSource> following;
+  for (int start = 0; start < 3; ++start) {
+    following = nullptr;
+    following = std::make_unique<builtin::LinesSource>(path(), options());
+    open(*following);
+    for (int polls = 0; polls < 500; ++polls) {
+      const SourceBatch batch = poll_once(*following, 7);
+      std::vector<SourceToken> tokens;
+      for (const SourceMessage& message : batch.messages()) tokens.push_back(message.token);
+      for (const std::string& line : lines_of(batch)) lines.push_back(line);
+      REQUIRE(following->ack(tokens));
+      if (start < 2 && lines.size() > 100U * static_cast<unsigned>(start + 1)) break;
+    }
+    CHECK(following->take_warnings().empty());
+  }
+  CHECK(lines == numbers(1, 2 * kFiles + 2));
+}
