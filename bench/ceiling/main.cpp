@@ -7,6 +7,7 @@
 #include "tempest/base/quantity.hpp"
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/process_guard.hpp"
 
 using namespace tempest;
 
@@ -63,6 +64,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  runtime::guard_process();
   try {
     return run(argc, argv);
   } catch (const std::exception& exception) {

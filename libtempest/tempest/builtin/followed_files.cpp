@@ -39,7 +39,19 @@ std::string why_no_file(const FileStatus& status) {
 }  // namespace
 
 void FollowedFiles::warn(std::string text) {
-  if (warnings_.size() < kMaxWarnings) warnings_.push_back(std::move(text));
+  if (warnings_.size() < kMaxWarnings) {
+    warnings_.push_back(std::move(text));
+  } else {
+    ++unsaid_;
+  }
+}
+
+std::vector<std::string> FollowedFiles::take_warnings() {
+  if (const std::uint64_t unsaid = std::exchange(unsaid_, 0); unsaid > 0) {
+    warnings_.push_back("and " + std::to_string(unsaid) + " more of the files of " +
+                        quoted(options_.path));
+  }
+  return std::exchange(warnings_, {});
 }
 
 void FollowedFiles::lose(std::uint64_t count, std::string text) {

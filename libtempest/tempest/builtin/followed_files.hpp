@@ -104,7 +104,7 @@ class FollowedFiles {
   void save(SavedLines& saved) const;
 
   /// What is to be said, and how many lines were lost at least, since the last call.
-  std::vector<std::string> take_warnings() { return std::exchange(warnings_, {}); }
+  std::vector<std::string> take_warnings();
   std::uint64_t take_lost() { return std::exchange(lost_, 0); }
 
  private:
@@ -170,6 +170,7 @@ class FollowedFiles {
   TimePoint trouble_since_{};
   bool trouble_told_ = false;
   std::vector<std::string> warnings_;
+  std::uint64_t unsaid_ = 0;
   std::uint64_t lost_ = 0;
 };
 

@@ -262,6 +262,9 @@ void FollowedFiles::not_found(const SavedFile& saved, const Files& found) {
 
 void FollowedFiles::count_compressed(const SavedLines& saved, const Files& found,
                                      bool one_is_counted) {
+  const bool had_begun = std::any_of(saved.files.begin(), saved.files.end(),
+                                     [](const SavedFile& file) { return !file.finished; });
+  if (!had_begun) return;  // Whatever there is was put aside before the first start.
   std::int64_t last_ns = saved.horizon_ns;
   for (const SavedFile& file : saved.files) last_ns = std::max(last_ns, file.modified_ns);
   for (const FoundFile& file : found) {

@@ -26,6 +26,23 @@ TEST_CASE_METHOD(Log, "with follow a file that is not there yet is waited for") 
   CHECK(take_all(following).lines == Lines{"older", "a"});
 }
 
+TEST_CASE_METHOD(Log,
+                 "what was put aside before the first start is none of it, also if that waited") {
+  append("older\n", "log.1");
+  append("older still\n", "log.2.gz");
+  for (int tries = 0; tries < 3; ++tries) {
+    // A node makes its source anew for each try.
+    CHECK(source().open().error().code == ErrorCode::unavailable);
+  }
+  append("between\n", "log-20261128");
+  append("a\n");
+  auto following = source();
+  open(following);
+  const Given given = take_all(following);
+  CHECK(given.lines == Lines{"between", "a"});
+  CHECK(given.lost == 0);
+}
+
 TEST_CASE_METHOD(Log, "with follow a folder in the file's place is waited for to go") {
   REQUIRE(::mkdir(path().c_str(), 0755) == 0);
   auto following = source();
