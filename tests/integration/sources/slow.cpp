@@ -1,10 +1,8 @@
 // Tasks that hang or take long for some messages, one by one or in batches.
 
-#include <fstream>
+#include <condition_variable>
+#include <cstddef>
 #include <mutex>
-#include <string>
-#include <thread>
-#include <vector>
 
 #include "tempest/task.hpp"
 
@@ -25,10 +23,10 @@ class Slow : public tempest::Task {
   }
 
   Result<void> handle(const Message& message, Context& context) override {
-    if (message.payload == "hang") {
-      while (true) std::this_thread::sleep_for(std::chrono::hours(1));
-    }
-    if (message.payload == "late") std::this_thread::sleep_for(late_);
+    // Nobody opens it: what waits here hangs, or is late.
+    std::unique_lock lock(gate_);
+    if (message.payload == "hang") opened_.wait(lock, [] { return false; });
+    if (message.payload == "late") opened_.wait_for(lock, late_, [] { return false; });
     context.emit(message);
     return {};
   }
@@ -37,6 +35,8 @@ class Slow : public tempest::Task {
   std::size_t max_batch() const override { return batch_; }
 
  private:
+  std::mutex gate_;
+  std::condition_variable opened_;
   tempest::Duration late_{};
   std::size_t batch_ = 0;
 };
