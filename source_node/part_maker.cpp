@@ -8,7 +8,12 @@ namespace tempest::source_node {
 
 Result<std::unique_ptr<Source>> PartMaker::make_source(const Plan& plan) {
   if (auto loaded = load(plan, plan.source.endpoint.type); !loaded) return loaded.error();
-  return builtin::create_source(plan.source, plan.topology, consumer_, libraries_);
+  const FailureDefinition& failure = plan.failure;
+  const bool failures_are_kept =
+      failure.handler ||
+      (failure.dead_letter && failure.rule(false).policy == FailurePolicy::retry);
+  return builtin::create_source(plan.source, plan.topology, consumer_, libraries_,
+                                failures_are_kept);
 }
 
 Result<std::unique_ptr<Sink>> PartMaker::make_dead_letter_sink(const Plan& plan) {

@@ -23,8 +23,20 @@ constexpr std::size_t kReadBytes = 256UL << 10;
 /// A poll reads no more than that without looking at its time: a line without end must not keep its
 /// thread from anything else.
 constexpr std::uint64_t kPollReadBytes = 16UL << 20;
+/// What a person is shown of a line too long.
+constexpr std::size_t kShownBytes = 1'024;
 /// How often the files are looked at while nothing is read.
 constexpr Duration kLookInterval = std::chrono::milliseconds(200);
+
+/// The first kShownBytes or fewer, so that no character of UTF-8 is cut.
+std::string_view first_bytes(std::string_view text) {
+  std::size_t size = std::min(text.size(), kShownBytes);
+  const auto is_continued = [&] {
+    return size < text.size() && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80;
+  };
+  for (int i = 0; i < 3 && size > 0 && is_continued(); ++i) --size;
+  return text.substr(0, size);
+}
 
 std::string whole_path(const std::string& path) {
   std::error_code error;
@@ -269,24 +281,33 @@ void LinesSource::take_lines(Poll& poll) {
 void LinesSource::take(LineReader::Found found, const LineReader::Line& line, SourceBatch& batch) {
   ++line_;
   if (found == LineReader::Found::too_long) {
-    lose_line(line);
-    return;
+    take_long(line, batch);
+  } else {
+    add(line.text, {}, line, batch);
   }
+}
+
+void LinesSource::add(std::string_view payload, std::string_view fault,
+                      const LineReader::Line& line, SourceBatch& batch) {
   if (checkpoint_.exists()) {
     unacked_.add(line_, {files_.current().number, line.offset, content_hash(line.before)});
   }
-  taken_bytes_ += line.text.size();
-  batch.add({.payload = line.text, .token = {0, line_}});
+  taken_bytes_ += payload.size();
+  batch.add({.payload = payload, .token = {0, line_}, .fault = fault});
 }
 
-void LinesSource::lose_line(const LineReader::Line& line) {
+void LinesSource::take_long(const LineReader::Line& line, SourceBatch& batch) {
+  const std::string what = "line " + std::to_string(line_) + " of " + shown() + ", at byte " +
+                           std::to_string(line.offset) + ", is longer than " +
+                           (options_.max_line_bytes == kMaxPayloadBytes
+                                ? "a message may be (16 MiB)"
+                                : "max_line, " + format_size_bytes(options_.max_line_bytes));
+  if (options_.gives_long_lines) {
+    add(first_bytes(line.text), what + ": these are its first bytes", line, batch);
+    return;
+  }
   ++lost_;
-  warn("line " + std::to_string(line_) + " of " + shown() + ", at byte " +
-       std::to_string(line.offset) + ", is longer than " +
-       (options_.max_line_bytes == kMaxPayloadBytes
-            ? "a message may be (16 MiB)"
-            : "max_line, " + format_size_bytes(options_.max_line_bytes)) +
-       ": skipped, and counted as lost");
+  warn(what + ": skipped, and counted as lost");
 }
 
 Result<LinesSource::Filled> LinesSource::fill(Poll& poll) {

@@ -28,7 +28,9 @@ class LinesSource : public Source {
     bool follow = false;
     std::size_t max_line_bytes = kMaxPayloadBytes;   ///< Longer ones are lost.
     Duration rotate_wait = std::chrono::seconds(5);  ///< FollowedFiles::Options.
-    std::string topology = {};                       ///< Whose checkpoint it is.
+    /// Lines too long are given, with a fault, for what fails is kept; else they are lost.
+    bool gives_long_lines = false;
+    std::string topology = {};  ///< Whose checkpoint it is.
   };
 
   /// "-" is standard input, which is left open.
@@ -84,7 +86,9 @@ class LinesSource : public Source {
   void put_down();
   void pick_up();
 
-  void lose_line(const LineReader::Line& line);
+  void take_long(const LineReader::Line& line, SourceBatch& batch);
+  void add(std::string_view payload, std::string_view fault, const LineReader::Line& line,
+           SourceBatch& batch);
   void warn(std::string text);
   std::string shown() const;
 

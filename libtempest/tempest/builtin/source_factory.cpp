@@ -31,8 +31,8 @@ Result<std::unique_ptr<Source>> create_generator(const Settings& settings) {
   return std::unique_ptr<Source>(std::make_unique<GeneratorSource>(options));
 }
 
-Result<std::unique_ptr<Source>> create_lines(const Settings& settings,
-                                             const std::string& topology) {
+Result<std::unique_ptr<Source>> create_lines(const Settings& settings, const std::string& topology,
+                                             bool failures_are_kept) {
   std::string path = settings.text("path");
   if (path.empty()) return wrong("a lines source needs a path (\"-\" for standard input)");
   LinesSource::Options options;
@@ -40,6 +40,7 @@ Result<std::unique_ptr<Source>> create_lines(const Settings& settings,
   options.follow = settings.boolean("follow", false);
   options.rotate_wait = settings.duration("rotate_wait", options.rotate_wait);
   options.topology = topology;
+  options.gives_long_lines = failures_are_kept;
   options.max_line_bytes = settings.size_bytes("max_line", options.max_line_bytes);
   if (path == "-" && (options.follow || !options.checkpoint.empty())) {
     return wrong("standard input has no places to come back to: neither checkpoint nor follow");
@@ -143,13 +144,16 @@ std::span<const std::string> source_types() {
 Result<std::unique_ptr<Source>> create_source(const SourceDefinition& definition,
                                               const std::string& topology,
                                               const std::string& consumer,
-                                              const runtime::TaskLibraries& libraries) {
+                                              const runtime::TaskLibraries& libraries,
+                                              bool failures_are_kept) {
   const std::string& type = definition.endpoint.type;
   if (type.find(':') != std::string::npos) {
     return create_from_library(definition, topology, consumer, libraries);
   }
   if (type == "generator") return create_generator(definition.endpoint.settings);
-  if (type == "lines") return create_lines(definition.endpoint.settings, topology);
+  if (type == "lines") {
+    return create_lines(definition.endpoint.settings, topology, failures_are_kept);
+  }
   if (type == "redis_stream") return create_redis_stream(definition, topology, consumer);
   if (type == "redis_list") return create_redis_list(definition, consumer);
   return unknown_name("source type", type, source_types());

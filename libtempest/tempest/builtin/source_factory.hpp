@@ -30,12 +30,13 @@
 namespace tempest::builtin {
 
 /// Makes the source, a built-in or ("library:Source") one of a library, configured with its
-/// `config`; it is not opened. `topology` and `consumer` (a name that is the same at each
-/// start of this source_node, and no other's) are defaults for redis_stream. Errors:
-/// `configuration`.
+/// `config`; it is not opened. `failures_are_kept`: what fails for good goes to dead letters, or to
+/// a failure handler. `topology` and `consumer` (a name that is the same at each start of this
+/// source_node, and no other's) are defaults for redis_stream. Errors: `configuration`.
 Result<std::unique_ptr<Source>> create_source(
     const SourceDefinition& definition, const std::string& topology, const std::string& consumer,
-    const runtime::TaskLibraries& libraries = runtime::TaskLibraries());
+    const runtime::TaskLibraries& libraries = runtime::TaskLibraries(),
+    bool failures_are_kept = false);
 
 std::span<const std::string> source_types();
 

@@ -109,7 +109,8 @@ VariantSchema lines_source() {
                            "for so long"),
               0, 3.6e12),
        within(with_default("max_line", Kind::size, whole(kMaxPayloadBytes),
-                           "Longer lines are skipped, and counted as lost"),
+                           "Longer lines become dead letters; without these they are skipped, and "
+                           "counted as lost"),
               1, kMaxPayloadBytes)}};
 }
 

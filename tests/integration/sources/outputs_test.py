@@ -4,6 +4,7 @@
 Usage: outputs_test.py FOLDER_OF_PROGRAMS [unittest arguments]
 """
 
+import json
 import os
 import re
 import signal
@@ -110,7 +111,8 @@ class Outputs(unittest.TestCase):
 
     def test_the_limit_of_a_files_size_is_a_full_disk(self):
         out = self.cluster.path("out")
-        run = self.begin("bash", "-c", f"ulimit -f 20; exec {TEMPEST} run {self.topology(out)}")
+        run = self.begin("bash", "-c", f"ulimit -f 20; exec {TEMPEST} run {self.topology(out)} "
+                         "--drain-timeout 500ms")
         processes.wait_until(lambda: os.path.exists(out) and os.path.getsize(out) > 0, "some lines")
         run.send_signal(signal.SIGTERM)
         errors = run.stderr.read()
@@ -123,6 +125,24 @@ class Outputs(unittest.TestCase):
         result = self.shell(f"echo one | {TEMPEST} run {topology}")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("standard input cannot be read again", result.stderr)
+
+    def test_a_line_too_long_becomes_a_dead_letter_or_is_counted_as_lost(self):
+        source = self.cluster.write("long", "short\n" + "x" * 30_000 + "\nlast\n")
+        for policy, lost in {"retry": 0, "none": 1}.items():
+            topology = self.topology("/dev/null", policy, source)
+            with open(topology, encoding="utf-8") as file:
+                text = file.read().replace("[[task]]", 'max_line = "10KB"\n[[task]]', 1)
+            self.cluster.write("Topology.toml", text)
+            result = self.shell(f"{TEMPEST} run {topology} --json")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            summary = json.loads(result.stdout)
+            self.assertEqual(summary["lost_at_source"], lost)
+            self.assertEqual(summary["acked"], 3 - lost)
+        with open(self.cluster.path("dead"), encoding="utf-8") as file:
+            letter = json.loads(file.read())
+        self.assertEqual(letter["source"], "line 2")
+        self.assertEqual(letter["payload"], "x" * 1024)
+        self.assertIn("max_line", letter["reason"])
 
     def test_a_line_without_end_does_not_keep_the_source_from_its_end(self):
         with open(self.cluster.path("sparse"), "wb") as file:

@@ -205,3 +205,31 @@ TEST_CASE_METHOD(Log, "lines beyond max_line are lost, and told of") {
   CHECK(given.lost == 1);
   CHECK_THAT(given.warnings, Contains("max_line") && Contains("line 2"));
 }
+
+TEST_CASE_METHOD(Log, "where what fails is kept, a line too long is given with its first bytes") {
+  append("short\n" + std::string(9'000, 'x') + "\n" + std::string(200, 'y'));
+  auto kept = options();
+  kept.max_line_bytes = 100;
+  kept.gives_long_lines = true;
+  {
+    LinesSource first(path(), kept);
+    open(first);
+    const SourceBatch batch = poll_once(first);
+    REQUIRE(batch.size() == 3);
+    CHECK(batch.lost == 0);
+    CHECK(batch.messages()[0].fault.empty());
+    CHECK(batch.messages()[1].payload == std::string(1024, 'x'));
+    CHECK_THAT(std::string(batch.messages()[1].fault), Contains("line 2") && Contains("max_line"));
+    CHECK(batch.messages()[2].payload == std::string(200, 'y'));
+    // All but the last are done: that is given again, whole.
+    const std::vector<SourceToken> done = {batch.messages()[0].token, batch.messages()[1].token};
+    REQUIRE(first.ack(done));
+  }
+  append("END\nnext\n");
+  LinesSource second(path(), kept);
+  open(second);
+  const SourceBatch batch = poll_once(second);
+  REQUIRE(batch.size() == 2);
+  CHECK_FALSE(batch.messages()[0].fault.empty());
+  CHECK(batch.messages()[1].payload == "next");
+}
