@@ -106,6 +106,8 @@ void Handler::prepare(DeliveryContext& context, const Instance& instance, Execut
 // --- Running -----------------------------------------------------------------------------------
 
 void Handler::run(Execution& execution) {
+  const Instance& instance = instances_[static_cast<std::size_t>(execution.task)];
+  const runtime::InTask in_task(instance.definition->name);
   begin(execution);
   while (step(execution)) {
   }
@@ -115,7 +117,6 @@ void Handler::run(Execution& execution) {
 void Handler::begin(Execution& execution) {
   Instance& instance = instances_[static_cast<std::size_t>(execution.task)];
   assert(instance.task);
-  const runtime::InTask in_task(instance.definition->name);
   execution.started_at = runtime::monotonic_now();
   // All at once: what is sealed is read while more is filled in, so nothing may move.
   const std::size_t count = execution.deliveries.size();
