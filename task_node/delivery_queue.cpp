@@ -432,13 +432,7 @@ std::optional<DeliveryQueue::Overdue> DeliveryQueue::find_overdue() const {
 std::vector<DeliveryQueue::Waiting> DeliveryQueue::give_up(const Overdue& overdue) {
   Thread& thread = threads_[overdue.thread];
   const Held held = thread.has.front();
-  // Each of the frames stays until the thread comes back, since that may read it as long as it
-  // runs.
-  for (const Held& one : thread.has) {
-    given_up_.push_back({one.execution, one.range, one.execution == held.execution});
-  }
-  running_ -= thread.has.size();
-  thread.has.clear();
+  abandon(thread);
   if (trial_thread_ == overdue.thread) {
     trial_thread_.reset();
     unsettled_ = session_of(held.execution->deliveries.front());
@@ -455,9 +449,31 @@ std::vector<DeliveryQueue::Waiting> DeliveryQueue::give_up(const Overdue& overdu
     }
   }
   if (reported.empty()) put_back(*held.execution, held.range, true);
+  return reported;
+}
+
+void DeliveryQueue::abandon(Thread& thread) {
+  // Each of the frames stays until the thread comes back, since that may read it as long as it
+  // runs.
+  for (const Held& one : thread.has) {
+    given_up_.push_back({one.execution, one.range, &one == &thread.has.front()});
+  }
+  running_ -= thread.has.size();
+  thread.has.clear();
   thread.since = kNever;
   begin_call(thread);
-  return reported;
+}
+
+void DeliveryQueue::give_up_all(std::vector<std::size_t>& threads) {
+  for (std::size_t number = 0; number < threads_.size(); ++number) {
+    Thread& thread = threads_[number];
+    if (thread.has.empty()) continue;
+    for (const Held& held : thread.has) static_cast<void>(held.execution->seal());
+    abandon(thread);
+    threads.push_back(number);
+  }
+  trial_thread_.reset();
+  unsettled_.reset();
 }
 
 void DeliveryQueue::extend(const Extension& extension) {

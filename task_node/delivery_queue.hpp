@@ -142,6 +142,9 @@ class DeliveryQueue {
   /// reported; nothing if the call has several: each of those goes back in line, to be run in a
   /// call of its own, since only one of them may be to blame.
   std::vector<Waiting> give_up(const Overdue& overdue);
+  /// Gives up all that runs, whose coordinators do not wait for it any more. Appends the threads
+  /// that are at a call.
+  void give_up_all(std::vector<std::size_t>& threads);
   /// The thread that was given up gets nothing more to do until its call ends.
   void lose_thread(std::size_t thread) { threads_[thread].is_lost = true; }
   /// A task asks for more time in the call that it is at.
@@ -240,6 +243,8 @@ class DeliveryQueue {
   Ref ref_of(const Assigned& assigned, bool single) const;
   void put_back(const Execution& execution, const Range& range, bool single);
   void take_back(Thread& thread, std::vector<Done>& done);
+  /// All that the thread has is no longer its own.
+  void abandon(Thread& thread);
   void begin_call(Thread& thread);
   /// By clock_: when the call that the thread is at counts as slow, and when it has taken too long.
   TimePoint slow_at(const Thread& thread) const;

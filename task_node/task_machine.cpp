@@ -184,6 +184,7 @@ void TaskMachine::completed(std::unique_ptr<Execution> execution, TimePoint now,
   queue_.look(now);
   const DeliveryQueue::Finished finished = queue_.finish(*execution, now);
   if (finished.was_behind) {
+    queue_.close(*execution, finished.range);
     queue_.recycle(std::move(execution));
     return;
   }
@@ -410,7 +411,6 @@ TimePoint TaskMachine::next_turn() const {
 void TaskMachine::wind_down(Phase phase, TimePoint now) {
   phase_ = phase;
   deadline_ = now + options_.drain_timeout;
-  is_overdue_ = false;
   return_queued(now);
 }
 
@@ -442,6 +442,18 @@ bool TaskMachine::all_confirmed() const {
                      [](const auto& entry) { return entry.second->all_confirmed(); });
 }
 
+/// The threads that are at a call keep the instances of the version before until it ends.
+void TaskMachine::leave_running_calls(link::Effects& effects, Work& work) {
+  const std::size_t before = work.replacements.size();
+  queue_.give_up_all(work.replacements);
+  const std::size_t left = work.replacements.size() - before;
+  hung_threads_ += left;
+  stats_.threads_replaced += left;
+  effects.notify(Level::warning,
+                 "calls have not ended within the drain timeout: going on without them",
+                 {{"calls", std::to_string(left)}});
+}
+
 /// Whatever a phase has waited for may have come about.
 void TaskMachine::go_on(TimePoint now, link::Effects& effects, Work& work) {
   const bool settled = queue_.running() == 0 && all_confirmed();
@@ -452,12 +464,10 @@ void TaskMachine::go_on(TimePoint now, link::Effects& effects, Work& work) {
     }
     finish("stopped", kExitOk, now, effects);
   }
-  // Instances that run cannot be taken away; results not confirmed by now are another's to redo.
-  if (phase_ == Phase::switching && now >= deadline_) {
-    deadline_ = kNever;
-    is_overdue_ = true;
-  }
-  if (phase_ == Phase::switching && (settled || (queue_.running() == 0 && is_overdue_))) {
+  // Results not confirmed by now are another's to redo, and so is what still runs.
+  const bool is_overdue = phase_ == Phase::switching && now >= deadline_;
+  if (is_overdue && queue_.running() > 0) leave_running_calls(effects, work);
+  if (phase_ == Phase::switching && (settled || is_overdue)) {
     close_links("changing to another version", now, effects);
     version_.clear();
     phase_ = Phase::building;

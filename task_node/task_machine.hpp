@@ -133,6 +133,7 @@ class TaskMachine {
   /// Gives back what is in waiting_.
   void give_back(TimePoint now);
   void go_on(TimePoint now, link::Effects& effects, Work& work);
+  void leave_running_calls(link::Effects& effects, Work& work);
   void finish(std::string_view reason, int exit_code, TimePoint now, link::Effects& effects);
   bool all_confirmed() const;
 
@@ -164,7 +165,6 @@ class TaskMachine {
   WindowEstimate estimate_;
   std::string stall_;             ///< What is said of it; empty while nothing is stalled.
   TimePoint deadline_ = kNever;   ///< Of winding down.
-  bool is_overdue_ = false;       ///< It has passed, and something runs that must be waited for.
   std::size_t hung_threads_ = 0;  ///< Given up, and not come back.
   bool is_crowded_ = false;       ///< So many hang that no more are replaced; said.
 
