@@ -76,9 +76,9 @@ void PipelineMachine::turn(TimePoint now, link::Effects& effects) {
 }
 
 TimePoint PipelineMachine::next_turn() const {
-  const TimePoint next = std::min({member_.next_turn(), server_.next_turn(), tracker_.next_turn(),
-                                   stall_watch_.next_turn(), away_log_.next_turn(),
-                                   attempt_log_.next_turn()});
+  const TimePoint next =
+      std::min({member_.next_turn(), server_.next_turn(), tracker_.next_turn(),
+                stall_watch_.next_turn(), away_log_.next_turn(), attempt_log_.next_turn()});
   return draining_ ? std::min(next, drain_until_) : next;
 }
 

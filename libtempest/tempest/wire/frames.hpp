@@ -245,12 +245,14 @@ struct Messages {
 
 /// Why a message or a delivery failed. Each says who raises it; nobody raises anything else.
 enum class FailureKind : std::uint8_t {
-  error = 0,         ///< The task returned an error or threw. (Coordinator.)
-  timeout = 1,       ///< The message was worked on for longer than its timeout. (Coordinator.)
-  task_timeout = 2,  ///< A call took longer than its task's timeout. (Coordinator, told by a worker.)
-  worker_lost = 3,   ///< Its worker died while it was being handled, too often. (Coordinator.)
+  error = 0,    ///< The task returned an error or threw. (Coordinator.)
+  timeout = 1,  ///< The message was worked on for longer than its timeout. (Coordinator.)
+  task_timeout =
+      2,  ///< A call took longer than its task's timeout. (Coordinator, told by a worker.)
+  worker_lost = 3,  ///< Its worker died while it was being handled, too often. (Coordinator.)
   // 4 and 5 were kinds that nobody raised.
-  /// It has become older than the topology's max_age. (Coordinator; source, of what it has not sent.)
+  /// It has become older than the topology's max_age. (Coordinator; source, of what it has not
+  /// sent.)
   expired = 6,
   /// More than a frame holds: a message at its source, or a join at its coordinator.
   too_large = 7,
