@@ -252,7 +252,7 @@ Result<void> Handler::try_batch(Instance& instance, Execution& execution, std::s
   if (batch_deliveries_.empty()) return {};
 
   const std::size_t first_output = execution.outputs.size();
-  const Result<void> called = guarded([&]() -> Result<void> {
+  Result<void> called = guarded([&]() -> Result<void> {
     results_ = instance.task->handle_batch(messages_, batch_contexts_);
     if (results_.size() == messages_.size()) return {};
     return Error{ErrorCode::retry, "handle_batch returned " + std::to_string(results_.size()) +

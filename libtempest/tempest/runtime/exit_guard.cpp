@@ -98,12 +98,12 @@ void end_process(int code) {
 // These take the place of the C library's for everything in the process, task libraries included:
 // what calls them passes by all that exit() runs.
 
-extern "C" [[noreturn]] __attribute__((visibility("default"))) void _exit(int code) {
+extern "C" __attribute__((noreturn, visibility("default"))) void _exit(int code) {
   if (tempest::runtime::is_guarded()) tempest::runtime::refuse_with_code("_exit", code);
   tempest::runtime::end_now(code);
 }
 
-extern "C" [[noreturn]] __attribute__((visibility("default"))) void _Exit(int code) noexcept {
+extern "C" __attribute__((noreturn, visibility("default"))) void _Exit(int code) noexcept {
   if (tempest::runtime::is_guarded()) tempest::runtime::refuse_with_code("_Exit", code);
   tempest::runtime::end_now(code);
 }
