@@ -12,9 +12,10 @@ namespace tempest::task_node {
 class WorkClock {
  public:
   /// Who relies on the clock looks at it at least this often.
-  static constexpr Duration kInterval = std::chrono::milliseconds(200);
-  /// The longest gap that counts in full.
-  static constexpr Duration kGap = std::chrono::milliseconds(500);
+  static constexpr Duration kInterval = std::chrono::milliseconds(50);
+  /// The longest gap that counts in full: short beside any timeout that people set, since a host
+  /// takes its machines away for half a second at times.
+  static constexpr Duration kGap = std::chrono::milliseconds(100);
 
   void look(TimePoint now) {
     if (looked_at_ != TimePoint{} && now - looked_at_ > kGap) stopped_ += now - looked_at_ - kGap;

@@ -179,7 +179,7 @@ class Losses(unittest.TestCase):
         away.kill()
         # Both bounds are over many times before the sink is back.
         cells = self.begin('uses = "identity"' + self.sink(away.uri),
-                           'timeout = "200ms"\ntask_timeout = "200ms"')
+                           'timeout = "500ms"\ntask_timeout = "500ms"')
 
         def told(cell, words):
             return [line for line in cell.pipeline.log().splitlines() if words in line]
