@@ -63,7 +63,7 @@ class Reading {
                   const std::string& where) {
     for (const auto& entry : table.entries) {
       if (std::find(known.begin(), known.end(), entry.key) != known.end()) continue;
-      report(entry.position, "unknown key " + runtime::quoted(entry.key, '\'') + " in " + where +
+      report(entry.position, "unknown key " + runtime::in_quotes(entry.key, '\'') + " in " + where +
                                  runtime::did_you_mean(entry.key, known));
     }
   }
@@ -187,8 +187,9 @@ class Reading {
     error.kind = take_text(*table, "kind", "'error'");
     error.task = take_text(*table, "task", "'error'");
     if (!error.kind.empty() && error.kind != "retry" && error.kind != "fail") {
-      report(table->find("kind")->value.position,
-             "'kind' in 'error' must be \"retry\" or \"fail\", not " + runtime::quoted(error.kind));
+      report(
+          table->find("kind")->value.position,
+          "'kind' in 'error' must be \"retry\" or \"fail\", not " + runtime::in_quotes(error.kind));
     }
     return error;
   }
@@ -233,7 +234,7 @@ void check_cases(const CaseFile& file, const Topology& topology,
   for (const TestCase& test : file.cases) {
     const auto report = [&](std::string message) {
       diagnostics.push_back({file.path, test.position.line, test.position.column,
-                             "case " + runtime::quoted(test.name) + ": " + std::move(message)});
+                             "case " + runtime::in_quotes(test.name) + ": " + std::move(message)});
     };
     const auto check = [&](const std::string& name) {
       if (topology.graph.find(name) != kNoTask) return true;

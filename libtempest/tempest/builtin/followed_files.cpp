@@ -24,7 +24,7 @@ constexpr int kMostWaits = 6;
 /// A rotation leaves the path empty for a moment: that is no trouble to tell of.
 constexpr Duration kTroubleAfter = std::chrono::seconds(2);
 
-std::string quoted(const std::string& path) {
+std::string in_quotes(const std::string& path) {
   return "\"" + path + "\"";
 }
 
@@ -49,7 +49,7 @@ void FollowedFiles::warn(std::string text) {
 std::vector<std::string> FollowedFiles::take_warnings() {
   if (const std::uint64_t unsaid = std::exchange(unsaid_, 0); unsaid > 0) {
     warnings_.push_back("and " + std::to_string(unsaid) + " more of the files of " +
-                        quoted(options_.path));
+                        in_quotes(options_.path));
   }
   return std::exchange(warnings_, {});
 }
@@ -60,7 +60,7 @@ void FollowedFiles::lose(std::uint64_t count, std::string text) {
 }
 
 Error FollowedFiles::cannot_read(const std::string& why) const {
-  const std::string text = "cannot read " + quoted(options_.path) + ": " + why;
+  const std::string text = "cannot read " + in_quotes(options_.path) + ": " + why;
   if (options_.follow) return {ErrorCode::unavailable, text + "; waiting for it"};
   return {ErrorCode::io, text};
 }
@@ -196,7 +196,7 @@ void FollowedFiles::look_back() {
   current_ = look_back_at_;
   FollowedFile& file = current();
   if (!file.skipping || bytes_at(file.file.get(), file.offset, 1) == "\n") return;
-  lose(1, quoted(file.path) +
+  lose(1, in_quotes(file.path) +
               " has grown after its last line was given out without a line break: the rest of that "
               "line is passed over");
 }
@@ -254,7 +254,7 @@ void FollowedFiles::look_at_path(TimePoint now) {
                         !is_held(opened->identity) && held() < kMaxHeld;
     if (is_new) add(options_.path, std::move(file), now);
   }
-  if (trouble_told_) warn(quoted(options_.path) + " can be read again");
+  if (trouble_told_) warn(in_quotes(options_.path) + " can be read again");
   trouble_.clear();
   trouble_told_ = false;
 }
@@ -265,7 +265,7 @@ void FollowedFiles::tell_trouble(const std::string& why, TimePoint now) {
   trouble_ = why;
   if (now - trouble_since_ < kTroubleAfter || (trouble_told_ && !is_other)) return;
   trouble_told_ = true;
-  warn("cannot read " + quoted(options_.path) + ": " + why + "; waiting for it");
+  warn("cannot read " + in_quotes(options_.path) + ": " + why + "; waiting for it");
 }
 
 std::size_t FollowedFiles::held() const {

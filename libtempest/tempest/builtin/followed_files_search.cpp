@@ -26,7 +26,7 @@ constexpr Duration kGrowing = std::chrono::seconds(1);
 
 constexpr const char* kLostBetween = "what was written between the copying and the cutting is lost";
 
-std::string quoted(const std::string& path) {
+std::string in_quotes(const std::string& path) {
   return "\"" + path + "\"";
 }
 
@@ -136,7 +136,7 @@ std::string FollowedFiles::obstacle_to(const SavedLines& saved, const Files& fou
     if (file.finished) continue;
     for (const FoundFile& there : found) {
       if (there.status.identity == file.identity && !open_to_read(there.path).is_open()) {
-        return quoted(there.path) + ": " + std::strerror(errno);
+        return in_quotes(there.path) + ": " + std::strerror(errno);
       }
     }
     const bool is_found = find_by_identity(found, file) != nullptr ||
@@ -170,7 +170,7 @@ void FollowedFiles::restore(const SavedFile& saved, const Files& found, TimePoin
   file.modified_ns = there->status.modified_ns;
   file.grew_at = written_at(file.modified_ns, now);
   if (!file.finished && saved.identity != file.identity && saved.identity != FileIdentity{}) {
-    warn(quoted(saved.path) + " was copied to " + quoted(file.path) +
+    warn(in_quotes(saved.path) + " was copied to " + in_quotes(file.path) +
          " and cut, or made anew, while this source did not run: read on in the copy; " +
          kLostBetween);
   }
@@ -239,15 +239,15 @@ void FollowedFiles::not_found(const SavedFile& saved, const Files& found) {
   const std::string path = saved.path.empty() ? options_.path : saved.path;
   if (saved.finished || (!options_.follow && saved.offset == saved.size && saved.unacked == 0)) {
     if (saved.unacked > 0) {
-      lose(saved.unacked, std::to_string(saved.unacked) + " lines of " + quoted(path) +
+      lose(saved.unacked, std::to_string(saved.unacked) + " lines of " + in_quotes(path) +
                               " were not done when this source ended, and cannot be read again: "
                               "the file was cut or removed");
     } else if (!saved.finished) {
-      warn(quoted(path) + " is another file than at the checkpoint: read from its start");
+      warn(in_quotes(path) + " is another file than at the checkpoint: read from its start");
     }
     return;
   }
-  std::string text = quoted(path) +
+  std::string text = in_quotes(path) +
                      " is another file than at the checkpoint, and what it was is "
                      "not beside it (cut, removed or compressed): its lines from "
                      "byte " +
@@ -271,7 +271,7 @@ void FollowedFiles::count_compressed(const SavedLines& saved, const Files& found
     if (!folder_.is_compressed(file) || file.status.modified_ns <= last_ns) continue;
     // The first of them is what was being read, if that is not there any more.
     if (std::exchange(one_is_counted, false)) continue;
-    lose(1, quoted(file.path) +
+    lose(1, in_quotes(file.path) +
                 " was written and compressed while this source did not run: its "
                 "lines are lost (counted as 1); compress rotated files later, so "
                 "that they can be read first");
@@ -290,12 +290,12 @@ bool FollowedFiles::add_unread(const Files& found, TimePoint now) {
     if (held() >= kMaxHeldForPath) return false;  // The next look finds the others.
     FileDescriptor opened = open_to_read(file.path);
     if (!opened.is_open()) {
-      warn("cannot read " + quoted(file.path) + ", which was put aside unread");
+      warn("cannot read " + in_quotes(file.path) + ", which was put aside unread");
       continue;
     }
     if (at_path && at_path->identity.born_ns > 0 &&
         status.identity.born_ns > at_path->identity.born_ns) {
-      warn(quoted(file.path) + " is younger than " + quoted(options_.path) +
+      warn(in_quotes(file.path) + " is younger than " + in_quotes(options_.path) +
            ", which was copied to it and cut: " + kLostBetween);
     }
     FollowedFile& added = add(file.path, std::move(opened), now);
@@ -369,9 +369,9 @@ void FollowedFiles::cut(std::size_t index, TimePoint now) {
 
 void FollowedFiles::tell_cut(const std::string& path, const std::string& copy,
                              std::uint64_t lost_bytes, bool was_growing) {
-  std::string text = quoted(path) + " has become shorter (it was cut, or written anew)";
+  std::string text = in_quotes(path) + " has become shorter (it was cut, or written anew)";
   text += copy.empty() ? ", and no copy of it was found: read from its start; "
-                       : ": read on in its copy " + quoted(copy) + ", then from its start; ";
+                       : ": read on in its copy " + in_quotes(copy) + ", then from its start; ";
   if (lost_bytes > 0) {
     text += "its last " + std::to_string(lost_bytes) + " bytes at least were not read: lost";
   } else {

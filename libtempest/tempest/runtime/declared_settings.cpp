@@ -111,8 +111,8 @@ const char* to_string(Setting::Type type) {
 
 Result<TableSchema> schema_of(const std::vector<Setting>& settings, const std::string& whose) {
   const auto wrong = [&](const Setting& setting, const std::string& what) {
-    return Error{ErrorCode::configuration,
-                 whose + ": it declares the setting " + runtime::quoted(setting.name) + " " + what};
+    return Error{ErrorCode::configuration, whose + ": it declares the setting " +
+                                               runtime::in_quotes(setting.name) + " " + what};
   };
   TableSchema schema;
   for (const Setting& setting : settings) {

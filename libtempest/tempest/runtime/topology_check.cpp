@@ -21,7 +21,7 @@ std::string number_text(double number) {
 }
 
 std::string describe(const DocumentValue& value) {
-  if (const auto* text = value.as<std::string>()) return quoted(*text);
+  if (const auto* text = value.as<std::string>()) return in_quotes(*text);
   if (const auto* integer = value.as<std::int64_t>()) return "integer " + std::to_string(*integer);
   if (const auto* number = value.as<double>()) return "number " + number_text(*number);
   if (const auto* boolean = value.as<bool>()) return *boolean ? "true" : "false";
@@ -101,7 +101,7 @@ Settings DocumentCheck::check(const DocumentTable& table, Position at, const Tab
   for (const DocumentTable::Entry& entry : table.entries) {
     const KeySchema* key = find_key(keys, entry.key);
     if (!key) {
-      report(entry.position, "unknown key " + quoted(entry.key, '\'') + in_table(name) +
+      report(entry.position, "unknown key " + in_quotes(entry.key, '\'') + in_table(name) +
                                  did_you_mean(entry.key, names));
       if (auto near = nearest_name(entry.key, names)) misspelt.push_back(std::move(*near));
       continue;
@@ -152,24 +152,24 @@ void DocumentCheck::report_type(const DocumentValue& value, const std::string& t
   const std::vector<std::string> types = types_of(schema);
   if (contains(schema.withheld_types, type)) {
     report(value.position,
-           "type " + quoted(type) + " is not available in this version; use " + listed(types));
+           "type " + in_quotes(type) + " is not available in this version; use " + listed(types));
     return;
   }
   const auto from_library =
       std::find_if(schema.variants.begin(), schema.variants.end(),
                    [](const VariantSchema& variant) { return variant.from_library; });
   if (from_library != schema.variants.end() && type.find(':') != std::string::npos) {
-    report(value.position, "'type'" + in_table(name) + ": " + quoted(type) +
-                               " is not of the form " + quoted(from_library->type));
+    report(value.position, "'type'" + in_table(name) + ": " + in_quotes(type) +
+                               " is not of the form " + in_quotes(from_library->type));
     return;
   }
   const std::string near = did_you_mean(type, types, '"');
   std::string known = "; there are " + listed(types);
   if (from_library != schema.variants.end()) {
-    known += ", and " + quoted(from_library->type) + " for a library's";
+    known += ", and " + in_quotes(from_library->type) + " for a library's";
   }
   report(value.position,
-         "unknown type " + quoted(type) + in_table(name) + (near.empty() ? known : near));
+         "unknown type " + in_quotes(type) + in_table(name) + (near.empty() ? known : near));
 }
 
 void DocumentCheck::report_missing(Position at, const KeySchema& key, const std::string& table) {
@@ -232,7 +232,7 @@ DocumentCheck::Value DocumentCheck::check_text(const DocumentValue& value, const
     return std::nullopt;
   }
   if (key.kind == ValueKind::name && !is_name(*text)) {
-    report(value.position, place.text() + ": " + quoted(*text) +
+    report(value.position, place.text() + ": " + in_quotes(*text) +
                                " is no name; use letters, digits, '-' and '_', at most " +
                                std::to_string(kMaxNameBytes));
     return std::nullopt;
@@ -240,12 +240,12 @@ DocumentCheck::Value DocumentCheck::check_text(const DocumentValue& value, const
   if (key.allowed.empty() || contains(key.allowed, *text)) return Settings::Value{*text};
 
   if (contains(key.withheld, *text)) {
-    report(value.position, key.name + " " + quoted(*text) +
+    report(value.position, key.name + " " + in_quotes(*text) +
                                " is not available in this version; use " + listed(key.allowed));
     return std::nullopt;
   }
   const std::string near = did_you_mean(*text, key.allowed, '"');
-  report(value.position, place.text() + ": unknown value " + quoted(*text) +
+  report(value.position, place.text() + ": unknown value " + in_quotes(*text) +
                              (near.empty() ? "; there are " + listed(key.allowed) : near));
   return std::nullopt;
 }
@@ -386,7 +386,7 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> can
   return nearest ? std::string("; did you mean ") + quote + *nearest + quote + "?" : "";
 }
 
-std::string quoted(std::string_view text, char quote) {
+std::string in_quotes(std::string_view text, char quote) {
   std::size_t length = std::min(text.size(), kMaxQuotedBytes);
   const auto is_inside_character = [&](std::size_t at) {
     return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80;
@@ -412,7 +412,7 @@ std::string listed(const std::vector<std::string>& names) {
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (i > 0) text += i + 1 == names.size() ? " or " : ", ";
-    text += quoted(names[i]);
+    text += in_quotes(names[i]);
   }
   return text;
 }

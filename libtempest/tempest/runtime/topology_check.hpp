@@ -68,7 +68,7 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> can
                          char quote = '\'');
 
 /// In quotes, with control characters escaped, and cut if long.
-std::string quoted(std::string_view text, char quote = '"');
+std::string in_quotes(std::string_view text, char quote = '"');
 
 /// "a", "b" or "c".
 std::string listed(const std::vector<std::string>& names);

@@ -104,7 +104,7 @@ class Reading {
     if (is_library_reference(*text)) {
       add_part(*text, *uses, LibraryPart::failure_handler, *table, "failure.handler");
     } else {
-      check_.report(uses->position, "'uses' in [failure.handler]: " + quoted(*text) +
+      check_.report(uses->position, "'uses' in [failure.handler]: " + in_quotes(*text) +
                                         " is not of the form \"library:Handler\"");
     }
   }
@@ -174,10 +174,10 @@ class Reading {
     const bool has_colon = uses.find(':') != std::string::npos;
     const std::string near = has_colon ? "" : did_you_mean(uses, names, '"');
     if (has_colon) {
-      check_.report(at,
-                    "'uses' in [[task]]: " + quoted(uses) + " is not of the form \"library:Task\"");
+      check_.report(
+          at, "'uses' in [[task]]: " + in_quotes(uses) + " is not of the form \"library:Task\"");
     } else {
-      check_.report(at, "unknown built-in task " + quoted(uses) +
+      check_.report(at, "unknown built-in task " + in_quotes(uses) +
                             (near.empty() ? "; there are " + listed(names) +
                                                 ", and \"library:Task\" for a library's"
                                           : near));
@@ -191,13 +191,13 @@ class Reading {
       const auto* entry = table.as<DocumentTable>()->find(other.name);
       if (!other.table || &other == builtin || !entry) continue;
       check_.report(entry->position, "'" + other.name + "' in [[task]] is only for uses = \"" +
-                                         other.name + "\", not " + quoted(uses));
+                                         other.name + "\", not " + in_quotes(uses));
     }
     const auto* config = table.as<DocumentTable>()->find("config");
     if (builtin && config) {
       const std::string instead = builtin->table ? "; set it up with '" + builtin->name + "'" : "";
       check_.report(config->position, "'config' in [[task]] is only for a library's task, not " +
-                                          quoted(uses) + instead);
+                                          in_quotes(uses) + instead);
     }
     if (builtin && builtin->table_required && !find(&table, builtin->name)) {
       check_.report(table.position, "missing key '" + builtin->name + "' in [[task]]: uses = \"" +
@@ -216,7 +216,7 @@ class Reading {
       const std::string from = text->substr(0, colon);
       const std::string output = colon == std::string::npos ? "" : text->substr(colon + 1);
       if (!is_name(from) || (colon != std::string::npos && !is_name(output))) {
-        check_.report(item.position, "'after' in [[task]]: " + quoted(*text) +
+        check_.report(item.position, "'after' in [[task]]: " + in_quotes(*text) +
                                          " is not of the form \"task\" or \"task:output\"");
         continue;
       }

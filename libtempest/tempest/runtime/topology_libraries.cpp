@@ -34,7 +34,7 @@ std::optional<Error> fault_of(const TopologyReferences::Edge& edge,
   if (names.empty()) known = "; it emits without a name only: write \"" + edge.task + "\"";
   if (near.empty() && !names.empty()) known = "; there are " + listed(names);
   return Error{ErrorCode::configuration, "'after' in [[task]]: task '" + edge.task + "' (" +
-                                             runtime::quoted(edge.uses) + ") has no output '" +
+                                             runtime::in_quotes(edge.uses) + ") has no output '" +
                                              edge.output + "'" + known};
 }
 
@@ -76,7 +76,7 @@ void check_libraries(const TopologyReferences& references, const std::string& fi
       report(part, declared.error());
       continue;
     }
-    check_declared(*declared, runtime::quoted(part.text), part.config, part.config_position,
+    check_declared(*declared, runtime::in_quotes(part.text), part.config, part.config_position,
                    part.config_name, file, diagnostics);
     if (part.part == LibraryPart::task) outputs[part.text] = declared->declared_outputs();
   }

@@ -85,7 +85,7 @@ class Values {
     const std::size_t colon = inside.find(':');
     const std::string name(inside.substr(0, colon));
     if (!is_variable_name(name)) {
-      return fail(quoted(name, '\'') +
+      return fail(in_quotes(name, '\'') +
                   " is no variable's name; write ${NAME}, ${NAME:default}, or " +
                   "$${ for a plain ${");
     }
