@@ -36,7 +36,7 @@ void Supervisor::run(std::size_t child, TimePoint now, std::vector<Action>& acti
 }
 
 void Supervisor::exited(std::size_t index, int exit_code, TimePoint now,
-                        std::vector<Action>& actions) {
+                        std::vector<Action>& actions, bool has_lost_work) {
   Supervised& child = children_[index];
   if (stopping_) {
     child.state = State::ended;
@@ -46,9 +46,10 @@ void Supervisor::exited(std::size_t index, int exit_code, TimePoint now,
     }
     return;
   }
-  if (is_hopeless(exit_code) || (child.is_main && exit_code == 0)) {
+  const bool is_lost = has_lost_work && exit_code != 0;
+  if (is_lost || is_hopeless(exit_code) || (child.is_main && exit_code == 0)) {
     child.state = State::ended;
-    exit_code_ = exit_code;
+    exit_code_ = is_lost ? int{runtime::kExitCheckFailed} : exit_code;
     stopping_ = true;
     if (child.is_main) {
       end_others(now, actions);

@@ -36,8 +36,10 @@ class Supervisor {
   Supervisor(const std::vector<Child>& children, const Settings& settings);
 
   void start(TimePoint now, std::vector<Action>& actions);
-  /// A child has ended: its exit code, or 128 and the signal's number.
-  void exited(std::size_t child, int exit_code, TimePoint now, std::vector<Action>& actions);
+  /// A child has ended: its exit code, or 128 and the signal's number. What has lost work that
+  /// nothing can bring back is not started again: all ends, with 1.
+  void exited(std::size_t child, int exit_code, TimePoint now, std::vector<Action>& actions,
+              bool has_lost_work = false);
   void stop(bool at_once, TimePoint now, std::vector<Action>& actions);
   /// What time makes due.
   void turn(TimePoint now, std::vector<Action>& actions);

@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "cli/checked_topology.hpp"
 #include "cli/commands.hpp"
 #include "cli/supervisor.hpp"
+#include "source_node/flow_record.hpp"
 #include "tempest/base/quantity.hpp"
 #include "tempest/runtime/clock.hpp"
 #include "tempest/runtime/command_line.hpp"
@@ -37,6 +39,7 @@ struct Process {
   std::string name;
   std::vector<std::string> command;
   pid_t pid = -1;
+  std::string record = {};  ///< Of a source: where its FlowRecord is.
 };
 
 /// Runs a Supervisor's children. One thread, no sockets: it may fork.
@@ -94,9 +97,25 @@ class ProcessRunner {
         processes_[i].pid = -1;
         const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         if (code != 0) log_.warning(processes_[i].name + " has ended with " + std::to_string(code));
-        supervisor_.exited(i, code, runtime::monotonic_now(), actions_);
+        const bool has_lost_work = code != 0 && !processes_[i].record.empty() && tell_loss(i);
+        supervisor_.exited(i, code, runtime::monotonic_now(), actions_, has_lost_work);
       }
     }
+  }
+
+  /// True if the process has read what nothing gives again: says how much of it was not done.
+  bool tell_loss(std::size_t index) {
+    const Process& process = processes_[index];
+    const auto record = source_node::FlowRecordFile::open(process.record);
+    if (!record || (*record)->gives_again) return false;
+    const std::uint64_t acked = (*record)->acked;
+    const std::uint64_t read = std::max((*record)->read.load(), acked);
+    log_.error(process.name + " is lost, with " + std::to_string(read - acked) + " of the " +
+               std::to_string(read) +
+               " messages that it had read, and with what it was about to read: its source cannot "
+               "give them again, so the run ends here; use a source that keeps what is not acked "
+               "for what must not be lost");
+    return true;
   }
 
   void carry_out() {
@@ -191,7 +210,12 @@ std::vector<Process> processes_of(const UpOptions& options, const Topology& topo
   std::vector<std::string> source = {"--topology", topology.name, "--exit-when-ended"};
   source.insert(source.end(), options.libraries.begin(), options.libraries.end());
   if (options.exit_when_drained) source.emplace_back("--exit-when-drained");
+  // Inherited by the children, and gone with the last of them.
+  const int record = ::memfd_create("flow record", 0);
+  const std::string path = "/proc/self/fd/" + std::to_string(record);
+  if (record >= 0) source.insert(source.end(), {"--record", path});
   add("source", "tempest-source", source);
+  if (record >= 0) processes.back().record = path;
   return processes;
 }
 

@@ -22,6 +22,8 @@ struct FlowRecord {
   static constexpr std::size_t kBuckets = 40ULL << kBucketBits;  // Up to 2^45 ns, ten hours.
 
   std::uint64_t magic = kMagic;
+  /// Source::gives_again(), since the source was opened.
+  std::atomic<bool> gives_again{true};
   /// Set by whoever looks: the source, if it is a finite one, ends here.
   std::atomic<bool> end{false};
   std::atomic<std::uint64_t> read{0};

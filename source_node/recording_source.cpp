@@ -25,6 +25,7 @@ RecordingSource::RecordingSource(std::unique_ptr<Source> source, FlowRecordFile 
 Result<void> RecordingSource::open() {
   auto opened = source_->open();
   if (opened_ns_ == 0) opened_ns_ = now_ns();
+  if (opened) record_->gives_again = source_->gives_again();
   return opened;
 }
 

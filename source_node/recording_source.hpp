@@ -18,6 +18,10 @@ class RecordingSource : public Source {
   Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override;
   void interrupt() override { source_->interrupt(); }
   Result<void> ack(std::span<const SourceToken> tokens) override;
+  Result<bool> write_and_ack(Sink& sink, std::span<const Message> messages,
+                             std::span<const SourceToken> tokens) override {
+    return source_->write_and_ack(sink, messages, tokens);
+  }
   Result<void> leave(std::span<const SourceToken> tokens) override {
     return source_->leave(tokens);
   }
@@ -30,6 +34,7 @@ class RecordingSource : public Source {
   Result<void> tend(SourceTended& done) override { return source_->tend(done); }
   std::vector<std::string> take_warnings() override { return source_->take_warnings(); }
   bool is_finite() const override { return source_->is_finite(); }
+  bool gives_again() const override { return source_->gives_again(); }
   std::string describe(const SourceToken& token) const override { return source_->describe(token); }
 
  private:

@@ -107,6 +107,7 @@ OpenDone RequestServer::open(const OpenRequest& request) {
     if (auto made = make_parts(*request.plan); !made) return made;
     return source_.use([&](Source& opened) -> Result<void> {
       done.finite = opened.is_finite();
+      done.gives_again = opened.gives_again();
       done.tend_interval = opened.tend_interval();
       return {};
     });

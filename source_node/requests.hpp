@@ -87,7 +87,8 @@ using Request = std::variant<OpenRequest, PollRequest, AckRequest, DeadLetterReq
 struct OpenDone {
   Result<void> result;
   std::vector<std::string> warnings;
-  bool finite = false;  ///< Source::is_finite().
+  bool finite = false;      ///< Source::is_finite().
+  bool gives_again = true;  ///< Source::gives_again().
   Duration tend_interval{0};
 };
 struct PollDone {

@@ -108,6 +108,12 @@ void SourceMachine::settle(OpenDone done, TimePoint now, link::Effects& effects)
   source_worked(effects);
   opened_ = true;
   finite_ = done.finite;
+  if (!done.gives_again && gives_again_ && done.warnings.empty()) {
+    effects.notify(Level::warning,
+                   "the source cannot give again what it has given: what this node holds is lost "
+                   "if its process dies");
+  }
+  gives_again_ = done.gives_again;
   tend_interval_ = done.tend_interval;
   tend_at_ = now;
   numbers_.ended = false;
@@ -138,6 +144,7 @@ void SourceMachine::read_arrived(TimePoint now, link::Effects& effects) {
     for (const SourceMessage& message : arrived_->batch.messages()) {
       if (!arrived_->batch.redelivered) untried_.push_back(message.token);
     }
+    lose(arrived_->batch.lost, effects);
   }
   spent_ = std::move(arrived_->batch);
   spent_.clear();
@@ -172,11 +179,7 @@ void SourceMachine::read(SourceBatch& batch, std::span<const std::string> names,
   if (taken > 0 && numbers_.read == 0) numbers_.first_read_at = now;
   numbers_.read += taken;
   numbers_.claimed += batch.claimed;
-  numbers_.lost_at_source += batch.lost;
-  if (batch.lost > 0) {
-    effects.notify(Level::warning, "messages were lost at the source",
-                   {{"lost", std::to_string(batch.lost)}});
-  }
+  lose(batch.lost, effects);
   if (batch.ended) {
     numbers_.ended = true;
     effects.notify(Level::info, "the source has given all it has",
@@ -185,6 +188,13 @@ void SourceMachine::read(SourceBatch& batch, std::span<const std::string> names,
   found_nothing_ = batch.empty() && !batch.has_more;
   is_idle_ = found_nothing_ && store_.empty();
   source_drained_ = false;
+}
+
+void SourceMachine::lose(std::uint64_t count, link::Effects& effects) {
+  if (count == 0) return;
+  numbers_.lost_at_source += count;
+  effects.notify(Level::warning, "messages were lost at the source",
+                 {{"lost", std::to_string(count)}});
 }
 
 bool SourceMachine::is_held(const SourceToken& token) {
@@ -436,6 +446,7 @@ void SourceMachine::finish(std::string_view reason, TimePoint now, link::Effects
   if (finished_) return;
   finished_ = true;
   state_ = "finished";
+  count_lost(effects);
   effects.notify(Level::info, "finished",
                  {{"why", std::string(reason)},
                   {"read", std::to_string(numbers_.read)},
@@ -444,6 +455,17 @@ void SourceMachine::finish(std::string_view reason, TimePoint now, link::Effects
   coordinators_.close(reason, now, effects);
   member_.close(reason, now, effects);
   effects.finished = true;
+}
+
+void SourceMachine::count_lost(link::Effects& effects) {
+  const std::uint64_t lost =
+      store_.count() - to_ack_.count - acking_.count + untried_.size() + given_back_;
+  if (gives_again_ || lost == 0) return;
+  numbers_.lost_at_source += lost;
+  effects.notify(Level::warning,
+                 "messages that were read and are not done are lost: the source cannot give them "
+                 "again",
+                 {{"lost", std::to_string(lost)}});
 }
 
 // --- What others are shown ---------------------------------------------------------------------

@@ -106,6 +106,8 @@ class SourceMachine {
   /// Of large messages it takes the memory.
   void read(SourceBatch& batch, std::span<const std::string> names, TimePoint now,
             link::Effects& effects);
+  /// The source has said that so many of its messages are gone.
+  void lose(std::uint64_t count, link::Effects& effects);
   bool is_held(const SourceToken& token);
   void source_worked(link::Effects& effects);
   /// Away: tried again. Anything else is the end of the node.
@@ -135,6 +137,8 @@ class SourceMachine {
   bool drained() const;
   void check_end(TimePoint now, link::Effects& effects);
   void finish(std::string_view reason, TimePoint now, link::Effects& effects);
+  /// What is left unacked at the end is lost, if the source cannot give it again.
+  void count_lost(link::Effects& effects);
   void show_state(TimePoint now, link::Effects& effects);
   std::string state_now() const;
 
@@ -211,8 +215,10 @@ class SourceMachine {
   TimePoint tend_at_{};
   std::vector<SourceToken> leaving_;  ///< Given up, and the source not told yet.
   std::vector<SourceToken> untried_;  ///< The same, of what was not begun when the end came.
+  std::uint64_t given_back_ = 0;      ///< Of these, what the source has been told of.
   TimePoint to_ack_since_ = kNever;
-  bool finite_ = false;  ///< The source itself says when it has ended.
+  bool finite_ = false;      ///< The source itself says when it has ended.
+  bool gives_again_ = true;  ///< What is left unacked is not lost.
   /// The last poll found nothing; and nothing was pending then.
   bool found_nothing_ = false;
   bool is_idle_ = false;

@@ -35,6 +35,7 @@ void SourceMachine::ask_upkeep(TimePoint now, std::vector<Request>& requests) {
     requests.push_back(LeaveRequest{std::exchange(leaving_, {})});
   } else if (!leave_out_ && !untried_.empty()) {
     leave_out_ = true;
+    given_back_ += untried_.size();
     requests.push_back(LeaveRequest{std::exchange(untried_, {}), true});
   }
   // Whether there is more is the source's to say: a poll that finds nothing shows little.

@@ -108,6 +108,11 @@ class Source {
   /// True if some poll will set `ended`. Any other has no end but drained().
   virtual bool is_finite() const { return false; }
 
+  /// False if what was given out and not acked is gone with this process (standard input, say): it
+  /// is lost when the process dies, and whoever supervises it must not take a new start for going
+  /// on. Asked after each open().
+  virtual bool gives_again() const { return true; }
+
   /// For log lines and dead letters: "1700000000000-0", "line 17".
   virtual std::string describe(const SourceToken& token) const = 0;
 };

@@ -1,6 +1,7 @@
 #include "tempest/builtin/generator_source.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "tempest/builtin/limits.hpp"
 
@@ -64,6 +65,13 @@ std::uint64_t GeneratorSource::allowed(std::uint64_t wanted) {
 
 Result<void> GeneratorSource::ack(std::span<const SourceToken> /*tokens*/) {
   return {};
+}
+
+std::vector<std::string> GeneratorSource::take_warnings() {
+  if (gives_again() || std::exchange(is_told_, true)) return {};
+  return {
+      "a generator without a count begins again at 0 with each process: what this source has made "
+      "and is not yet done is lost if its process dies"};
 }
 
 std::string GeneratorSource::describe(const SourceToken& token) const {

@@ -45,6 +45,7 @@ class LinesSource : public Source {
   Result<void> tend(SourceTended& done) override;
   std::vector<std::string> take_warnings() override;
   bool is_finite() const override { return !options_.follow; }
+  bool gives_again() const override { return !is_stream_; }
   std::string describe(const SourceToken& token) const override;
 
  private:

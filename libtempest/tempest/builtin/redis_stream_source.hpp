@@ -53,6 +53,7 @@ class RedisStreamSource : public Source {
   Result<void> tend(SourceTended& done) override;
   void abandon() override { session_.connection().abandon(); }
   std::vector<std::string> take_warnings() override { return session_.take_warnings(); }
+  bool gives_again() const override { return options_.acks; }
   std::string describe(const SourceToken& token) const override;
 
  private:

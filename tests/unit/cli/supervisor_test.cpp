@@ -143,3 +143,13 @@ TEST_CASE("a second stop kills all that still runs") {
   CHECK(family.wanted() ==
         "terminate broker, kill broker, terminate task-2, kill task-2, kill source");
 }
+
+TEST_CASE("a source that dies with what nothing gives again ends everything with 1") {
+  Family family;
+  family.wanted();
+  family.supervisor.exited(kSource, 137, family.now, family.actions, true);
+  CHECK(family.wanted() == "terminate broker, terminate task-1, terminate task-2");
+  for (const std::size_t child : {kBroker, kFirst, kSecond}) family.exited(child, 0);
+  CHECK(family.supervisor.finished());
+  CHECK(family.supervisor.exit_code() == 1);
+}

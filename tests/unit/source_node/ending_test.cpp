@@ -239,3 +239,24 @@ TEST_CASE("what a poll brings after the stop is given back to the source") {
   CHECK(harness.numbers().read == 0);
   CHECK(harness.source.given_back.size() == 1);
 }
+
+TEST_CASE("what a source cannot give again is counted as lost at an end that leaves it") {
+  SourceHarness harness;
+  harness.source.gives_again = false;
+  FakeCoordinator& coordinator = harness.add_coordinator("a", 2);
+  harness.fill(5);
+  harness.run();
+  CHECK(harness.notified("cannot give again"));
+  coordinator.ack({coordinator.received[0].id}, harness.now);
+  harness.run();
+  // One of the two that are out comes back; the others were never begun.
+  harness.stop();
+  harness.run();
+  coordinator.ack({coordinator.received[0].id}, harness.now);
+  harness.run();
+  harness.pass(10s, 50ms);
+  REQUIRE(harness.finished);
+  CHECK(harness.numbers().read == harness.numbers().acked + harness.numbers().lost_at_source);
+  CHECK(harness.numbers().lost_at_source > 0);
+  CHECK(harness.notified("are lost"));
+}

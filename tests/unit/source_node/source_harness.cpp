@@ -239,6 +239,7 @@ bool SourceHarness::serve_one() {
     ++source.opens;
     if (source.away) done.result = gone;
     done.finite = source.finite;
+    done.gives_again = source.gives_again;
     done.tend_interval = source.tend_interval;
     machine.take(std::move(done), now, effects_);
   } else if (auto* poll = std::get_if<PollRequest>(&request)) {

@@ -63,6 +63,7 @@ struct FakeSource {
 
   std::deque<Message> backlog;
   bool finite = false;
+  bool gives_again = true;
   bool blocks = false;        ///< An empty poll takes all the time it may.
   bool more_to_come = false;  ///< Of a finite one: it has not ended yet.
   TimePoint quiet_until{};    ///< What it says with each poll.
