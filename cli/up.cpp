@@ -51,8 +51,15 @@ class ProcessRunner {
         log_("tempest-up") {
     // Taken by sigtimedwait() below; the children get the mask back as it was.
     sigemptyset(&signals_);
-    for (const int signal_number : {SIGCHLD, SIGTERM, SIGINT}) sigaddset(&signals_, signal_number);
+    for (const int number : {SIGCHLD, SIGTERM, SIGINT}) sigaddset(&signals_, number);
+    struct sigaction hangup = {};
+    ::sigaction(SIGHUP, nullptr, &hangup);
+    if (hangup.sa_handler != SIG_IGN) sigaddset(&signals_, SIGHUP);  // Else nohup's.
     sigprocmask(SIG_BLOCK, &signals_, &mask_before_);
+    // Whoever reads the log may go: that is no reason to leave the children to themselves.
+    struct sigaction ignored = {};
+    ignored.sa_handler = SIG_IGN;
+    ::sigaction(SIGPIPE, &ignored, &pipe_before_);
   }
 
   int run() {
@@ -82,7 +89,7 @@ class ProcessRunner {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
     const timespec timeout{seconds.count(), (left - seconds).count()};
     const int taken = ::sigtimedwait(&signals_, nullptr, &timeout);
-    if (taken == SIGTERM || taken == SIGINT) {
+    if (taken == SIGTERM || taken == SIGINT || taken == SIGHUP) {
       log_.info(stops_ == 0 ? "stopping: the source drains" : "stopping at once");
       supervisor_.stop(stops_++ > 0, runtime::monotonic_now(), actions_);
     }
@@ -149,9 +156,13 @@ class ProcessRunner {
       // Nobody is left behind, even if this process is killed.
       ::prctl(PR_SET_PDEATHSIG, SIGTERM);
       if (::getppid() != parent) ::_exit(0);
-      // A terminal's Ctrl-C is for this process alone to pass on, in order.
-      ::setpgid(0, 0);
-      ::sigprocmask(SIG_SETMASK, &mask_before_, nullptr);
+      // In the group of this process, so that the terminal is theirs to read and to write. What it
+      // sends to all of the group (Ctrl-C, a hangup) is for this process alone to pass on, in
+      // order.
+      sigset_t mask = mask_before_;
+      for (const int number : {SIGINT, SIGHUP}) sigaddset(&mask, number);
+      ::sigprocmask(SIG_SETMASK, &mask, nullptr);
+      ::sigaction(SIGPIPE, &pipe_before_, nullptr);
       ::execv(arguments[0], arguments.data());
       ::_exit(runtime::kExitConfiguration);
     }
@@ -169,6 +180,7 @@ class ProcessRunner {
   runtime::Log log_;
   sigset_t signals_{};
   sigset_t mask_before_{};
+  struct sigaction pipe_before_ = {};
   int stops_ = 0;
 };
 
