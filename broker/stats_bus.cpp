@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
+#include <optional>
 #include <thread>
 #include <zmq.hpp>
 
@@ -50,9 +52,9 @@ class StatsBus::Impl {
                      const std::string& out_endpoint) {
     if (stop_fd_ < 0) return Error{ErrorCode::limit, "no file descriptor left for the stats bus"};
     for (const std::string& endpoint : in_endpoints) {
-      if (auto bound = runtime::bind_socket(in_, endpoint); !bound) return bound.error();
+      if (auto bound = bind(in_, endpoint); !bound) return bound;
     }
-    if (auto bound = runtime::bind_socket(out_, out_endpoint); !bound) return bound.error();
+    if (auto bound = bind(out_, out_endpoint); !bound) return bound;
     // The bus takes everything and filters here: subscriptions of strangers, of which there may be
     // any number, never reach the nodes' publishers.
     zmq_send(in_.handle(), kSubscribeToAll.data(), kSubscribeToAll.size(), ZMQ_DONTWAIT);
@@ -62,6 +64,11 @@ class StatsBus::Impl {
   }
 
  private:
+  Result<void> bind(zmq::socket_t& socket, const std::string& endpoint) {
+    auto bound = runtime::bind_socket(socket, endpoint, listeners_.emplace_back());
+    return bound ? Result<void>() : bound.error();
+  }
+
   void run() {
     std::array<zmq_pollitem_t, 3> items{{{nullptr, stop_fd_, ZMQ_POLLIN, 0},
                                          {in_.handle(), 0, ZMQ_POLLIN, 0},
@@ -86,6 +93,7 @@ class StatsBus::Impl {
     }
   }
 
+  std::deque<std::optional<runtime::UnixListener>> listeners_;
   zmq::socket_t in_;
   zmq::socket_t out_;
   int stop_fd_;

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstddef>
 #include <cstring>
@@ -102,6 +103,17 @@ Result<SocketAddress> numeric_address(const std::string& host, std::uint16_t por
 
 Result<SocketAddress> look_up_address(const std::string& host, std::uint16_t port) {
   return resolve(host, port, 0);
+}
+
+Error cannot_listen(const std::string& text, int error) {
+  if (error == EADDRINUSE) {
+    return {ErrorCode::unavailable,
+            "cannot listen on " + text +
+                ": the address is in use; stop what uses it, or choose another with --bind"};
+  }
+  return {ErrorCode::unavailable, "cannot listen on " + text + ": " + std::strerror(error) +
+                                      "; choose an address of this machine, such as "
+                                      "tcp://127.0.0.1:0"};
 }
 
 std::string tcp_endpoint(const SocketAddress& address) {

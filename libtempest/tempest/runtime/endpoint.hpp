@@ -39,6 +39,8 @@ Result<SocketAddress> ipc_address(const std::string& path);
 Result<SocketAddress> numeric_address(const std::string& host, std::uint16_t port);
 /// Of tcp, by asking whoever knows names: may take many seconds. `unavailable` if nobody does.
 Result<SocketAddress> look_up_address(const std::string& host, std::uint16_t port);
+/// Why a node cannot listen at the endpoint `text` (`error` is an errno), and what to do.
+Error cannot_listen(const std::string& text, int error);
 /// "tcp://127.0.0.1:5550".
 std::string tcp_endpoint(const SocketAddress& address);
 

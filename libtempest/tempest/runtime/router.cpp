@@ -35,17 +35,6 @@ void set_keep_alive(int descriptor) {
   set_option(descriptor, IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
 
-Error cannot_listen(const std::string& text, int error) {
-  if (error == EADDRINUSE) {
-    return {ErrorCode::unavailable,
-            "cannot listen on " + text +
-                ": the address is in use; stop what uses it, or choose another with --bind"};
-  }
-  return {ErrorCode::unavailable, "cannot listen on " + text + ": " + std::strerror(error) +
-                                      "; choose an address of this machine, such as "
-                                      "tcp://127.0.0.1:0"};
-}
-
 zmtp::Settings router_settings() {
   zmtp::Settings settings;
   settings.type = zmtp::SocketType::router;
@@ -60,11 +49,9 @@ Router::~Router() {
   for (Peers* peers : {&strangers_, &known_}) {
     while (!peers->empty()) kill(peers->front());
   }
-  if (listening_ >= 0) {
-    parts_.poller.remove(listening_, this);
-    ::close(listening_);
-  }
-  if (!ipc_path_.empty()) ::unlink(ipc_path_.c_str());
+  if (listening_ < 0) return;
+  parts_.poller.remove(listening_, this);
+  if (!unix_) ::close(listening_);
 }
 
 Result<std::string> Router::listen(const std::string& text) {
@@ -79,21 +66,9 @@ Result<std::string> Router::listen(const std::string& text) {
 
 Result<std::string> Router::listen_stream(const Endpoint& endpoint, const std::string& text) {
   const bool is_tcp = endpoint.kind == Endpoint::Kind::tcp;
-  auto address =
-      is_tcp ? look_up_address(endpoint.name, endpoint.port) : ipc_address(endpoint.name);
-  if (!address)
-    return Error{ErrorCode::unavailable,
-                 "cannot listen on " + text + ": " + address.error().message};
-  listening_ = ::socket(address->family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (listening_ < 0) return cannot_listen(text, errno);
-  if (is_tcp) {
-    // A node that is started again takes its port back at once.
-    set_option(listening_, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (::bind(listening_, address->get(), address->length) != 0) return cannot_listen(text, errno);
-  } else if (auto bound = bind_ipc(*address, endpoint.name); !bound) {
+  if (auto bound = is_tcp ? bind_tcp(endpoint, text) : bind_unix(endpoint); !bound) {
     return bound.error();
   }
-  if (::listen(listening_, kBacklog) != 0) return cannot_listen(text, errno);
   parts_.poller.add(listening_, this, false);
   if (!is_tcp) return text;
   SocketAddress bound;
@@ -102,21 +77,30 @@ Result<std::string> Router::listen_stream(const Endpoint& endpoint, const std::s
   return tcp_endpoint(bound);
 }
 
-Result<void> Router::bind_ipc(const SocketAddress& address, const std::string& path) {
-  const std::string text = "ipc://" + path;
-  const bool has_file = path.front() != '@';
-  if (::bind(listening_, address.get(), address.length) != 0) {
-    if (errno != EADDRINUSE || !has_file) return cannot_listen(text, errno);
-    // The file of a node that was killed stays behind. Of one that lives, it answers.
-    const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const bool is_left_behind =
-        ::connect(probe, address.get(), address.length) != 0 && errno == ECONNREFUSED;
-    ::close(probe);
-    if (!is_left_behind) return cannot_listen(text, EADDRINUSE);
-    ::unlink(path.c_str());
-    if (::bind(listening_, address.get(), address.length) != 0) return cannot_listen(text, errno);
+Result<void> Router::bind_tcp(const Endpoint& endpoint, const std::string& text) {
+  const auto address = look_up_address(endpoint.name, endpoint.port);
+  if (!address) {
+    return Error{ErrorCode::unavailable,
+                 "cannot listen on " + text + ": " + address.error().message};
   }
-  if (has_file) ipc_path_ = path;
+  const int made = ::socket(address->family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (made < 0) return cannot_listen(text, errno);
+  // A node that is started again takes its port back at once.
+  set_option(made, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (::bind(made, address->get(), address->length) != 0 || ::listen(made, kBacklog) != 0) {
+    const int error = errno;
+    ::close(made);
+    return cannot_listen(text, error);
+  }
+  listening_ = made;
+  return {};
+}
+
+Result<void> Router::bind_unix(const Endpoint& endpoint) {
+  auto listener = UnixListener::open(endpoint.name);
+  if (!listener) return listener.error();
+  unix_ = std::move(*listener);
+  listening_ = unix_->descriptor();
   return {};
 }
 

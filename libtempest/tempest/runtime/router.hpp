@@ -15,6 +15,7 @@
 #include "tempest/runtime/poller.hpp"
 #include "tempest/runtime/socket_parts.hpp"
 #include "tempest/runtime/stream_connection.hpp"
+#include "tempest/runtime/unix_listener.hpp"
 
 namespace tempest::runtime {
 
@@ -73,7 +74,8 @@ class Router final : public Watcher {
   };
 
   Result<std::string> listen_stream(const Endpoint& endpoint, const std::string& text);
-  Result<void> bind_ipc(const SocketAddress& address, const std::string& path);
+  Result<void> bind_tcp(const Endpoint& endpoint, const std::string& text);
+  Result<void> bind_unix(const Endpoint& endpoint);
   void accept_one(int descriptor, TimePoint now);
   void accept_inproc();
   void read(Peer& peer, Turn& turn);
@@ -86,7 +88,7 @@ class Router final : public Watcher {
   SocketParts parts_;
   int listening_ = -1;
   bool is_paused_ = false;  ///< No descriptor was left: until the next tick nobody is accepted.
-  std::string ipc_path_;    ///< To be removed at the end.
+  std::optional<UnixListener> unix_;  ///< Whose descriptor listening_ is; none: of tcp.
   std::shared_ptr<InprocListener> inproc_;
 
   Peers strangers_;  ///< The one who has been silent longest comes first.

@@ -1,5 +1,9 @@
 #include "tempest/runtime/transport.hpp"
 
+#include <fcntl.h>
+
+#include <cerrno>
+#include <utility>
 #include <zmq.hpp>
 
 #include "tempest/base/limits.hpp"
@@ -89,18 +93,26 @@ zmq::socket_t make_bus_output(Transport& transport) {
   return socket;
 }
 
-Result<std::string> bind_socket(zmq::socket_t& socket, const std::string& endpoint) {
+Result<std::string> bind_socket(zmq::socket_t& socket, const std::string& endpoint,
+                                std::optional<UnixListener>& listener) {
   std::string wanted = endpoint;
   if (wanted.rfind("tcp://", 0) == 0 && wanted.ends_with(":0")) {
     wanted.replace(wanted.size() - 1, 1, "*");
   }
+  // libzmq removes whatever stands at the path of ipc, when it binds and when it closes.
+  const auto parsed = parse_endpoint(endpoint);
+  int descriptor = -1;
+  if (parsed && parsed->kind == Endpoint::Kind::ipc) {
+    auto opened = UnixListener::open(parsed->name);
+    if (!opened) return opened.error();
+    listener = std::move(*opened);
+    descriptor = ::fcntl(listener->descriptor(), F_DUPFD_CLOEXEC, 3);
+    if (descriptor < 0) return cannot_listen(endpoint, errno);
+  }
+  zmq_setsockopt(socket.handle(), ZMQ_USE_FD, &descriptor, sizeof descriptor);
   if (zmq_bind(socket.handle(), wanted.c_str()) != 0) {
     const int error = zmq_errno();
-    if (error == EADDRINUSE) {
-      return Error{ErrorCode::unavailable,
-                   "cannot listen on " + endpoint +
-                       ": the address is in use; stop what uses it, or choose another with --bind"};
-    }
+    if (error == EADDRINUSE) return cannot_listen(endpoint, error);
     return Error{ErrorCode::unavailable,
                  "cannot listen on " + endpoint + ": " + zmq_strerror(error) +
                      "; choose an address of this machine, such as tcp://127.0.0.1:0"};

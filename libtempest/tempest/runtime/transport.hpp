@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "tempest/base/result.hpp"
 #include "tempest/runtime/inproc.hpp"
+#include "tempest/runtime/unix_listener.hpp"
 
 namespace zmq {
 class context_t;
@@ -46,8 +48,9 @@ zmq::socket_t make_bus_input(Transport& transport);
 zmq::socket_t make_bus_output(Transport& transport);
 
 /// Binds; "tcp://host:0" picks a free port. Gives the endpoint that is bound, or `unavailable` with
-/// what to do.
-Result<std::string> bind_socket(zmq::socket_t& socket, const std::string& endpoint);
+/// what to do. Of ipc, `listener` holds the path, and is to outlive the socket's last use.
+Result<std::string> bind_socket(zmq::socket_t& socket, const std::string& endpoint,
+                                std::optional<UnixListener>& listener);
 /// `invalid_argument` if the endpoint is of no known form.
 Result<void> connect_socket(zmq::socket_t& socket, const std::string& endpoint);
 

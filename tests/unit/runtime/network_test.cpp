@@ -10,8 +10,11 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -393,6 +396,51 @@ TEST_CASE("the file of a node that was killed is taken over; that of one that li
   const auto refused = second.network.listen("ipc://" + path);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().message.find("in use") != std::string::npos);
+}
+
+TEST_CASE("a node never takes the place of a file that is no socket") {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.path("letters.txt");
+  std::ofstream(path) << "dear";
+  Transport transport;
+  Place place(transport);
+  const auto refused = place.network.listen("ipc://" + path);
+  REQUIRE_FALSE(refused);
+  CHECK_THAT(refused.error().message, Catch::Contains("no socket"));
+  zmq::socket_t bus = make_bus_input(transport);
+  std::optional<UnixListener> listener;
+  CHECK_FALSE(bind_socket(bus, "ipc://" + path, listener));
+  std::string kept;
+  std::ifstream(path) >> kept;
+  CHECK(kept == "dear");
+}
+
+TEST_CASE("a node that stops leaves the socket of one that has taken its path since") {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.path("socket");
+  const std::string bus_path = folder.path("bus");
+  Transport transport;
+  std::optional<Place> first(std::in_place, transport);
+  std::optional<zmq::socket_t> bus(make_bus_input(transport));
+  std::optional<UnixListener> listener;
+  REQUIRE(first->network.listen("ipc://" + path));
+  REQUIRE(bind_socket(*bus, "ipc://" + bus_path, listener));
+  std::filesystem::remove(path);
+  std::filesystem::remove(bus_path);
+  Place second(transport);
+  zmq::socket_t second_bus = make_bus_input(transport);
+  std::optional<UnixListener> second_listener;
+  REQUIRE(second.network.listen("ipc://" + path));
+  REQUIRE(bind_socket(second_bus, "ipc://" + bus_path, second_listener));
+  first.reset();
+  bus.reset();
+  listener.reset();
+  CHECK(std::filesystem::exists(path));
+  CHECK(std::filesystem::exists(bus_path));
+  second.network.close_all();
+  second_listener.reset();
+  CHECK_FALSE(std::filesystem::exists(path));
+  CHECK_FALSE(std::filesystem::exists(bus_path));
 }
 
 TEST_CASE("an endpoint of no known form is refused, with the forms that there are") {
