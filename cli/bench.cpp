@@ -8,6 +8,7 @@
 #include "bench/flow.hpp"
 #include "bench/nodes.hpp"
 #include "bench/report.hpp"
+#include "bench/scratch_run.hpp"
 #include "bench/standing.hpp"
 #include "bench/stream.hpp"
 #include "bench/workload.hpp"
@@ -151,6 +152,32 @@ Result<std::vector<bench::Figure>> measure_standing(const bench::Settings& setti
   return bench::figures_of(all);
 }
 
+int measure_and_print(runtime::CommandLine& line, bench::Settings& settings, std::size_t repeats) {
+  std::unique_ptr<bench::RedisServer> redis;
+  const bool is_idle = settings.workload == "idle";
+  const bool is_standing = is_idle || settings.workload == "memory";
+  if ((settings.workload == "redis" || is_idle) && settings.redis.empty()) {
+    auto started = bench::RedisServer::start(line.has_flag("durable"));
+    if (!started) return fail(started.error());
+    redis = std::move(*started);
+    settings.redis = redis->uri();
+  }
+  auto figures = is_standing ? measure_standing(settings, repeats)
+                             : measure_flow(settings, repeats, !line.has_flag("no-ceiling"));
+  if (!figures) return fail(figures.error());
+  const auto print = line.has_flag("json") ? bench::print_json : bench::print_table;
+  print(settings, *figures, std::cout);
+  if (const std::string file = line.text("save"); !file.empty()) {
+    std::ofstream out(file);
+    bench::print_json(settings, *figures, out);
+    if (!out) {
+      std::cerr << "tempest bench: cannot write " << file << "\n";
+      return runtime::kExitInputOutput;
+    }
+  }
+  return runtime::kExitOk;
+}
+
 }  // namespace
 
 int bench_command(int argc, const char* const* argv) {
@@ -194,29 +221,6 @@ int bench_command(int argc, const char* const* argv) {
   bench::Settings settings = read_settings(line);
   const auto repeats = static_cast<std::size_t>(line.integer("repeats", 1, 1000));
   if (line.failed()) return runtime::kExitUsage;
-  std::unique_ptr<bench::RedisServer> redis;
-  const bool is_idle = settings.workload == "idle";
-  const bool is_standing = is_idle || settings.workload == "memory";
-  if ((settings.workload == "redis" || is_idle) && settings.redis.empty()) {
-    auto started = bench::RedisServer::start(line.has_flag("durable"));
-    if (!started) return fail(started.error());
-    redis = std::move(*started);
-    settings.redis = redis->uri();
-  }
-  auto figures = is_standing ? measure_standing(settings, repeats)
-                             : measure_flow(settings, repeats, !line.has_flag("no-ceiling"));
-  if (!figures) return fail(figures.error());
-  const auto print = line.has_flag("json") ? bench::print_json : bench::print_table;
-  print(settings, *figures, std::cout);
-  if (const std::string file = line.text("save"); !file.empty()) {
-    std::ofstream out(file);
-    bench::print_json(settings, *figures, out);
-    if (!out) {
-      std::cerr << "tempest bench: cannot write " << file << "\n";
-      return runtime::kExitInputOutput;
-    }
-  }
-  return runtime::kExitOk;
+  return bench::run_apart([&] { return measure_and_print(line, settings, repeats); });
 }
-
 }  // namespace tempest::cli
