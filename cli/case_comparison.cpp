@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "tempest/base/base64.hpp"
-#include "tempest/builtin/json_text.hpp"
+#include "tempest/base/utf8.hpp"
 #include "tempest/runtime/topology_text.hpp"
 
 namespace tempest::cli {
@@ -16,8 +16,8 @@ constexpr std::size_t kMaxLines = 100;
 
 /// As it would stand in the file.
 std::string shown(const CaseMessage& message) {
-  std::string payload = builtin::is_utf8(message.payload) ? runtime::toml_text(message.payload)
-                                                          : "base64 " + base64(message.payload);
+  std::string payload = is_utf8(message.payload) ? runtime::toml_text(message.payload)
+                                                 : "base64 " + base64(message.payload);
   if (!message.key && message.output.empty()) return payload;
   std::string text = "{ payload = " + payload;
   if (message.key) text += ", key = " + runtime::toml_text(*message.key);

@@ -8,6 +8,7 @@
 #include "cli/progress.hpp"
 #include "cli/watch_session.hpp"
 #include "tempest/base/quantity.hpp"
+#include "tempest/base/utf8.hpp"
 #include "tempest/builtin/json_text.hpp"
 #include "tempest/runtime/clock.hpp"
 #include "tempest/runtime/exit_code.hpp"
@@ -34,8 +35,7 @@ std::string clock_text() {
 }
 
 std::string shown(const std::string& bytes) {
-  return builtin::is_utf8(bytes) ? printable(bytes)
-                                 : "base64:" + builtin::json_text("", bytes).text;
+  return is_utf8(bytes) ? printable(bytes) : "base64:" + builtin::json_text("", bytes).text;
 }
 
 void print_text(const wire::Sighting& message, const std::string& worker) {

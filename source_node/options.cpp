@@ -1,6 +1,7 @@
 #include "source_node/options.hpp"
 
 #include "tempest/base/limits.hpp"
+#include "tempest/base/utf8.hpp"
 
 namespace tempest::source_node {
 
@@ -39,8 +40,9 @@ Options read_options(runtime::CommandLine& line) {
   options.libraries = {line.texts("library"), line.texts("library-path")};
   if (options.topology.empty()) {
     line.fail("--topology says whose source this is, and is missing");
-  } else if (options.topology.size() > kMaxNameBytes) {
-    line.fail("--topology takes up to " + std::to_string(kMaxNameBytes) + " bytes");
+  } else if (!is_name(options.topology)) {
+    line.fail("--topology takes up to " + std::to_string(kMaxNameBytes) +
+              " bytes of UTF-8 without control characters");
   }
   // The default node name has the process id in it: a consumer of that name would be orphaned, with
   // what it had read, by each restart.

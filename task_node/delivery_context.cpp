@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "tempest/base/limits.hpp"
+#include "tempest/base/utf8.hpp"
 
 namespace tempest::task_node {
 namespace {
@@ -78,6 +79,8 @@ bool DeliveryContext::violates(const Message& message, std::string_view output) 
     violation_ = too_large("key", message.key.size(), kMaxPayloadBytes);
   } else if (output.size() > kMaxNameBytes) {
     violation_ = too_large("name", output.size(), kMaxNameBytes);
+  } else if (!is_name(output)) {
+    violation_ = "an output's name is not UTF-8, or has control characters";
   } else if (call_.dropped_outputs != nullptr) {
     return false;
   } else if (emitted_count_ > kMaxFrameItems) {

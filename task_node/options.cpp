@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tempest/base/limits.hpp"
+#include "tempest/base/utf8.hpp"
 #include "tempest/runtime/usable_cpus.hpp"
 
 namespace tempest::task_node {
@@ -48,7 +49,10 @@ Options read_options(runtime::CommandLine& line) {
   options.node = runtime::read_node_options(Role::task, line);
   options.topology = line.text("topology");
   if (options.topology.empty()) line.fail("--topology NAME is required");
-  if (options.topology.size() > kMaxNameBytes) line.fail("--topology takes a shorter name");
+  if (!is_name(options.topology)) {
+    line.fail("--topology takes up to " + std::to_string(kMaxNameBytes) +
+              " bytes of UTF-8 without control characters");
+  }
 
   TaskNodeOptions& task_node = options.task_node;
   task_node.brokers = options.node.brokers;

@@ -5,8 +5,6 @@
 
 namespace tempest::builtin {
 
-bool is_utf8(std::string_view bytes);
-
 /// Appends `bytes` as a JSON string, with its quotes. False: they are not UTF-8; what was appended
 /// by then is of no use.
 bool append_json_string(std::string_view bytes, std::string& text);

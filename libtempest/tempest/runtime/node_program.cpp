@@ -13,6 +13,7 @@
 #include <filesystem>
 
 #include "tempest/base/limits.hpp"
+#include "tempest/base/utf8.hpp"
 #include "tempest/runtime/logging.hpp"
 #include "tempest/runtime/process_guard.hpp"
 
@@ -92,8 +93,9 @@ NodeOptions read_node_options(Role role, CommandLine& line) {
     options.name =
         std::string(to_string(role)) + "@" + host_name() + ":" + std::to_string(::getpid());
   }
-  if (options.name.size() > kMaxNameBytes || options.name.find('#') != std::string::npos) {
-    line.fail("--name takes up to " + std::to_string(kMaxNameBytes) + " bytes without '#'");
+  if (!is_name(options.name) || options.name.find('#') != std::string::npos) {
+    line.fail("--name takes up to " + std::to_string(kMaxNameBytes) +
+              " bytes of UTF-8 without control characters and '#'");
   }
   if (role != Role::broker) {
     options.brokers = line.texts("broker");

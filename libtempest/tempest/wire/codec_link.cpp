@@ -95,11 +95,11 @@ Result<void> decode(std::string_view frame, Hello& hello) {
   }
   fields = at_least(kHelloFields, fields, reader);
   hello.role = read_role(reader);
-  hello.name = reader.bytes(kMaxNameBytes);
+  hello.name = reader.name();
   hello.incarnation = reader.incarnation();
-  hello.topology = reader.bytes(kMaxNameBytes);
+  hello.topology = reader.name();
   hello.lease_ms = reader.integer();
-  hello.wanted_name = reader.bytes(kMaxNameBytes);
+  hello.wanted_name = reader.name();
   hello.wanted_incarnation = reader.incarnation();
   reader.skip(fields - kHelloFields);
   return reader.finish();
@@ -131,10 +131,10 @@ Result<void> decode(std::string_view frame, Welcome& welcome) {
   fields = at_least(kWelcomeFields, fields, reader);
   welcome.session = reader.integer();
   welcome.role = read_role(reader);
-  welcome.name = reader.bytes(kMaxNameBytes);
+  welcome.name = reader.name();
   welcome.incarnation = reader.incarnation();
   welcome.lease_ms = reader.integer();
-  welcome.topology = reader.bytes(kMaxNameBytes);
+  welcome.topology = reader.name();
   reader.skip(fields - kWelcomeFields);
   return reader.finish();
 }

@@ -32,9 +32,9 @@ void read(Reader& reader, Outcomes::Failed& failed) {
   const std::size_t fields = reader.record(8);
   failed.id = MessageId::unpack(reader.integer());
   failed.kind = read_failure_kind(reader);
-  failed.task = reader.bytes(kMaxNameBytes);
+  failed.task = reader.name();
   failed.attempts = static_cast<std::uint32_t>(reader.integer(UINT32_MAX));
-  failed.worker = reader.bytes(kMaxNameBytes);
+  failed.worker = reader.name();
   failed.reason = reader.bytes(kMaxReasonBytes);
   failed.payload = reader.bytes(kMaxPayloadBytes);
   failed.retries = static_cast<std::uint32_t>(reader.integer(UINT32_MAX));
@@ -101,7 +101,7 @@ void encode(const Attach& attach, std::string& frame) {
 Result<void> decode(std::string_view body, Attach& attach) {
   Reader reader(body);
   const std::size_t fields = reader.record(4);
-  attach.topology_version = reader.bytes(kMaxNameBytes);
+  attach.topology_version = reader.name();
   const std::size_t tasks = reader.array(UINT16_MAX);
   attach.tasks.clear();
   attach.tasks.reserve(tasks);

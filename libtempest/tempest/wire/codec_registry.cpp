@@ -25,7 +25,7 @@ void read_names(Reader& reader, std::vector<std::string_view>& names) {
   names.clear();
   names.reserve(count);
   for (std::size_t i = 0; i < count && reader.ok(); ++i) {
-    names.push_back(reader.bytes(kMaxNameBytes));
+    names.push_back(reader.name());
   }
 }
 
@@ -39,10 +39,10 @@ void put(const Directory::Coordinator& coordinator, Writer& writer) {
 
 void read(Reader& reader, Directory::Coordinator& coordinator) {
   const std::size_t fields = reader.record(4);
-  coordinator.name = reader.bytes(kMaxNameBytes);
+  coordinator.name = reader.name();
   coordinator.incarnation = reader.incarnation();
   coordinator.endpoint = reader.bytes(kMaxEndpointBytes);
-  coordinator.topology_version = reader.bytes(kMaxNameBytes);
+  coordinator.topology_version = reader.name();
   reader.skip(fields - 4);
 }
 
@@ -55,7 +55,7 @@ void put(const Directory::Worker& worker, Writer& writer) {
 
 void read(Reader& reader, Directory::Worker& worker) {
   const std::size_t fields = reader.record(3);
-  worker.name = reader.bytes(kMaxNameBytes);
+  worker.name = reader.name();
   worker.incarnation = reader.incarnation();
   read_names(reader, worker.tasks);
   reader.skip(fields - 3);
@@ -77,10 +77,10 @@ void put(const Snapshot::Node& node, Writer& writer) {
 void read(Reader& reader, Snapshot::Node& node) {
   const std::size_t fields = reader.record(9);
   node.role = static_cast<Role>(reader.integer(static_cast<std::uint64_t>(Role::operator_)));
-  node.name = reader.bytes(kMaxNameBytes);
+  node.name = reader.name();
   node.incarnation = reader.incarnation();
-  node.topology = reader.bytes(kMaxNameBytes);
-  node.topology_version = reader.bytes(kMaxNameBytes);
+  node.topology = reader.name();
+  node.topology_version = reader.name();
   node.endpoint = reader.bytes(kMaxEndpointBytes);
   read_names(reader, node.tasks);
   node.state = reader.bytes(kMaxReasonBytes);
@@ -107,8 +107,8 @@ void read(Reader& reader, Watch& watch) {
   watch.id = static_cast<std::uint32_t>(reader.integer(UINT32_MAX));
   watch.kind =
       static_cast<Watch::Kind>(reader.integer(static_cast<std::uint64_t>(Watch::Kind::tap)));
-  watch.topology = reader.bytes(kMaxNameBytes);
-  watch.task = reader.bytes(kMaxNameBytes);
+  watch.topology = reader.name();
+  watch.task = reader.name();
   watch.side = static_cast<Watch::Side>(reader.integer(Watch::both));
   watch.every = static_cast<std::uint32_t>(reader.integer(UINT32_MAX));
   watch.per_second = static_cast<std::uint32_t>(reader.integer(UINT32_MAX));
@@ -153,7 +153,7 @@ Result<void> decode(std::string_view body, Registration& registration) {
   Reader reader(body);
   const std::size_t fields = reader.record(7);
   registration.endpoint = reader.bytes(kMaxEndpointBytes);
-  registration.topology_version = reader.bytes(kMaxNameBytes);
+  registration.topology_version = reader.name();
   registration.topology_text = reader.bytes(kMaxTopologyBytes);
   read_names(reader, registration.tasks);
   registration.state = reader.bytes(kMaxReasonBytes);
@@ -181,8 +181,8 @@ Result<void> decode(std::string_view body, Directory& directory) {
   Reader reader(body);
   const std::size_t fields = reader.record(8);
   directory.revision = reader.integer();
-  directory.topology = reader.bytes(kMaxNameBytes);
-  directory.topology_version = reader.bytes(kMaxNameBytes);
+  directory.topology = reader.name();
+  directory.topology_version = reader.name();
   directory.topology_text = reader.bytes(kMaxTopologyBytes);
   read_list(reader, directory.coordinators);
   read_list(reader, directory.workers);
@@ -220,8 +220,8 @@ Result<void> decode(std::string_view body, Query& query) {
   Reader reader(body);
   const std::size_t fields = reader.record(3);
   query.id = reader.integer();
-  query.what = reader.bytes(kMaxNameBytes);
-  query.topology = reader.bytes(kMaxNameBytes);
+  query.what = reader.name();
+  query.topology = reader.name();
   reader.skip(fields - 3);
   return reader.finish();
 }

@@ -39,8 +39,8 @@ void read(Reader& reader, Sighting& sighting) {
   sighting.next = static_cast<Sighting::Next>(
       reader.integer(static_cast<std::uint64_t>(Sighting::Next::leave)));
   sighting.failure = read_failure_kind(reader);
-  sighting.task = reader.bytes(kMaxNameBytes);
-  sighting.peer = reader.bytes(kMaxNameBytes);
+  sighting.task = reader.name();
+  sighting.peer = reader.name();
   sighting.delivery = reader.integer();
   sighting.attempt = static_cast<std::uint32_t>(reader.integer(UINT32_MAX));
   sighting.count = reader.integer();
@@ -82,9 +82,9 @@ Result<void> decode(std::string_view frame, Sightings& sightings) {
     reader.fail("a frame of another type");
   }
   if (reader.integer() != kProtocolVersion) reader.fail("sightings of another protocol version");
-  sightings.node = reader.bytes(kMaxNameBytes);
+  sightings.node = reader.name();
   sightings.role = static_cast<Role>(reader.integer(static_cast<std::uint64_t>(Role::operator_)));
-  sightings.topology = reader.bytes(kMaxNameBytes);
+  sightings.topology = reader.name();
   sightings.incarnation = reader.incarnation();
   sightings.sequence = reader.integer();
   sightings.seen = reader.integer();

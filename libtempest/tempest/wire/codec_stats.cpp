@@ -21,8 +21,8 @@ void put_labels(const std::vector<StatsReport::Label>& labels, Writer& writer) {
 void read_labels(Reader& reader, std::vector<StatsReport::Label>& labels) {
   labels.resize(reader.map(kMaxLabels));
   for (StatsReport::Label& label : labels) {
-    label.name = reader.bytes(kMaxNameBytes);
-    label.value = reader.bytes(kMaxNameBytes);
+    label.name = reader.name();
+    label.value = reader.name();
   }
 }
 
@@ -36,7 +36,7 @@ void put(const StatsReport::Number& number, Writer& writer) {
 
 void read(Reader& reader, StatsReport::Number& number) {
   const std::size_t fields = reader.record(4);
-  number.name = reader.bytes(kMaxNameBytes);
+  number.name = reader.name();
   read_labels(reader, number.labels);
   number.value = reader.number();
   number.is_counter = reader.boolean();
@@ -57,7 +57,7 @@ void put(const StatsReport::Distribution& distribution, Writer& writer) {
 
 void read(Reader& reader, StatsReport::Distribution& distribution) {
   const std::size_t fields = reader.record(4);
-  distribution.name = reader.bytes(kMaxNameBytes);
+  distribution.name = reader.name();
   read_labels(reader, distribution.labels);
   const std::uint64_t sum_ns = reader.integer();
   std::array<std::uint64_t, Histogram::kBuckets> buckets{};
@@ -100,9 +100,9 @@ Result<void> decode(std::string_view frame, StatsReport& report) {
     reader.fail("a frame of another type");
   }
   if (reader.integer() != kProtocolVersion) reader.fail("statistics of another protocol version");
-  report.node = reader.bytes(kMaxNameBytes);
+  report.node = reader.name();
   report.role = static_cast<Role>(reader.integer(static_cast<std::uint64_t>(Role::operator_)));
-  report.topology = reader.bytes(kMaxNameBytes);
+  report.topology = reader.name();
   report.incarnation = reader.incarnation();
   report.uptime_ms = reader.integer();
   read_list(reader, report.numbers);

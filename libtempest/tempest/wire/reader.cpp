@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tempest/base/limits.hpp"
+#include "tempest/base/utf8.hpp"
 
 /// The formats: https://github.com/msgpack/msgpack/blob/master/spec.md#formats
 namespace tempest::wire {
@@ -156,6 +157,12 @@ std::string_view Reader::any_bytes(std::size_t maximum) {
   }
   if (size > maximum) fail("a text or payload is longer than allowed");
   return ok() ? take(size) : std::string_view{};
+}
+
+std::string_view Reader::name() {
+  const std::string_view text = bytes(kMaxNameBytes);
+  if (!is_name(text)) fail("a name that is not UTF-8, or has control characters");
+  return ok() ? text : std::string_view();
 }
 
 Incarnation Reader::incarnation() {

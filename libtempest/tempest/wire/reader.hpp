@@ -79,6 +79,8 @@ class Reader {
     }
     return any_bytes(maximum);
   }
+  /// What names a node, a topology, a task or a label: is_name() holds (base/utf8.hpp).
+  std::string_view name();
   Incarnation incarnation();
   /// The next bytes, to be looked at; null if so many are not left.
   const std::uint8_t* peek(std::size_t count) const {

@@ -1,5 +1,7 @@
 #include "tempest/builtin/json_text.hpp"
 
+#include "tempest/base/utf8.hpp"
+
 #include <catch2/catch.hpp>
 
 namespace tempest::builtin {

@@ -276,3 +276,29 @@ TEST_CASE("Text may come as bin, and bytes as str") {
   REQUIRE(decode(body, messages).ok());
   CHECK(messages.items[0].payload == "hi");
 }
+
+TEST_CASE("a frame whose names are not UTF-8 is refused") {
+  Hello hello;
+  hello.protocol = kProtocolVersion;
+  StatsReport report;
+  Registration registration;
+  std::string frame;
+  const auto is_refused = [&](const auto& body, auto decoded) {
+    encode(body, frame);
+    return !decode(frame, decoded).ok();
+  };
+  CHECK_FALSE(is_refused(hello, Hello()));
+  CHECK_FALSE(is_refused(report, StatsReport()));
+  for (const std::string_view wrong : {"\xff", "a\nb", "\xed\xa0\x80"}) {
+    hello.name = wrong;
+    CHECK(is_refused(hello, Hello()));
+    report = {};
+    report.node = wrong;
+    CHECK(is_refused(report, StatsReport()));
+    report = {};
+    report.numbers.push_back({"x", {{"task", std::string(wrong)}}, 1, true});
+    CHECK(is_refused(report, StatsReport()));
+    registration.tasks = {wrong};
+    CHECK(is_refused(registration, Registration()));
+  }
+}
