@@ -5,6 +5,7 @@
 #include "pipeline_node/pipeline_node.hpp"
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/first_process.hpp"
+#include "tempest/runtime/local_address.hpp"
 #include "tempest/runtime/logging.hpp"
 #include "tempest/runtime/node_program.hpp"
 #include "tempest/runtime/process_guard.hpp"
@@ -25,21 +26,32 @@ int main(int argc, char** argv) {
   if (!topology) return runtime::kExitConfiguration;
 
   const auto self = runtime::make_identity(Role::pipeline, options->node.name, topology->name);
+  const runtime::Reach reach = runtime::reach_from(options->node.brokers);
+  const std::string bind = options->bind.empty() ? reach.bind : options->bind;
   runtime::Transport transport;
-  runtime::NodeLoop loop(transport, runtime::loop_options(options->node, self, options->bind));
+  runtime::NodeLoop loop(transport, runtime::loop_options(options->node, self, bind));
   if (auto bound = loop.bind(); !bound) {
     std::cerr << "tempest-pipeline: " << bound.error().message << "\n";
     return runtime::kExitUnavailable;
   }
   pipeline_node::PipelineSettings settings;
   settings.brokers = options->node.brokers;
-  settings.endpoint = pipeline_node::advertised_endpoint(loop.bound_endpoint(), options->advertise);
+  settings.endpoint = pipeline_node::advertised_endpoint(loop.bound_endpoint(), options->advertise,
+                                                         reach.advertise);
   settings.link = options->node.link;
   settings.drain_timeout = options->node.drain_timeout;
   settings.stall_after = options->node.stall_after;
   settings.min_workers = options->min_workers;
-  runtime::Log(options->node.name)
-      .info("coordinating " + topology->name + " at " + settings.endpoint);
+  runtime::Log log(options->node.name);
+  log.write({link::Notice::Level::info,
+             "coordinating " + topology->name + " at " + settings.endpoint,
+             {{"listens", loop.bound_endpoint()}}});
+  if (!reach.doubt.empty() && options->advertise.empty()) {
+    log.write({link::Notice::Level::warning,
+               "others may not reach the address that they are told: if they do not, give "
+               "--advertise HOST",
+               {{"endpoint", settings.endpoint}, {"cause", reach.doubt}}});
+  }
   pipeline_node::PipelineNode node(self, std::move(settings), std::move(*topology),
                                    runtime::random_seed());
   runtime::keep_memory_of_frames();

@@ -11,10 +11,12 @@ std::optional<PipelineOptions> parse_options(int argc, const char* const* argv, 
                             "Coordinates a topology: takes messages from sources, has workers "
                             "handle them, and follows each until all it gave rise to is done.");
   line.option("topology", "FILE", "The topology's file (needed)");
-  line.option("bind", "URL", "Where sources and workers connect to", "tcp://*:0");
+  line.option("bind", "URL",
+              "Where sources and workers connect to; by default a free port, of this machine alone "
+              "if the broker is on it, else of all its addresses");
   line.option("advertise", "HOST",
               "The host name or address under which others reach this node; by default the host "
-              "it is bound to, or else this machine's name");
+              "it is bound to, or else the address at which the broker reaches this machine");
   line.option("min-workers", "N",
               "Take no messages before so many workers are there for the first time", "1");
   runtime::add_node_options(Role::pipeline, line);
@@ -41,15 +43,15 @@ std::optional<PipelineOptions> parse_options(int argc, const char* const* argv, 
   return options;
 }
 
-std::string advertised_endpoint(const std::string& bound, const std::string& advertise) {
+std::string advertised_endpoint(const std::string& bound, const std::string& advertise,
+                                const std::string& reached_at) {
   constexpr std::string_view scheme = "tcp://";
   if (bound.rfind(scheme, 0) != 0) return bound;
   const auto colon = bound.rfind(':');
   const std::string host = bound.substr(scheme.size(), colon - scheme.size());
   const bool any = host == "0.0.0.0" || host == "*" || host == "[::]";
   if (advertise.empty() && !any) return bound;
-  return std::string(scheme) + (advertise.empty() ? runtime::host_name() : advertise) +
-         bound.substr(colon);
+  return std::string(scheme) + (advertise.empty() ? reached_at : advertise) + bound.substr(colon);
 }
 
 }  // namespace tempest::pipeline_node
