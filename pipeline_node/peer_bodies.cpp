@@ -87,6 +87,10 @@ void PipelineMachine::peer_lost(const link::Event& event, TimePoint now) {
     }
   } else if (peer.role == Role::source) {
     tracker_.forget_owner(peer.id);
+    for (const tracking::FailedMessage& failed : peer.failed) {
+      scheduler_.set_aside().failed -= failed.payload.size_bytes();
+    }
+    failed_waiting_ -= peer.failed.size();
   }
   notices_.push_back({expected ? link::Notice::Level::info : link::Notice::Level::warning,
                       std::string(to_string(peer.role)) + " lost",
@@ -126,6 +130,7 @@ void PipelineMachine::attach(Peer& peer, std::string_view body, TimePoint now) {
   wire::Attach attach;
   if (auto decoded = wire::decode(body, attach); !decoded) return malformed(peer, decoded.error());
   if (peer.role == Role::source) {
+    if (attach.window_bytes > 0) peer.failures_granted = attach.window_bytes;
     const bool has_credit = open_ && !draining_;
     send_window(peer, has_credit ? settings_.source_window_messages : 0,
                 has_credit ? settings_.source_window_bytes : 0, now);
@@ -151,9 +156,10 @@ void PipelineMachine::attach(Peer& peer, std::string_view body, TimePoint now) {
                       {{"peer", peer.name}, {"tasks", std::to_string(attach.tasks.size())}}});
 }
 
-void PipelineMachine::receive_window(const Peer& peer, std::string_view body) {
+void PipelineMachine::receive_window(Peer& peer, std::string_view body) {
   wire::Window window;
   if (auto decoded = wire::decode(body, window); !decoded) return malformed(peer, decoded.error());
+  if (peer.role == Role::source) peer.failures_granted = window.bytes;
   if (peer.worker)
     scheduler_.set_window(*peer.worker, {window.messages, window.bytes, window.batch});
 }

@@ -5,6 +5,7 @@
 
 #include "tempest/base/limits.hpp"
 #include "tempest/wire/codec.hpp"
+#include "tempest/wire/failure_credit.hpp"
 
 namespace tempest::pipeline_node {
 
@@ -97,7 +98,8 @@ void PipelineMachine::stop(bool at_once, TimePoint now, link::Effects& effects) 
 }
 
 void PipelineMachine::finish_if_drained(TimePoint now, link::Effects& effects) {
-  const bool drained = tracker_.trees_in_flight() == 0 && server_.all_confirmed();
+  const bool drained =
+      tracker_.trees_in_flight() == 0 && failed_waiting_ == 0 && server_.all_confirmed();
   if (!drained && now < drain_until_) return;
   attempt_log_.finish(topology_.graph, notices_);
   server_.close("draining", now, output_);
@@ -142,6 +144,8 @@ std::string PipelineMachine::state() const {
 
 std::string PipelineMachine::stall_cause() const {
   if (!away_log_.empty()) return away_log_.describe(topology_.graph);
+  if (failed_waiting_ > 0)
+    return "sources have no room for failed messages: see their dead letters";
   const auto order = topology_.graph.topological_order();
   for (auto task = order.rbegin(); task != order.rend(); ++task) {
     const std::string name = "task '" + topology_.graph.node(*task).name + "'";
@@ -277,7 +281,10 @@ void PipelineMachine::sort_outcomes() {
   tracker_.acked().clear();
   for (tracking::FailedMessage& failed : tracker_.failed()) {
     Peer& peer = peers_[failed.owner.slot];
-    if (peer.id == failed.owner) peer.failed.push_back(std::move(failed));
+    if (peer.id != failed.owner) continue;
+    scheduler_.set_aside().failed += failed.payload.size_bytes();
+    ++failed_waiting_;
+    peer.failed.push_back(std::move(failed));
   }
   tracker_.failed().clear();
 }
@@ -294,26 +301,39 @@ void PipelineMachine::send_outcomes(Peer& peer, TimePoint now) {
   outcomes_.acked.clear();
   peer.acked.clear();
 
-  for (std::size_t i = 0; i < peer.failed.size();) {
-    std::size_t bytes = 0;
-    for (; i < peer.failed.size() && bytes < kFrameTargetBytes; ++i) {
-      const tracking::FailedMessage& failed = peer.failed[i];
-      const std::string_view task =
-          failed.task == kNoTask ? std::string_view() : topology_.graph.node(failed.task).name;
-      outcomes_.failed.push_back({failed.message, failed.kind, task, failed.attempts, failed.worker,
-                                  failed.reason, failed.payload.bytes(), failed.retries});
-      bytes += failed.payload.size_bytes() + failed.reason.size();
-    }
-    send(peer.id, outcomes_, now);
-    outcomes_.failed.clear();
-  }
-  peer.failed.clear();
-
+  if (!peer.failed.empty()) send_failed(peer, now);
   if (!peer.returned.empty()) {
     outcomes_.returned = std::move(peer.returned);
     send(peer.id, outcomes_, now);
     outcomes_.returned.clear();
     peer.returned.clear();
+  }
+}
+
+/// As far as the source has room for them.
+void PipelineMachine::send_failed(Peer& peer, TimePoint now) {
+  while (!peer.failed.empty() && peer.failures_told < peer.failures_granted) {
+    std::size_t bytes = 0;
+    std::size_t count = 0;
+    for (; count < peer.failed.size() && bytes < kFrameTargetBytes &&
+           peer.failures_told < peer.failures_granted;
+         ++count) {
+      const tracking::FailedMessage& failed = peer.failed[count];
+      const std::string_view task =
+          failed.task == kNoTask ? std::string_view() : topology_.graph.node(failed.task).name;
+      outcomes_.failed.push_back({failed.message, failed.kind, task, failed.attempts, failed.worker,
+                                  failed.reason, failed.payload.bytes(), failed.retries});
+      const std::uint64_t cost =
+          wire::failure_cost(failed.reason.size(), failed.payload.bytes().size());
+      bytes += cost;
+      peer.failures_told += cost;
+      scheduler_.set_aside().failed -= failed.payload.size_bytes();
+    }
+    send(peer.id, outcomes_, now);
+    outcomes_.failed.clear();
+    failed_waiting_ -= count;
+    peer.failed.erase(peer.failed.begin(),
+                      peer.failed.begin() + static_cast<std::ptrdiff_t>(count));
   }
 }
 
@@ -341,6 +361,17 @@ void PipelineMachine::report(TimePoint now, wire::StatsReport& report) const {
   stats.gauge("tempest_suspects_waiting", scheduler_.suspects_waiting());
   stats.gauge("tempest_tracking_memory_bytes", tracker_.memory_bytes());
   stats.gauge("tempest_queued_bytes", scheduler_.queued_bytes());
+  std::size_t in_flight_bytes = 0;
+  table_.for_each([&](const tracking::Delivery& delivery) {
+    const bool is_out = delivery.state == tracking::DeliveryState::in_flight ||
+                        delivery.state == tracking::DeliveryState::orphan;
+    if (is_out) in_flight_bytes += scheduler_.size_bytes(delivery);
+  });
+  stats.gauge("tempest_in_flight_bytes", in_flight_bytes);
+  stats.gauge("tempest_held_bytes", scheduler_.set_aside().held);
+  stats.gauge("tempest_delayed_bytes", scheduler_.set_aside().delayed);
+  stats.gauge("tempest_failed_messages_waiting", failed_waiting_);
+  stats.gauge("tempest_failed_bytes_waiting", scheduler_.set_aside().failed);
   stats.gauge("tempest_workers", scheduler_.worker_count());
   stats.gauge("tempest_stalled", stall_watch_.stalled() ? 1.0 : 0.0);
   const TimePoint oldest = tracker_.oldest_tree();

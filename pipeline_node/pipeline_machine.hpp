@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -67,6 +68,7 @@ class PipelineMachine {
   const tracking::Scheduler& scheduler() const { return scheduler_; }
   /// Every delivery there is a record of, those of ended trees that workers still have included.
   std::size_t delivery_count() const { return table_.size(); }
+  const tracking::DeliveryTable& deliveries() const { return table_; }
 
  private:
   /// What is known of a peer with a live session; by PeerId::slot.
@@ -81,8 +83,11 @@ class PipelineMachine {
     bool runs_suspect = false;
     /// What a source is still to be told.
     std::vector<MessageId> acked;
-    std::vector<tracking::FailedMessage> failed;
+    std::deque<tracking::FailedMessage> failed;
     std::vector<MessageId> returned;
+    /// wire::failure_cost() of the failed messages that a source may be told of, and has been.
+    std::uint64_t failures_granted = UINT64_MAX;
+    std::uint64_t failures_told = 0;
   };
   /// Deliveries on their way to one worker; by worker number.
   struct Batch {
@@ -96,7 +101,7 @@ class PipelineMachine {
   void peer_lost(const link::Event& event, TimePoint now);
   void receive_body(Peer& peer, const link::Event& event, const SharedBytes& frame, TimePoint now);
   void attach(Peer& peer, std::string_view body, TimePoint now);
-  void receive_window(const Peer& peer, std::string_view body);
+  void receive_window(Peer& peer, std::string_view body);
   void receive_messages(Peer& peer, std::string_view body, const SharedBytes& frame, TimePoint now);
   void receive_results(Peer& peer, std::string_view body, const SharedBytes& frame, TimePoint now);
   bool lead_along_edges(const wire::Results& results) const;
@@ -118,6 +123,7 @@ class PipelineMachine {
   static void add_part(Batch& batch, const tracking::Delivery& delivery);
   void sort_outcomes();
   void send_outcomes(Peer& peer, TimePoint now);
+  void send_failed(Peer& peer, TimePoint now);
   void publish_traces(TimePoint now, link::Effects& effects);
   void finish_if_drained(TimePoint now, link::Effects& effects);
   void watch_for_stall(TimePoint now, link::Effects& effects);
@@ -162,6 +168,7 @@ class PipelineMachine {
   TimePoint drain_until_ = kNever;
   std::uint64_t malformed_bodies_ = 0;
   std::uint64_t messages_returned_ = 0;
+  std::size_t failed_waiting_ = 0;  ///< Failed messages that their sources have no room for.
 
   // Decoded bodies and what is made of them; kept for their capacity.
   wire::Messages messages_;

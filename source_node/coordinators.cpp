@@ -159,7 +159,33 @@ void Coordinators::attach(Coordinator& coordinator, TimePoint now) {
   coordinator.window = {};
   wire::Attach attach;
   attach.topology_version = topology_version_;
+  coordinator.failures_taken = 0;
+  // Zero would set no limit.
+  coordinator.failures_granted = std::max<std::uint64_t>(failure_share(), 1);
+  attach.window_bytes = coordinator.failures_granted;
   coordinator.client.send(wire::BodyKind::attach, wire::data_frame(attach), now, output_);
+}
+
+std::uint64_t Coordinators::failure_share() const {
+  return failure_room_ / std::max<std::uint64_t>(coordinators_.size(), 1);
+}
+
+void Coordinators::grant_failures(std::uint64_t room, TimePoint now, link::Effects& effects) {
+  failure_room_ = room;
+  const std::uint64_t share = failure_share();
+  for (auto& [channel, coordinator] : coordinators_) {
+    if (!coordinator.client.is_up()) continue;
+    const std::uint64_t wanted = coordinator.failures_taken + share;
+    if (wanted <= coordinator.failures_granted) continue;
+    // While it has most of its share left it need not hear of a little more.
+    const std::uint64_t left = coordinator.failures_granted -
+                               std::min(coordinator.failures_granted, coordinator.failures_taken);
+    if (left > share / 2) continue;
+    coordinator.failures_granted = wanted;
+    const wire::Window window{0, wanted};
+    coordinator.client.send(wire::BodyKind::window, wire::data_frame(window), now, output_);
+    send_frames(channel, effects);
+  }
 }
 
 void Coordinators::take_body(link::ChannelId channel, Coordinator& coordinator,

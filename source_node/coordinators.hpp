@@ -25,6 +25,9 @@ struct Coordinator {
   wire::Window window;
   MessageList sent;             ///< In the order of sending.
   TimePoint paused_until = {};  ///< It gave messages back: nothing new before this.
+  /// wire::failure_cost() of what it has told of in this session, and may tell of.
+  std::uint64_t failures_taken = 0;
+  std::uint64_t failures_granted = 0;
 };
 
 /// Something a coordinator's link brought that its owner must deal with.
@@ -55,6 +58,10 @@ class Coordinators {
   std::uint64_t send(MessageStore& store, MessageList& queue, MessageTraces& traces, TimePoint now,
                      link::Effects& effects);
 
+  /// Lets coordinators tell of failed messages: so many bytes more (wire::failure_cost()), shared
+  /// out evenly.
+  void grant_failures(std::uint64_t room, TimePoint now, link::Effects& effects);
+
   /// Whether messages are sent with their ages: the topology has a max_age.
   void set_sends_ages(bool sends_ages) { sends_ages_ = sends_ages; }
 
@@ -84,6 +91,7 @@ class Coordinators {
   void take_body(link::ChannelId channel, Coordinator& coordinator, const link::Event& event,
                  TimePoint now, std::vector<CoordinatorEvent>& events);
   void attach(Coordinator& coordinator, TimePoint now);
+  std::uint64_t failure_share() const;
   void send_frames(link::ChannelId channel, link::Effects& effects);
   std::uint64_t send_chunk(link::ChannelId channel, Coordinator& coordinator,
                            std::uint64_t max_messages, MessageStore& store, MessageList& queue,
@@ -96,6 +104,7 @@ class Coordinators {
   Random random_;
   std::string topology_version_;
   bool sends_ages_ = false;
+  std::uint64_t failure_room_ = 0;
   std::map<link::ChannelId, Coordinator> coordinators_;
   std::uint32_t next_channel_ = static_cast<std::uint32_t>(link::kFirstCoordinator);
   std::uint64_t malformed_ = 0;

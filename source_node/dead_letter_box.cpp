@@ -11,17 +11,32 @@ constexpr std::size_t kMaxAttemptsKept = 16;
 
 }  // namespace
 
+std::size_t DeadLetter::size_bytes() const {
+  std::size_t bytes = sizeof(DeadLetter) + topology.size() + version.size() + payload.size() +
+                      key.size() + failing_payload.size() + replayed.size();
+  for (const FailedAttempt& one : attempts) bytes += one.size_bytes();
+  return bytes;
+}
+
 void DeadLetterBox::add(std::uint32_t slot, DeadLetter letter) {
-  gathering_.push_back(std::move(letter));
-  gathering_slots_.push_back(slot);
+  gathering_bytes_ += letter.size_bytes();
+  gathering_.push_back({slot, std::move(letter)});
 }
 
 std::optional<DeadLetterRequest> DeadLetterBox::next(TimePoint now) {
   if (out_ || !sink_.may_try(now)) return std::nullopt;
   if (!batch_) {
     if (gathering_.empty()) return std::nullopt;
-    batch_ = std::make_shared<const DeadLetters>(std::exchange(gathering_, {}));
-    batch_slots_ = std::exchange(gathering_slots_, {});
+    DeadLetters batch;
+    while (!gathering_.empty() && batch_bytes_ < kBatchBytes && batch.size() < kBatchLetters) {
+      Gathered& first = gathering_.front();
+      batch_bytes_ += first.letter.size_bytes();
+      batch_slots_.push_back(first.slot);
+      batch.push_back(std::move(first.letter));
+      gathering_.pop_front();
+    }
+    gathering_bytes_ -= batch_bytes_;
+    batch_ = std::make_shared<const DeadLetters>(std::move(batch));
   }
   out_ = true;
   return DeadLetterRequest{batch_};
@@ -30,6 +45,7 @@ std::optional<DeadLetterRequest> DeadLetterBox::next(TimePoint now) {
 std::vector<std::uint32_t> DeadLetterBox::written() {
   out_ = false;
   batch_.reset();
+  batch_bytes_ = 0;
   return std::exchange(batch_slots_, {});
 }
 
@@ -39,6 +55,7 @@ bool DeadLetterBox::failed(TimePoint now) {
 }
 
 void FailureBox::add(std::uint32_t slot, DeadLetter letter) {
+  gathering_bytes_ += letter.size_bytes();
   slots_.push_back(slot);
   gathering_.push_back(std::move(letter));
 }
@@ -46,6 +63,7 @@ void FailureBox::add(std::uint32_t slot, DeadLetter letter) {
 std::optional<ChooseRequest> FailureBox::next() {
   if (out_ || gathering_.empty()) return std::nullopt;
   out_ = std::make_shared<DeadLetters>(std::exchange(gathering_, {}));
+  out_bytes_ = std::exchange(gathering_bytes_, 0);
   slots_out_ = std::exchange(slots_, {});
   return ChooseRequest{out_};
 }
@@ -57,12 +75,20 @@ std::vector<FailureBox::Failed> FailureBox::answered() {
     failed.push_back({slots_out_[i], std::move((*out_)[i])});
   }
   out_.reset();
+  out_bytes_ = 0;
   return failed;
 }
 
 void AttemptLedger::add(std::uint32_t slot, FailedAttempt attempt) {
   auto& attempts = attempts_[slot];
-  if (attempts.size() == kMaxAttemptsKept) attempts.erase(attempts.begin());
+  if (attempts.size() == kMaxAttemptsKept) {
+    bytes_ -= attempts.front().size_bytes();
+    attempts.erase(attempts.begin());
+  }
+  if (bytes_ >= kWholeReasonBytes && attempt.reason.size() > kShortReasonBytes) {
+    attempt.reason = attempt.reason.substr(0, kShortReasonBytes) + "...";
+  }
+  bytes_ += attempt.size_bytes();
   attempts.push_back(std::move(attempt));
 }
 
@@ -70,6 +96,7 @@ std::vector<FailedAttempt> AttemptLedger::take(std::uint32_t slot) {
   const auto found = attempts_.find(slot);
   if (found == attempts_.end()) return {};
   std::vector<FailedAttempt> attempts = std::move(found->second);
+  for (const FailedAttempt& attempt : attempts) bytes_ -= attempt.size_bytes();
   attempts_.erase(found);
   return attempts;
 }

@@ -8,6 +8,7 @@
 #include "tempest/base/limits.hpp"
 #include "tempest/base/quantity.hpp"
 #include "tempest/wire/codec.hpp"
+#include "tempest/wire/failure_credit.hpp"
 
 namespace tempest::source_node {
 
@@ -98,6 +99,7 @@ void SourceMachine::take_outcomes(const CoordinatorEvent& event, TimePoint now,
   }
   take_acked(*coordinator, event.channel);
   for (const auto& failed : outcomes_.failed) {
+    coordinator->failures_taken += wire::failure_cost(failed.reason.size(), failed.payload.size());
     take_failed(*coordinator, event.channel, failed, now, effects);
   }
   if (!outcomes_.returned.empty()) take_returned(*coordinator, event.channel, now);
@@ -248,6 +250,7 @@ void SourceMachine::end(std::uint32_t slot, DeadLetter letter, FailureChoice::Ac
     queue_ack(slot);
   } else if (action == Action::dead_letter && plan_->failure.dead_letter) {
     store_.at(slot).state = MessageState::dead;
+    store_.drop_bytes(store_.at(slot));  // The letter has them.
     dead_letters_.add(slot, std::move(letter));
   } else {
     const bool wanted_a_letter = action == Action::dead_letter;

@@ -29,6 +29,11 @@ struct FailedAttempt {
   std::string reason;
   std::uint32_t delivery_attempts = 0;  ///< How often the coordinator tried that delivery.
   TimePoint at{};
+
+  /// What it takes up.
+  std::size_t size_bytes() const {
+    return sizeof(FailedAttempt) + task.size() + worker.size() + reason.size();
+  }
 };
 
 /// Everything that is known of a message that the policy would not try again.
@@ -46,6 +51,9 @@ struct DeadLetter {
   /// How often it was tried as a whole; `attempts` has only the last of them, and the
   /// coordinator's.
   std::uint32_t attempt = 1;
+
+  /// What it takes up.
+  std::size_t size_bytes() const;
 };
 
 using DeadLetters = std::vector<DeadLetter>;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "tempest/base/limits.hpp"
+#include "tempest/base/quantity.hpp"
 
 namespace tempest::source_node {
 
@@ -19,6 +20,10 @@ using Level = link::Notice::Level;
 
 // The turn with fewer takes less time than to wake the source's thread before it.
 constexpr std::size_t kWorthAskingAhead = 64;
+
+// Dead letters may take a quarter of what messages may, and so much at least.
+constexpr std::uint64_t kLetterShare = 4;
+constexpr std::uint64_t kLeastLetterBytes = 64ULL << 10;
 
 }  // namespace
 
@@ -297,6 +302,7 @@ void SourceMachine::turn(TimePoint now, link::Effects& effects, std::vector<Requ
     give_up_expired(now, effects);
     numbers_.resent += coordinators_.send(store_, queue_, traces_, now, effects);
   }
+  bound_failures(now, effects);
   ask(now, requests);
   check_end(now, effects);
   if (!finished_) show_state(now, effects);
@@ -373,9 +379,30 @@ bool SourceMachine::may_poll() const {
 }
 
 ReadPace::Load SourceMachine::load() const {
-  if (!arrived_) return {store_.count(), store_.bytes()};
+  const std::uint64_t bytes = store_.bytes() + letter_bytes() + attempts_.bytes();
+  if (!arrived_) return {store_.count(), bytes};
   const SourceBatch& batch = arrived_->batch;
-  return {store_.count() + batch.size(), store_.bytes() + batch.bytes()};
+  return {store_.count() + batch.size(), bytes + batch.bytes()};
+}
+
+std::uint64_t SourceMachine::letter_budget() const {
+  return plan_ ? std::max(plan_->source.max_pending_bytes / kLetterShare, kLeastLetterBytes)
+               : kLeastLetterBytes;
+}
+
+void SourceMachine::bound_failures(TimePoint now, link::Effects& effects) {
+  const std::uint64_t held = letter_bytes();
+  const std::uint64_t budget = letter_budget();
+  coordinators_.grant_failures(budget - std::min(budget, held), now, effects);
+  if (dead_letters_.empty()) held_back_told_ = false;
+  if (held_back_told_ || !dead_letters_.sink().is_away() || !opened_) return;
+  if (held < budget && pace_.has_room(load())) return;
+  held_back_told_ = true;
+  effects.notify(
+      Level::warning,
+      "nothing more is read until dead letters can be written: they take up all that "
+      "they may of this node",
+      {{"dead_letters", std::to_string(dead_letters_.size())}, {"bytes", format_size_bytes(held)}});
 }
 
 bool SourceMachine::nothing_out() const {
@@ -495,6 +522,8 @@ SourceNumbers SourceMachine::numbers() const {
   SourceNumbers numbers = numbers_;
   numbers.pending = store_.count();
   numbers.pending_bytes = store_.bytes();
+  numbers.letters_waiting = dead_letters_.size();
+  numbers.failure_bytes = letter_bytes() + attempts_.bytes();
   return numbers;
 }
 

@@ -41,6 +41,9 @@ struct SourceNumbers {
   std::uint64_t stale_outcomes = 0;  ///< Said of a message that was not out there: dropped.
   std::uint64_t pending = 0;         ///< Held now.
   std::uint64_t pending_bytes = 0;
+  std::uint64_t letters_waiting = 0;  ///< Dead letters that are not written yet.
+  /// What is held of failed messages beside `pending_bytes`: dead letters, and failed attempts.
+  std::uint64_t failure_bytes = 0;
   TimePoint first_read_at{};  ///< Zero until there is one.
   TimePoint last_ack_at{};
   bool ended = false;  ///< A finite source has given all it has.
@@ -120,6 +123,11 @@ class SourceMachine {
   bool may_poll() const;
   /// Held, or brought by a poll and not taken in yet.
   ReadPace::Load load() const;
+  /// Held of messages that have failed for good, and not been let go of.
+  std::uint64_t letter_bytes() const { return dead_letters_.bytes() + failures_.bytes(); }
+  /// The most of that: beyond it no coordinator tells of more.
+  std::uint64_t letter_budget() const;
+  void bound_failures(TimePoint now, link::Effects& effects);
   bool nothing_out() const;
 
   // What the source does besides being read and acked (source_upkeep.cpp).
@@ -244,6 +252,7 @@ class SourceMachine {
   DeadLetterBox dead_letters_;
   FailureBox failures_;
   AttemptLedger attempts_;
+  bool held_back_told_ = false;  ///< That letters hold reading back; until they are all written.
   MessageTraces traces_;
   /// Tokens held, while the source gives its earlier reads again; only ever asked, never walked.
   struct TokenHash {

@@ -189,6 +189,8 @@ void SourceNode::report(TimePoint now, wire::StatsReport& report) const {
   stats.gauge("tempest_messages_pending", numbers.pending);
   stats.gauge("tempest_messages_queued", machine_.queued());
   stats.gauge("tempest_pending_bytes", numbers.pending_bytes);
+  stats.gauge("tempest_dead_letters_waiting", numbers.letters_waiting);
+  stats.gauge("tempest_failure_bytes", numbers.failure_bytes);
   stats.gauge("tempest_oldest_message_age_seconds",
               std::chrono::duration<double>(machine_.oldest_age(now)).count());
   stats.distribution("tempest_message_latency_seconds", machine_.latency());

@@ -161,6 +161,7 @@ void World::heal() {
   redis_.is_up = true;
   redis_.lost_reply = 0;
   redis_.error_reply = 0;
+  redis_.refuses_letters = false;
   for (const auto& host : hosts_) {
     host->reaches_redis = true;
     host->calm_down();

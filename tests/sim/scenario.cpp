@@ -33,6 +33,7 @@ Scenario::Scenario(std::uint64_t number) : seed(number), random(Random(number).n
   loses_workers_to_messages_only = !keeps_key_order && !is_calm && chance(0.15);
   hangs_in_batches = seed % 5 == 3 && !is_calm;
   stands_at_work = seed % 10 == 4 && !is_calm;
+  keeps_letters_away = seed % 6 == 1 && !is_calm && !keeps_key_order;
   draw_topology();
   draw_failure();
   draw_deployment();
@@ -66,7 +67,8 @@ void Scenario::draw_topology() {
   const std::uint64_t max_pending = chance(0.4) ? 1 + random.below(10) : 20'000;
   text_ = "name = \"sim\"\n[source]\ntype = \"redis_stream\"\nkey = \"in\"\nfield = \"text\"\n";
   text_ += "key_field = \"key\"\npoll_interval = \"5ms\"\nmax_backoff = \"200ms\"\n";
-  text_ += "max_pending = " + std::to_string(max_pending) + "\n";
+  text_ += "max_pending = " + std::to_string(keeps_letters_away ? 20'000 : max_pending) + "\n";
+  if (keeps_letters_away) text_ += "max_pending_bytes = \"256KiB\"\n";
   text_ += "read_count = " + std::to_string(chance(0.5) ? 1 + random.below(8) : 1000) + "\n";
   if (chance(0.2)) text_ += "ack = \"individual\"\n";
   task_count_ = 1 + random.below(5);
@@ -140,6 +142,8 @@ void Scenario::draw_task(std::size_t index, std::string& text) {
   if (chance(0.1)) shape.throwing = 0.03;
   if (chance(0.2)) shape.bad = 0.03;
   if (loses_workers_to_messages_only && index == 0) shape.lethal = 0.03;
+  // Not drawn, either.
+  if (keeps_letters_away) shape.bad = 0.3;
 }
 
 void Scenario::draw_failure() {
@@ -157,7 +161,8 @@ void Scenario::draw_failure() {
   text_ +=
       "backoff = { initial = " + milliseconds_text(between(milliseconds(1), milliseconds(200))) +
       ", factor = " + (chance(0.2) ? "60.0" : "2.0") + ", max = \"1s\", jitter = 0.2 }\n";
-  if (choice < 5) text_ += "dead_letter = { type = \"redis_stream\", key = \"dead\" }\n";
+  if (choice < 5 || (keeps_letters_away && choice < 7))
+    text_ += "dead_letter = { type = \"redis_stream\", key = \"dead\" }\n";
 }
 
 void Scenario::draw_deployment() {

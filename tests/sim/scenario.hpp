@@ -101,7 +101,9 @@ struct Scenario {
   bool hangs_in_batches = false;
   /// Processes stand still in the midst of calls, for longer than those may take.
   bool stands_at_work = false;
-  bool stutters = false;         ///< Workers answer more than once.
+  bool stutters = false;  ///< Workers answer more than once.
+  /// While there are faults no dead letter can be written; many messages fail, with long reasons.
+  bool keeps_letters_away = false;
   bool keeps_key_order = false;  ///< Nothing that may break it: it is checked.
   double weights[kFaultKinds] = {};
   Duration fault_interval{};

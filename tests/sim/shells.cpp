@@ -76,6 +76,7 @@ class CoordinatorShell final : public Shell {
              std::to_string(scenario_.source_window);
     }
     check_idle();
+    if (std::string fault = check_books(); !fault.empty()) return fault;
     return check_limits();
   }
   bool is_idle() const override { return leftovers().empty(); }
@@ -89,6 +90,8 @@ class CoordinatorShell final : public Shell {
     say(" queued", machine_.scheduler().queued());
     say(" bytes queued", machine_.scheduler().queued_bytes());
     say(" deliveries", machine_.delivery_count());
+    const tracking::SetAside& aside = machine_.scheduler().set_aside();
+    say(" bytes set aside", aside.held + aside.delayed + aside.failed);
     for (std::size_t i = 0; i < scenario_.shapes.size(); ++i) {
       say(" in flight", machine_.scheduler().in_flight(TaskId{static_cast<std::uint16_t>(i)}));
     }
@@ -108,7 +111,13 @@ class CoordinatorShell final : public Shell {
   /// way, and what it is allowed beside that fills up a worker that is at work.
   bool has_made_ahead(TaskId task) const {
     const dag::Graph& graph = scenario_.topology.graph;
-    if (scenario_.queue_limits.made_ahead > 100 || graph.is_terminal(task)) return false;
+    const tracking::QueueLimits& limits = scenario_.queue_limits;
+    if (graph.is_terminal(task)) return false;
+    const tracking::SetAside& aside = machine_.scheduler().set_aside();
+    if (aside.held > limits.bytes || aside.delayed + aside.failed > limits.bytes) return true;
+    const bool is_narrow = limits.messages < 100 || limits.bytes < 1'000;
+    if (is_narrow && machine_.scheduler().in_flight(task) > 0) return true;
+    if (limits.made_ahead > 100) return false;
     if (machine_.scheduler().in_flight(task) > 0) return true;
     const auto edges = graph.outgoing(task);
     return std::all_of(edges.begin(), edges.end(), [&](EdgeId edge) {
@@ -119,7 +128,36 @@ class CoordinatorShell final : public Shell {
   bool is_over_limits() const {
     const tracking::Scheduler& scheduler = machine_.scheduler();
     const tracking::QueueLimits& limits = scenario_.queue_limits;
-    return scheduler.queued() > limits.messages || scheduler.queued_bytes() > limits.bytes;
+    const tracking::SetAside& aside = scheduler.set_aside();
+    const std::size_t bytes = scheduler.queued_bytes() + aside.held + aside.delayed + aside.failed;
+    return scheduler.queued() > limits.messages || bytes > limits.bytes;
+  }
+
+  /// What the books say is held, beside what is.
+  std::string check_books() const {
+    std::size_t held = 0;
+    std::size_t delayed = 0;
+    std::size_t ready = 0;
+    machine_.deliveries().for_each([&](const tracking::Delivery& delivery) {
+      // Members stand in no list of their own; their leader counts them.
+      if (delivery.members != tracking::kNowhere) return;
+      const std::size_t bytes = delivery.payload.size_bytes();
+      if (delivery.state == tracking::DeliveryState::held) held += bytes;
+      if (delivery.state == tracking::DeliveryState::delayed) delayed += bytes;
+      if (delivery.state == tracking::DeliveryState::ready) ready += bytes;
+    });
+    const tracking::SetAside& aside = machine_.scheduler().set_aside();
+    const bool joins =
+        std::any_of(scenario_.topology.tasks.begin(), scenario_.topology.tasks.end(),
+                    [](const auto& task) { return task.gather == dag::Gather::all; });
+    const bool tolerates = scenario_.topology.failure.policy == FailurePolicy::best_effort;
+    const bool held_agrees = tolerates ? aside.held >= held : aside.held == held;
+    const bool delayed_agrees = joins ? aside.delayed >= delayed : aside.delayed == delayed;
+    if (held_agrees && delayed_agrees && machine_.scheduler().queued_bytes() >= ready) return {};
+    return "the books say " + std::to_string(aside.held) + " bytes held, " +
+           std::to_string(aside.delayed) + " delayed and " +
+           std::to_string(machine_.scheduler().queued_bytes()) + " queued; there are " +
+           std::to_string(held) + ", " + std::to_string(delayed) + " and " + std::to_string(ready);
   }
 
   /// While too much waits, nothing is done that makes more.

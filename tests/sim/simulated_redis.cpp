@@ -76,6 +76,10 @@ Reply SimulatedRedis::carry_out(const Command& command) {
     }
     return text_reply("OOM command not allowed", Reply::Kind::error);
   }
+  if (refuses_letters && (name == "XADD" || name == "EVAL") &&
+      std::find(command.begin(), command.end(), "dead") != command.end()) {
+    return text_reply("OOM command not allowed", Reply::Kind::error);
+  }
   if (name == "XREADGROUP") return read_group(command);
   if (name == "XACK") return ack(command);
   if (name == "XADD") return add(command);

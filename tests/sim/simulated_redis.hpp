@@ -44,6 +44,8 @@ class SimulatedRedis {
   std::uint64_t life = 1;
   double lost_reply = 0;
   double error_reply = 0;
+  /// Nothing is added to the stream of dead letters.
+  bool refuses_letters = false;
 
   Reply carry_out(const Command& command);
   Random& random() { return random_; }

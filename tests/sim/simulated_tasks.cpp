@@ -67,7 +67,9 @@ class Step : public Task {
       // Emitted by a call that fails: must go nowhere.
       context.emit(Message("emitted in vain"));
       if (fate == Fate::throwing) throw std::runtime_error("thrown");
-      return TaskError{fate == Fate::bad ? TaskError::Kind::fail : TaskError::Kind::retry, "no",
+      const std::string reason =
+          here.scenario->keeps_letters_away ? std::string(4'000, 'n') : std::string("no");
+      return TaskError{fate == Fate::bad ? TaskError::Kind::fail : TaskError::Kind::retry, reason,
                        Duration::zero()};
     }
     if (fate != Fate::filtered) {

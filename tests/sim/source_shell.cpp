@@ -89,6 +89,15 @@ class SourceShell final : public Shell {
     if (numbers.pending > bound) {
       return std::to_string(numbers.pending) + " pending, of at most " + std::to_string(bound);
     }
+    // A quarter of the bytes that may be pending, as much again where a session began before others
+    // were known, and a letter of each coordinator. (A failure handler has messages tried again, of
+    // whose failed attempts is known.)
+    constexpr std::uint64_t kMostLetterBytes = 4 * (64ULL << 10);
+    const Scenario& scenario = world_.scenario();
+    if (scenario.keeps_letters_away && !scenario.handles_failures &&
+        numbers.failure_bytes > kMostLetterBytes) {
+      return std::to_string(numbers.failure_bytes) + " bytes of failed messages are held";
+    }
     // What failed may be left, and read again.
     if (!world_.scenario().leaves() && numbers.pending > held_.size()) {
       return std::to_string(numbers.pending) + " pending, of " + std::to_string(held_.size()) +
@@ -99,9 +108,13 @@ class SourceShell final : public Shell {
   bool is_idle() const override { return machine_.numbers().pending == 0; }
   std::string leftovers() const override {
     const source_node::SourceNumbers numbers = machine_.numbers();
-    if (numbers.pending == 0 && numbers.pending_bytes == 0 && machine_.queued() == 0) return {};
+    if (numbers.pending == 0 && numbers.pending_bytes == 0 && machine_.queued() == 0 &&
+        numbers.failure_bytes == 0) {
+      return {};
+    }
     return std::to_string(numbers.pending) + " pending, " + std::to_string(machine_.queued()) +
-           " queued, state: " + machine_.state();
+           " queued, " + std::to_string(numbers.failure_bytes) +
+           " bytes of failed messages, state: " + machine_.state();
   }
 
  private:

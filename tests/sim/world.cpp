@@ -100,6 +100,7 @@ Outcome World::run() {
   network_.is_wild = scenario_.is_wild;
   redis_.lost_reply = scenario_.lost_reply;
   redis_.error_reply = scenario_.error_reply;
+  redis_.refuses_letters = scenario_.keeps_letters_away;
   for (auto& host : hosts_) {
     Host* started = host.get();
     after(milliseconds(random_.below(300)), [started] { started->start(); });

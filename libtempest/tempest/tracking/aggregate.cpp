@@ -49,6 +49,16 @@ void Aggregate::let_go(DeliveryTable& table, std::uint32_t tree, std::uint32_t d
   table.remove(held(tree, place_of_edge_[edge]), delivery);
 }
 
+std::size_t Aggregate::most_held(std::uint32_t tree) const {
+  std::size_t most = 0;
+  for (const GatheringTask& gathering : gathering_) {
+    std::size_t count = 0;
+    for (const std::size_t place : gathering.places) count += held(tree, place).size;
+    most = std::max(most, count);
+  }
+  return most;
+}
+
 std::optional<TaskId> Aggregate::ready_task(std::uint32_t tree) const {
   for (const GatheringTask& gathering : gathering_) {
     const bool has_some =

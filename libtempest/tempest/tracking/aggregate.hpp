@@ -35,6 +35,9 @@ class Aggregate {
   /// Held becomes detached.
   void let_go(DeliveryTable& table, std::uint32_t tree, std::uint32_t delivery);
 
+  /// How many deliveries of the tree the task holds that holds most of them.
+  std::size_t most_held(std::uint32_t tree) const;
+
   /// A gathering task that holds something of this tree and whose ancestors are all done with it;
   /// in topological order.
   std::optional<TaskId> ready_task(std::uint32_t tree) const;

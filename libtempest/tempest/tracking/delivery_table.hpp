@@ -108,6 +108,13 @@ class DeliveryTable {
   /// A new attempt: whatever comes back under the old id matches nothing.
   void renew(std::uint32_t slot) { slab_.renew(slot); }
   std::size_t size() const { return slab_.size(); }
+  /// Calls visit(delivery) for each.
+  template <typename Visit>
+  void for_each(Visit visit) const {
+    // The slab's own walk is for writers; this one only looks.
+    const_cast<DeliveryTable*>(this)->slab_.for_each(
+        [&visit](DeliveryId, const Delivery& delivery) { visit(delivery); });
+  }
   std::size_t memory_bytes() const { return slab_.memory_bytes(); }
   static constexpr std::size_t bytes_per_delivery() {
     return Slab<Delivery, DeliveryId>::bytes_per_record();

@@ -12,6 +12,8 @@ namespace {
 constexpr std::uint64_t kBatchBytes = 256ULL << 10;
 // Who has kept a delivery for so long may be stuck, and is spared as long as others are free.
 constexpr Duration kPromptness = std::chrono::milliseconds(10);
+// Of what makes less than this of each, counts are the narrower limits.
+constexpr std::size_t kNoteworthyBytes = 1'024;
 
 }  // namespace
 
@@ -42,7 +44,8 @@ void Scheduler::enqueue(std::uint32_t delivery) {
   line_of(record).push_back(table_, delivery);
   count_joined(record);
   if (record.edge != kNoEdge) {
-    tasks_[index(graph_.edge(record.edge).from)].selectivity.count_made();
+    tasks_[index(graph_.edge(record.edge).from)].selectivity.count_made(
+        record.payload.size_bytes());
   }
 }
 
@@ -154,22 +157,48 @@ std::uint64_t Scheduler::settled_here() const {
 }
 
 bool Scheduler::over_limits() const {
-  return queued() > limits_.messages || queued_bytes() > limits_.bytes;
+  const std::size_t aside = set_aside_.held + set_aside_.delayed + set_aside_.failed;
+  return queued() > limits_.messages || queued_bytes() + aside > limits_.bytes;
 }
 
 bool Scheduler::may_feed(TaskId task) const {
   if (graph_.is_terminal(task) || !over_limits()) return true;
+  if (set_aside_.delayed + set_aside_.failed > limits_.bytes) return false;
+  const bool one_by_one = set_aside_.held > limits_.bytes;
+  if (one_by_one && in_flight(task) > 0) return false;
   for (std::size_t i = 0; i < tasks_.size(); ++i) {
     const TaskId other{static_cast<std::uint16_t>(i)};
-    if (graph_.is_ancestor(task, other) && ready(other) > 0) return false;
+    if (!graph_.is_ancestor(task, other)) continue;
+    if (ready(other) > 0 || (one_by_one && in_flight(other) > 0)) return false;
   }
   return true;
 }
 
+std::size_t Scheduler::allowance_by_limits(const TaskQueue& queue) const {
+  if (set_aside_.held > limits_.bytes) return 1;
+  std::size_t may_be_out = SIZE_MAX;
+  if (const double made = queue.selectivity.value(); made > 1) {
+    const std::size_t room = limits_.messages - std::min(limits_.messages, queued());
+    may_be_out = static_cast<std::size_t>(static_cast<double>(room) / made);
+  }
+  const std::size_t bytes = queue.selectivity.value_bytes();
+  if (bytes >= kNoteworthyBytes) {
+    const std::size_t held =
+        queued_bytes() + set_aside_.held + set_aside_.delayed + set_aside_.failed;
+    const std::size_t room = limits_.bytes - std::min(limits_.bytes, held);
+    may_be_out = std::min(may_be_out, room / bytes);
+  }
+  if (may_be_out == SIZE_MAX) return SIZE_MAX;
+  if (may_be_out > queue.in_flight) return may_be_out - queue.in_flight;
+  return queue.in_flight == 0 ? 1 : 0;
+}
+
 std::size_t Scheduler::allowance(TaskId task) const {
+  if (graph_.is_terminal(task)) return SIZE_MAX;
   const TaskQueue& queue = tasks_[index(task)];
+  const std::size_t by_limits = allowance_by_limits(queue);
   const double made_of_each = queue.selectivity.value();
-  if (made_of_each <= 1) return SIZE_MAX;
+  if (made_of_each <= 1 || by_limits == 0) return by_limits;
   std::size_t waiting = 0;
   bool one_has_nothing = false;
   for (const EdgeId edge : graph_.outgoing(task)) {
@@ -182,14 +211,14 @@ std::size_t Scheduler::allowance(TaskId task) const {
       static_cast<double>(waiting) + made_of_each * static_cast<double>(queue.in_flight);
   const auto wanted_more =
       static_cast<std::size_t>(std::max(wanted - expected, 0.0) / made_of_each);
-  if (!one_has_nothing) return wanted_more;
+  if (!one_has_nothing) return std::min(wanted_more, by_limits);
   // What is expected may not come: it is slow, or its worker hangs, or it goes another way.
   std::size_t at_idle_workers = 0;
   for (const std::uint32_t number : candidates_) {
     at_idle_workers += limits_.fed_ahead -
                        std::min<std::size_t>(limits_.fed_ahead, workers_[number].in_flight.size);
   }
-  return std::max(wanted_more, at_idle_workers);
+  return std::min(std::max(wanted_more, at_idle_workers), by_limits);
 }
 
 void Scheduler::dispatch(TimePoint now, const std::vector<bool>& blocked,

@@ -36,22 +36,36 @@ struct QueueLimits {
 /// (Hirzel et al., "A Catalog of Stream Processing Optimizations", 2014).
 class Selectivity {
  public:
-  void count_made() { ++made_; }
+  void count_made(std::size_t bytes = 0) {
+    ++made_;
+    made_bytes_ += bytes;
+  }
   void count_done() {
     if (++done_ < kRemembered) return;
     done_ /= 2;
     made_ /= 2;
+    made_bytes_ /= 2;
   }
   /// At least one; one while nothing is known.
   double value() const {
     return made_ > done_ && done_ > 0 ? static_cast<double>(made_) / static_cast<double>(done_) : 1;
   }
+  /// Bytes that are made of each; zero while nothing is known.
+  std::size_t value_bytes() const { return done_ > 0 ? made_bytes_ / done_ : 0; }
 
  private:
   static constexpr std::uint64_t kRemembered = 16'384;
 
   std::uint64_t made_ = 0;
+  std::uint64_t made_bytes_ = 0;
   std::uint64_t done_ = 0;
+};
+
+/// Payloads that a coordinator holds and no line counts, in bytes.
+struct SetAside {
+  std::size_t held = 0;     ///< By gathering tasks, and what failed in trees that go on.
+  std::size_t delayed = 0;  ///< Of deliveries that wait for another attempt.
+  std::size_t failed = 0;   ///< Of failed messages that their sources have no room for yet.
 };
 
 /// Decides which worker gets which delivery. Knows workers by a number it gives them, and their
@@ -64,7 +78,9 @@ class Selectivity {
 /// A task that makes more than it is given is given little at a time, so that what it makes is done
 /// with before more is made. While more waits than QueueLimits allow, a task is given work only if
 /// nothing waits at any of its descendants: then what waits can only shrink, and something can
-/// always go on.
+/// always go on. What is set aside counts as well. While that alone is too much a task that makes
+/// more gets nothing (what is delayed comes back by itself, and what failed is taken by its
+/// source), or, where it is held back until more is made, one delivery at a time.
 class Scheduler {
  public:
   Scheduler(const dag::Graph& graph, DeliveryTable& table, const QueueLimits& limits = {});
@@ -82,6 +98,14 @@ class Scheduler {
   void set_backlog(std::size_t messages, std::size_t bytes) {
     backlog_messages_ = messages;
     backlog_bytes_ = bytes;
+  }
+  /// Kept up to date by whoever sets aside.
+  SetAside& set_aside() { return set_aside_; }
+  const SetAside& set_aside() const { return set_aside_; }
+  /// Of a delivery's payload, and those of its members.
+  std::size_t size_bytes(const Delivery& delivery) const {
+    const std::size_t bytes = delivery.payload.size_bytes();
+    return delivery.members == kNowhere ? bytes : bytes + members_bytes(delivery);
   }
   /// A root may be out of work soon, as long as nothing is taken from the backlog.
   bool may_run_dry() const { return queued_ < limits_.begun_ahead || has_short_root(); }
@@ -180,17 +204,14 @@ class Scheduler {
   WaitingLine& line_of(const Delivery& delivery);
   void count_joined(const Delivery& delivery);
   void count_left(const Delivery& delivery, std::size_t bytes);
-  /// With its members.
-  std::size_t size_bytes(const Delivery& delivery) const {
-    const std::size_t bytes = delivery.payload.size_bytes();
-    return delivery.members == kNowhere ? bytes : bytes + members_bytes(delivery);
-  }
   std::size_t members_bytes(const Delivery& delivery) const;
   /// Those of the task that wait.
   std::size_t ready(TaskId task) const;
   bool over_limits() const;
   bool has_short_root() const;
   bool may_feed(TaskId task) const;
+  /// How many of the task may be given so that what comes of them stays within the limits.
+  std::size_t allowance_by_limits(const TaskQueue& queue) const;
   /// How many more of the task candidates_ may be given without too much being made of it.
   std::size_t allowance(TaskId task) const;
   /// Live, with room, not blocked, and serves the task.
@@ -228,6 +249,7 @@ class Scheduler {
   std::size_t suspects_waiting_ = 0;
   std::size_t backlog_messages_ = 0;
   std::size_t backlog_bytes_ = 0;
+  SetAside set_aside_;
   std::uint64_t slots_revision_ = 0;
   std::uint64_t settled_revision_ = 0;
   std::uint32_t sent_number_ = 0;          ///< Of the last that was sent.

@@ -8,6 +8,11 @@
 
 namespace tempest::tracking {
 
+namespace {
+// A tree's count has 31 bits, and what one result makes is added at once.
+constexpr std::uint32_t kMostUnfinished = 1U << 30;
+}  // namespace
+
 Tracker::Tracker(const dag::Graph& graph, DeliveryTable& table, Scheduler& scheduler,
                  FailureRules rules, std::uint64_t seed)
     : graph_(graph),
@@ -87,6 +92,8 @@ void Tracker::complete_tree(std::uint32_t slot, TimePoint now) {
   const auto tolerated = tolerated_.empty() ? tolerated_.end() : tolerated_.find(slot);
   if (tolerated != tolerated_.end()) {
     FailedMessage failed = std::move(tolerated->second);
+    scheduler_.set_aside().held -= failed.payload.size_bytes();
+    tolerated_.erase(tolerated);
     fail_tree(slot, std::move(failed));
     return;
   }
@@ -111,6 +118,13 @@ void Tracker::fail_tree(std::uint32_t slot, FailedMessage failed) {
   end_tree(slot);
 }
 
+void Tracker::forget_tolerated(std::uint32_t tree) {
+  const auto tolerated = tolerated_.find(tree);
+  if (tolerated == tolerated_.end()) return;
+  scheduler_.set_aside().held -= tolerated->second.payload.size_bytes();
+  tolerated_.erase(tolerated);
+}
+
 void Tracker::end_tree(std::uint32_t slot) {
   while (trees_.at(slot).deliveries != kNowhere) {
     const std::uint32_t delivery = trees_.at(slot).deliveries;
@@ -125,6 +139,7 @@ void Tracker::end_tree(std::uint32_t slot) {
         scheduler_.orphan(delivery);
         break;
       case DeliveryState::held:
+        scheduler_.set_aside().held -= table_.at(delivery).payload.size_bytes();
         aggregate_.let_go(table_, slot, delivery);
         release_delivery(delivery);
         break;
@@ -144,7 +159,7 @@ void Tracker::end_tree(std::uint32_t slot) {
   const Tree& tree = trees_.at(slot);
   (tree.older == kNowhere ? oldest_ : trees_.at(tree.older).newer) = tree.newer;
   (tree.newer == kNowhere ? newest_ : trees_.at(tree.newer).older) = tree.older;
-  if (!tolerated_.empty()) tolerated_.erase(slot);
+  if (!tolerated_.empty()) forget_tolerated(slot);
   if (!worked_.empty()) worked_.erase(slot);
   if (!expiries_.empty()) expiries_.erase({TimePoint(tree.started) + rules_.max_age, slot});
   trees_.release(slot);
@@ -174,6 +189,7 @@ std::uint32_t Tracker::create_delivery(std::uint32_t tree_slot, TaskId task, Edg
 void Tracker::add_delivery(std::uint32_t tree, TaskId task, EdgeId edge, const Payload& payload) {
   const std::uint32_t slot = create_delivery(tree, task, edge, payload);
   if (aggregate_.holds(edge)) {
+    scheduler_.set_aside().held += payload.size_bytes();
     aggregate_.hold(table_, tree, slot);
   } else {
     scheduler_.enqueue(slot);
@@ -228,6 +244,9 @@ void Tracker::release_gathered(TreeId tree, TimePoint now) {
     const auto task = aggregate_.ready_task(tree.slot);
     if (!task) return;
     const auto deliveries = aggregate_.release(table_, tree.slot, *task);
+    for (const std::uint32_t delivery : deliveries) {
+      scheduler_.set_aside().held -= table_.at(delivery).payload.size_bytes();
+    }
     if (graph_.node(*task).gather == dag::Gather::all) {
       join_members(tree.slot, deliveries);
       if (!fail_large_join(deliveries.front(), now)) scheduler_.enqueue(deliveries.front());
@@ -307,10 +326,14 @@ bool Tracker::acknowledge(DeliveryId id, std::uint32_t worker, std::span<const O
   away_since_[static_cast<std::size_t>(task)] = kNever;
   fused_failures_.clear();
   // Children first: the tree's count must not touch zero while there is more to come.
+  const std::uint32_t before = trees_.at(tree).unfinished;
   for (const Output& output : outputs) add_output(tree, task, output);
-  if (trees_.at(tree).unfinished > kMaxTreeDeliveries) {
-    fail_large_tree(tree, task, worker);
-    return true;
+  const std::uint32_t unfinished = trees_.at(tree).unfinished;
+  if (unfinished > kMaxTreeDeliveries) {
+    if (std::string fault = fault_of_growth(tree, unfinished - before); !fault.empty()) {
+      fail_large_tree(tree, task, worker, std::move(fault));
+      return true;
+    }
   }
   const TreeId tree_id = trees_.id_of(tree);
   finish_delivery(id.slot, now);
@@ -318,14 +341,27 @@ bool Tracker::acknowledge(DeliveryId id, std::uint32_t worker, std::span<const O
   return true;
 }
 
-void Tracker::fail_large_tree(std::uint32_t tree, TaskId task, std::uint32_t worker) {
+std::string Tracker::fault_of_growth(std::uint32_t tree, std::uint32_t made) const {
+  const std::string bound = "more than " + std::to_string(kMaxTreeDeliveries) + " deliveries";
+  if (made > kMaxTreeDeliveries) return "one call made " + bound;
+  if (aggregate_.active() && aggregate_.most_held(tree) > kMaxTreeDeliveries) {
+    return bound + " of one message are held for a task that gathers";
+  }
+  if (trees_.at(tree).unfinished > kMostUnfinished) {
+    return "more than " + std::to_string(kMostUnfinished) +
+           " deliveries of one message are unfinished";
+  }
+  return {};
+}
+
+void Tracker::fail_large_tree(std::uint32_t tree, TaskId task, std::uint32_t worker,
+                              std::string reason) {
   FailedMessage failed;
   failed.kind = wire::FailureKind::too_many;
   failed.task = task;
   failed.attempts = 1;
   failed.worker = scheduler_.worker_name(worker);
-  failed.reason = "more than " + std::to_string(kMaxTreeDeliveries) +
-                  " deliveries of one message are unfinished";
+  failed.reason = std::move(reason);
   fail_tree(tree, std::move(failed));
 }
 

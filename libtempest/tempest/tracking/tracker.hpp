@@ -251,8 +251,11 @@ class Tracker {
                                 const Payload& payload);
   void add_output(std::uint32_t tree, TaskId task, const Output& output);
   void fail_fused(std::uint32_t worker, TreeId tree, TimePoint now);
-  /// Its task has made more of it than is allowed.
-  void fail_large_tree(std::uint32_t tree, TaskId task, std::uint32_t worker);
+  /// Returns why the tree may not go on, one call having made so many deliveries; empty: it may.
+  /// How many wait at a time is no reason, since that depends on how quickly they are done: the
+  /// scheduler holds back the tasks that make more.
+  std::string fault_of_growth(std::uint32_t tree, std::uint32_t made) const;
+  void fail_large_tree(std::uint32_t tree, TaskId task, std::uint32_t worker, std::string reason);
   /// Of the tree's list of deliveries, in which it is not yet.
   void link_to_tree(Tree& tree, Delivery& delivery, std::uint32_t slot);
   void unlink_from_tree(Tree& tree, Delivery& delivery);
@@ -287,6 +290,7 @@ class Tracker {
   void complete_tree(std::uint32_t tree, TimePoint now);
   void fail_tree(std::uint32_t tree, FailedMessage failed);
   void end_tree(std::uint32_t tree);
+  void forget_tolerated(std::uint32_t tree);
 
   const dag::Graph& graph_;
   DeliveryTable& table_;

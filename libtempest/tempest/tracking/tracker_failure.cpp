@@ -100,6 +100,7 @@ void Tracker::delay(std::uint32_t slot, Duration wait, TimePoint now) {
   table_.renew(slot);
   const TimePoint due = wait < kNever - now ? now + wait : kNever;
   delivery.since = due;
+  scheduler_.set_aside().delayed += scheduler_.size_bytes(delivery);
   table_.push_back(delayed_[due], slot, DeliveryState::delayed);
   ++delayed_count_;
 }
@@ -109,6 +110,7 @@ void Tracker::take_from_delayed(std::uint32_t slot) {
   table_.remove(due->second, slot);
   if (due->second.empty()) delayed_.erase(due);
   --delayed_count_;
+  scheduler_.set_aside().delayed -= scheduler_.size_bytes(table_.at(slot));
 }
 
 void Tracker::give_up(std::uint32_t slot, wire::FailureKind kind, std::string worker,
@@ -126,7 +128,8 @@ void Tracker::give_up(std::uint32_t slot, wire::FailureKind kind, std::string wo
   const std::uint32_t tree = delivery.tree;
   if (rules_.rule(kind).policy == FailurePolicy::best_effort) {
     // The rest of the tree goes on; the first failure is what is told at its end.
-    tolerated_.emplace(tree, std::move(failed));
+    const std::size_t bytes = failed.payload.size_bytes();
+    if (tolerated_.emplace(tree, std::move(failed)).second) scheduler_.set_aside().held += bytes;
     finish_delivery(slot, now);
     return;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tempest/wire/codec.hpp"
+#include "tempest/wire/failure_credit.hpp"
 
 namespace tempest::source_node {
 
@@ -27,7 +28,12 @@ void FakeCoordinator::receive(std::string_view frame, TimePoint now) {
     if (event.kind != link::Event::Kind::body) continue;
     if (event.body_kind == wire::BodyKind::attach) {
       attached = true;
+      wire::Attach attach;
+      if (wire::decode(event.body, attach)) failures_granted = attach.window_bytes;
       give_window(initial_window, 64ULL << 20, now);
+    } else if (event.body_kind == wire::BodyKind::window) {
+      wire::Window window;
+      if (wire::decode(event.body, window)) failures_granted = window.bytes;
     } else if (event.body_kind == wire::BodyKind::messages) {
       wire::Messages messages;
       if (!wire::decode(event.body, messages)) continue;
@@ -64,7 +70,8 @@ void FakeCoordinator::ack_all(TimePoint now) {
   send(outcomes, now);
 }
 
-void FakeCoordinator::fail(MessageId id, wire::FailureKind kind, TimePoint now) {
+void FakeCoordinator::fail(MessageId id, wire::FailureKind kind, TimePoint now,
+                           std::string_view payload) {
   wire::Outcomes outcomes;
   wire::Outcomes::Failed failed;
   failed.id = id;
@@ -73,7 +80,8 @@ void FakeCoordinator::fail(MessageId id, wire::FailureKind kind, TimePoint now) 
   failed.attempts = 3;
   failed.worker = "worker-1";
   failed.reason = "no such word";
-  failed.payload = "the word";
+  failed.payload = payload;
+  failures_told += wire::failure_cost(failed.reason.size(), payload.size());
   outcomes.failed.push_back(failed);
   send(outcomes, now);
 }

@@ -30,7 +30,8 @@ class FakeCoordinator {
   void give_window(std::uint64_t messages, std::uint64_t bytes, TimePoint now);
   void ack(const std::vector<MessageId>& ids, TimePoint now);
   void ack_all(TimePoint now);
-  void fail(MessageId id, wire::FailureKind kind, TimePoint now);
+  void fail(MessageId id, wire::FailureKind kind, TimePoint now,
+            std::string_view payload = "the word");
   void give_back(const std::vector<MessageId>& ids, TimePoint now);
   /// As after kill -9 and a new start at the same address.
   void restart();
@@ -45,6 +46,9 @@ class FakeCoordinator {
   bool attached = false;
   std::uint64_t initial_window = 1'000'000;
   std::vector<Received> received;  ///< Without an outcome yet, unless the test left it there.
+  /// wire::failure_cost() of what it may tell of, and has told of.
+  std::uint64_t failures_granted = 0;
+  std::uint64_t failures_told = 0;
   std::uint64_t frames = 0;
   std::uint64_t lives = 0;
 

@@ -223,30 +223,56 @@ TEST_CASE("messages started are those completed, failed and forgotten") {
   CHECK(p.tracker.trees_in_flight() == 0);
 }
 
-TEST_CASE("a message that grows beyond the bound fails, and nothing of it stays") {
+TEST_CASE("a message of which very much waits fails for that neither in some runs nor in others") {
   Pipeline p("a -> b, b -> c");
   p.worker("w1", {"a", "b"});
   p.source("m1");
-  p.source("m2");
   const std::vector<Tracker::Output> many(1001, Tracker::Output{{}, payload_of("x")});
   const auto answer = [&](const Pipeline::Given& given) {
     p.tracker.acknowledge(given.id, given.worker, many, p.now);
   };
   answer(p.take("a"));
-  for (int i = 0; i < 1000 && p.tracker.failed().empty(); ++i) answer(p.take("b"));
+  for (int i = 0; i < 1001; ++i) answer(p.take("b"));
+  CHECK(p.tracker.failed().empty());
+  CHECK(p.scheduler.queued(p.task("c")) == 1001U * 1001U);
+}
+
+TEST_CASE("a message of which one call makes too much fails, and nothing of it stays") {
+  std::string edges = "a -> c0";
+  for (int i = 1; i < 20; ++i) edges += ", a -> c" + std::to_string(i);
+  Pipeline p(edges);
+  p.worker("w1", {"a"});
+  p.source("m1");
+  p.source("m2");
+  const std::vector<Tracker::Output> many(50'001, Tracker::Output{{}, payload_of("x")});
+  const auto given = p.take("a");
+  p.tracker.acknowledge(given.id, given.worker, many, p.now);
   REQUIRE(p.tracker.failed().size() == 1);
-  CHECK(p.tracker.failed()[0].reason ==
-        "more than 1000000 deliveries of one message are unfinished");
-  CHECK(p.tracker.failed()[0].task == p.task("b"));
+  CHECK(p.tracker.failed()[0].kind == wire::FailureKind::too_many);
+  CHECK(p.tracker.failed()[0].reason == "one call made more than 1000000 deliveries");
+  CHECK(p.tracker.failed()[0].task == p.task("a"));
   CHECK(p.tracker.failed()[0].worker == "w1");
   p.tracker.failed().clear();
   CHECK(p.scheduler.queued() == 0);
-  p.lose(0);
-  CHECK(p.table.size() == 1);
-  p.worker("w2");
   p.done("a");
   CHECK(p.acked() == Texts{"m2"});
   CHECK(p.is_empty());
+}
+
+TEST_CASE("a message of which a gathering task would hold too much fails") {
+  Pipeline p("a -> b, b -> c (each)");
+  p.worker("w1", {"a", "b"});
+  p.source("m1");
+  const std::vector<Tracker::Output> many(1001, Tracker::Output{{}, payload_of("x")});
+  const auto answer = [&](const Pipeline::Given& given) {
+    p.tracker.acknowledge(given.id, given.worker, many, p.now);
+  };
+  answer(p.take("a"));
+  for (int i = 0; i < 1001 && p.tracker.failed().empty(); ++i) answer(p.take("b"));
+  REQUIRE(p.tracker.failed().size() == 1);
+  CHECK(p.tracker.failed()[0].reason ==
+        "more than 1000000 deliveries of one message are held for a task that gathers");
+  CHECK(p.scheduler.set_aside().held == 0);
 }
 
 TEST_CASE("a hundred thousand messages in a row leave no record and take no growing memory") {

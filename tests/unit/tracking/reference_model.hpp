@@ -198,6 +198,15 @@ class ReferenceModel {
                       [&](const auto& entry) { return matches(entry.second); }));
   }
 
+  /// Of those that are there.
+  std::size_t bytes_at(ModelDelivery::Place place) const {
+    std::size_t bytes = 0;
+    for (const auto& [number, delivery] : deliveries) {
+      if (delivery.place == place) bytes += delivery.size_bytes();
+    }
+    return bytes;
+  }
+
   /// Those at a worker, orphans too.
   std::vector<ModelDelivery> at_worker(std::uint32_t worker) const {
     std::vector<ModelDelivery> found;
