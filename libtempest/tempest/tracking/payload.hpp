@@ -21,8 +21,8 @@ class Payload {
 
   Payload() = default;
 
-  /// Small ones are copied, so that a message that takes long does not keep the whole frame it
-  /// came in; large ones share the frame.
+  /// Copies them, so that a message that takes long does not keep the whole frame it came in; what
+  /// is large, and most of its frame, shares that.
   static Payload take(std::string_view key, std::string_view payload, const SharedBytes& frame);
 
   Payload(const Payload& other) : block_(other.block_) {
