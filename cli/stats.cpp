@@ -78,6 +78,16 @@ void print_tasks(const Json& topologies) {
   if (!table.empty()) table.print(std::cout);
 }
 
+/// What tempest-stats had no room for is not passed over.
+void print_left_out(const Json& topologies) {
+  for (const auto& [name, topology] : topologies.items()) {
+    const auto left_out = topology.value("series_left_out", std::uint64_t{0});
+    if (left_out == 0) continue;
+    std::cout << "... and " << left_out << " more numbers that nodes of " << name
+              << " report and tempest-stats has no room for, or cannot use\n";
+  }
+}
+
 void print_table(const std::string& aggregate) {
   const Json json = Json::parse(aggregate, nullptr, false);
   if (json.is_discarded() || !json.is_object()) {
@@ -93,6 +103,7 @@ void print_table(const std::string& aggregate) {
   std::cout << "\n";
   print_topologies(topologies);
   print_tasks(topologies);
+  print_left_out(topologies);
   std::cout << "\n";
 }
 

@@ -65,12 +65,21 @@ Aggregate::Distribution Aggregate::merged(std::string_view name, std::string_vie
   return sum;
 }
 
-std::set<std::string> Aggregate::tasks() const {
-  std::set<std::string> names;
-  for (const auto& [series, number] : numbers) names.emplace(series.label("task"));
-  for (const auto& [series, distribution] : distributions) names.emplace(series.label("task"));
-  names.erase(std::string{});
-  return names;
+std::map<std::string, Aggregate> Aggregate::by_task() const {
+  std::map<std::string, Aggregate> tasks;
+  for (const auto& [series, number] : numbers) {
+    const std::string_view task = series.label("task");
+    if (!task.empty()) tasks[std::string(task)].numbers.emplace(series, number);
+  }
+  for (const auto& [series, distribution] : distributions) {
+    const std::string_view task = series.label("task");
+    if (!task.empty()) tasks[std::string(task)].distributions.emplace(series, distribution);
+  }
+  for (auto& [task, aggregate] : tasks) {
+    const auto threads = threads_by_task.find(task);
+    if (threads != threads_by_task.end()) aggregate.threads_by_task.insert(*threads);
+  }
+  return tasks;
 }
 
 }  // namespace tempest::stats_node

@@ -48,14 +48,17 @@ struct Aggregate {
   std::vector<Node> nodes;  ///< The live ones, by role and name.
   /// Of the live workers that serve a task, the handler threads.
   std::map<std::string, double> threads_by_task;
+  /// Series that nodes have reported and that are not here, since there are too many or they could
+  /// be no metrics.
+  std::uint64_t left_out = 0;
 
   /// The sum over all series of this name; with a label: over those that have it so.
   Number total(std::string_view name) const;
   Number total(std::string_view name, std::string_view label, std::string_view value) const;
   Distribution merged(std::string_view name) const;
   Distribution merged(std::string_view name, std::string_view label, std::string_view value) const;
-  /// Every value of the label `task`.
-  std::set<std::string> tasks() const;
+  /// What belongs to each task, by the label `task`.
+  std::map<std::string, Aggregate> by_task() const;
 };
 
 }  // namespace tempest::stats_node

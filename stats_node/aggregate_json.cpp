@@ -1,5 +1,6 @@
 #include "stats_node/aggregate_json.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -8,9 +9,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Counts are whole, and are written so.
+/// Counts are whole, and are written so. Sums of what many nodes report are no larger than what can
+/// be written.
 std::int64_t whole(double value) {
-  return static_cast<std::int64_t>(std::llround(value));
+  constexpr double kMost = 9.2e18;
+  return static_cast<std::int64_t>(std::llround(std::clamp(value, -kMost, kMost)));
 }
 
 /// A tenth is as exact as a rate of one second is.
@@ -48,14 +51,15 @@ Json to_json(const std::vector<Aggregate::Node>& nodes) {
   return json;
 }
 
+/// `aggregate`: of this task alone.
 Json task_to_json(const Aggregate& aggregate, const std::string& task) {
-  const auto of_task = [&](const char* name) { return aggregate.total(name, "task", task); };
+  const auto of_task = [&](const char* name) { return aggregate.total(name); };
   Json json;
   json["deliveries"] = whole(of_task("tempest_deliveries_total").value);
   json["handled"] = whole(of_task("tempest_task_handled_total").value);
   Json outcomes = Json::object();
   for (const auto& [series, number] : aggregate.numbers) {
-    if (series.name != "tempest_task_handled_total" || series.label("task") != task) continue;
+    if (series.name != "tempest_task_handled_total") continue;
     outcomes[std::string(series.label("outcome"))] = whole(number.value);
   }
   json["outcomes"] = std::move(outcomes);
@@ -67,12 +71,12 @@ Json task_to_json(const Aggregate& aggregate, const std::string& task) {
   json["queued"] = whole(of_task("tempest_deliveries_queued").value);
   json["in_flight"] = whole(of_task("tempest_deliveries_in_flight").value);
   json["queued_at_workers"] = whole(of_task("tempest_task_queued").value);
-  const auto handling = aggregate.merged("tempest_task_handle_seconds", "task", task);
+  const auto handling = aggregate.merged("tempest_task_handle_seconds");
   const auto threads = aggregate.threads_by_task.find(task);
   const bool has_threads = threads != aggregate.threads_by_task.end() && threads->second > 0;
   json["capacity"] = has_threads ? handling.seconds_per_second / threads->second : 0.0;
   json["handle"] = to_json(handling);
-  json["wait"] = to_json(aggregate.merged("tempest_task_wait_seconds", "task", task));
+  json["wait"] = to_json(aggregate.merged("tempest_task_wait_seconds"));
   return json;
 }
 
@@ -97,8 +101,9 @@ Json topology_to_json(const Aggregate& aggregate) {
   json["read_per_second"] = rate(all("tempest_messages_read_total").per_second);
   json["tree_duration"] = to_json(aggregate.merged("tempest_tree_duration_seconds"));
   Json tasks = Json::object();
-  for (const std::string& task : aggregate.tasks()) tasks[task] = task_to_json(aggregate, task);
+  for (const auto& [task, numbers] : aggregate.by_task()) tasks[task] = task_to_json(numbers, task);
   json["tasks"] = std::move(tasks);
+  json["series_left_out"] = aggregate.left_out;
   json["nodes"] = to_json(aggregate.nodes);
   return json;
 }

@@ -70,6 +70,10 @@ std::string metrics_text(const StatsMachine& machine, const std::string& version
     const Labels labels = labels_of(*key);
     add_number(families, "tempest_node_uptime_seconds", labels,
                static_cast<double>(report->uptime_ms) / 1000.0, false);
+    if (report->left_out > 0) {
+      add_number(families, "tempest_node_series_left_out", labels,
+                 static_cast<double>(report->left_out), false);
+    }
     for (const auto& [series, number] : report->numbers) {
       add_number(families, series.name, with(labels, series), number.value, number.is_counter);
     }

@@ -11,7 +11,9 @@ namespace {
 /// How many former lives of a node are remembered.
 constexpr std::size_t kMaxFinished = 16;
 /// How many series a topology's base may have, whatever its former nodes have come up with.
-constexpr std::size_t kMaxBaseSeries = 16'384;
+constexpr std::size_t kMaxBaseSeries = 65'536;
+/// The largest number that means anything: whole ones are exact up to here.
+constexpr double kMostCounted = 9'007'199'254'740'992.0;
 
 bool is_metric_name(std::string_view name) {
   const auto is_letter = [](char c) {
@@ -87,8 +89,15 @@ void StatsMachine::take(const wire::StatsReport& report, TimePoint now) {
     }
   }
   ++counters_.reports;
-  found->second.heard_at = now;
-  found->second.latest = read(report);
+  Node& node = found->second;
+  node.heard_at = now;
+  // `latest` was moved to `previous`, or folded: it gives its room back.
+  const std::size_t before = node.series;
+  const std::size_t room = limits_.series - std::min(limits_.series, series_ - before);
+  node.latest = read(report, std::min(limits_.series_per_node, room));
+  node.series = node.latest.size();
+  series_ += node.series;
+  series_ -= before;
 }
 
 /// Gives up the record of the node that has been silent for longest, if any is.
@@ -103,20 +112,21 @@ bool StatsMachine::make_room(TimePoint now) {
   } else {
     fold(oldest->second.latest, base->second);
   }
+  series_ -= oldest->second.series;
   nodes_.erase(oldest);
   return true;
 }
 
-StatsMachine::Report StatsMachine::read(const wire::StatsReport& report) {
+StatsMachine::Report StatsMachine::read(const wire::StatsReport& report, std::size_t room) {
   Report result;
   result.incarnation = report.incarnation;
   result.uptime_ms = report.uptime_ms;
-  std::size_t room = limits_.series_per_node;
   for (const auto& number : report.numbers) {
     Series series;
-    const bool sound = std::isfinite(number.value) && !(number.is_counter && number.value < 0);
+    const bool sound =
+        std::abs(number.value) <= kMostCounted && !(number.is_counter && number.value < 0);
     if (room == 0 || !sound || !read_series(number.name, number.labels, series)) {
-      ++counters_.dropped_series;
+      ++result.left_out;
       continue;
     }
     --room;
@@ -125,22 +135,25 @@ StatsMachine::Report StatsMachine::read(const wire::StatsReport& report) {
   for (const auto& distribution : report.distributions) {
     Series series;
     if (room == 0 || !read_series(distribution.name, distribution.labels, series)) {
-      ++counters_.dropped_series;
+      ++result.left_out;
       continue;
     }
     --room;
     result.distributions[std::move(series)] = distribution.histogram;
   }
+  counters_.dropped_series += result.left_out;
   return result;
 }
 
 void StatsMachine::fold(const Report& report, Base& base) {
   for (const auto& [series, number] : report.numbers) {
     if (!number.is_counter) continue;
-    if (double* sum = place_for(series, base.counters)) *sum += number.value;
+    double* const sum = place_for(series, base.counters);
+    sum == nullptr ? void(++base.left_out) : void(*sum += number.value);
   }
   for (const auto& [series, histogram] : report.distributions) {
-    if (Histogram* sum = place_for(series, base.distributions)) sum->merge(histogram);
+    Histogram* const sum = place_for(series, base.distributions);
+    sum == nullptr ? void(++base.left_out) : sum->merge(histogram);
   }
 }
 
@@ -161,6 +174,7 @@ std::map<std::string, Aggregate> StatsMachine::aggregate(TimePoint now) const {
 void StatsMachine::add_live(const NodeKey& key, const Node& node, Aggregate& aggregate) {
   const Report& latest = node.latest;
   aggregate.nodes.push_back({key.name, key.role, latest.incarnation, latest.uptime_ms});
+  aggregate.left_out += latest.left_out;
   std::set<std::string> tasks;
   double threads = 0;
   const bool has_rate = node.previous.uptime_ms > 0;
@@ -204,6 +218,7 @@ void StatsMachine::add_totals(const Report& report, Aggregate& aggregate) {
 }
 
 void StatsMachine::add_base(const Base& base, Aggregate& aggregate) {
+  aggregate.left_out += base.left_out;
   for (const auto& [series, value] : base.counters) aggregate.numbers[series].value += value;
   for (const auto& [series, histogram] : base.distributions) {
     aggregate.distributions[series].all.merge(histogram);

@@ -20,15 +20,19 @@ namespace tempest::stats_node {
 /// down, what a finished incarnation had counted is kept in its topology's base; a node that is
 /// merely silent keeps counting with what it last said, and only its gauges are left out.
 ///
-/// Reports are not trusted: nodes, and series per node, are bounded, and names that could not be
-/// metrics are dropped; each is counted.
+/// Reports are not trusted: nodes and series are bounded, and what could be no metric, by its name
+/// or its number, is dropped. Each is counted, and what is missing of a topology is said with its
+/// numbers.
 class StatsMachine {
  public:
   struct Limits {
     /// A node that has reported nothing for this long is not live.
     Duration silence = std::chrono::seconds(5);
     std::size_t nodes = kMaxNodes;
-    std::size_t series_per_node = 2048;
+    /// Enough for a node with kMaxTasks tasks.
+    std::size_t series_per_node = 32'768;
+    /// Of all nodes together.
+    std::size_t series = 524'288;
   };
 
   struct Counters {
@@ -52,6 +56,9 @@ class StatsMachine {
     std::uint64_t uptime_ms = 0;
     std::map<Series, Aggregate::Number> numbers;  ///< per_second is not filled in.
     std::map<Series, Histogram> distributions;
+    std::uint64_t left_out = 0;  ///< Series that it reported and that are not here.
+
+    std::size_t size() const { return numbers.size() + distributions.size(); }
   };
 
   StatsMachine() = default;
@@ -69,7 +76,8 @@ class StatsMachine {
  private:
   struct Node {
     Report latest;
-    Report previous;  ///< Of the same incarnation; nothing if uptime_ms is 0.
+    Report previous;         ///< Of the same incarnation; nothing if uptime_ms is 0.
+    std::size_t series = 0;  ///< In `latest`.
     TimePoint heard_at{};
     /// The incarnations before this one, newest last: their late reports do not count again.
     std::vector<Incarnation> finished;
@@ -78,14 +86,16 @@ class StatsMachine {
   struct Base {
     std::map<Series, double> counters;
     std::map<Series, Histogram> distributions;
-    std::size_t nodes = 0;  ///< Records that belong to the topology; without any it goes.
+    std::uint64_t left_out = 0;  ///< Series of finished incarnations that there was no room for.
+    std::size_t nodes = 0;       ///< Records that belong to the topology; without any it goes.
   };
 
   bool is_live(const Node& node, TimePoint now) const {
     return now - node.heard_at <= limits_.silence;
   }
   bool make_room(TimePoint now);
-  Report read(const wire::StatsReport& report);
+  /// Of at most so many series.
+  Report read(const wire::StatsReport& report, std::size_t room);
   static void fold(const Report& report, Base& base);
   static void add_live(const NodeKey& key, const Node& node, Aggregate& aggregate);
   static void add_totals(const Report& report, Aggregate& aggregate);
@@ -94,6 +104,7 @@ class StatsMachine {
   Limits limits_;
   std::map<NodeKey, Node> nodes_;
   std::map<std::string, Base> bases_;
+  std::size_t series_ = 0;  ///< In all nodes' last reports.
   Counters counters_;
 };
 

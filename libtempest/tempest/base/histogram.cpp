@@ -20,7 +20,8 @@ void Histogram::look_at(Duration value) {
 void Histogram::merge(const Histogram& other) {
   for (std::size_t i = 0; i < kBuckets; ++i) buckets_[i] += other.buckets_[i];
   count_ += other.count_;
-  sum_ns_ += other.sum_ns_;
+  // Of many nodes it may be more than can be said.
+  sum_ns_ = sum_ns_ > UINT64_MAX - other.sum_ns_ ? UINT64_MAX : sum_ns_ + other.sum_ns_;
 }
 
 Duration Histogram::upper_bound(std::size_t bucket) {

@@ -9,6 +9,11 @@ namespace tempest::wire {
 namespace {
 
 constexpr std::size_t kMaxLabels = 32;
+/// What a node can have counted, and for how long it can have run: far beyond any, and so little
+/// that the sums over all nodes do not overflow.
+constexpr std::uint64_t kMostRecorded = 1ULL << 48;
+constexpr std::uint64_t kMostSum_ns = 1ULL << 62;
+constexpr std::uint64_t kLongestUptime_ms = 1'000ULL * 365 * 24 * 3'600 * 1'000;
 
 void put_labels(const std::vector<StatsReport::Label>& labels, Writer& writer) {
   writer.map(labels.size());
@@ -59,10 +64,10 @@ void read(Reader& reader, StatsReport::Distribution& distribution) {
   const std::size_t fields = reader.record(4);
   distribution.name = reader.name();
   read_labels(reader, distribution.labels);
-  const std::uint64_t sum_ns = reader.integer();
+  const std::uint64_t sum_ns = reader.integer(kMostSum_ns);
   std::array<std::uint64_t, Histogram::kBuckets> buckets{};
   const std::size_t used = reader.array(buckets.size());
-  for (std::size_t i = 0; i < used; ++i) buckets[i] = reader.integer();
+  for (std::size_t i = 0; i < used; ++i) buckets[i] = reader.integer(kMostRecorded);
   distribution.histogram.assign(buckets, sum_ns);
   reader.skip(fields - 4);
 }
@@ -104,7 +109,7 @@ Result<void> decode(std::string_view frame, StatsReport& report) {
   report.role = static_cast<Role>(reader.integer(static_cast<std::uint64_t>(Role::operator_)));
   report.topology = reader.name();
   report.incarnation = reader.incarnation();
-  report.uptime_ms = reader.integer();
+  report.uptime_ms = reader.integer(kLongestUptime_ms);
   read_list(reader, report.numbers);
   read_list(reader, report.distributions);
   reader.skip(fields - 9);

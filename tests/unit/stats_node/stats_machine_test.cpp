@@ -282,3 +282,62 @@ TEST_CASE("a name that is a counter for one node and a gauge for another breaks 
   const std::string text = metrics_text(machine, "1", kStart);
   CHECK_THAT(text, Contains("# TYPE tempest_x counter") && !Contains("tempest_x gauge"));
 }
+
+TEST_CASE("as many tasks as a topology may have are all shown") {
+  StatsMachine machine;
+  auto coordinator = report_of(Role::pipeline, "p", 1, 1000);
+  auto report = report_of(Role::task, "w", 1, 1000);
+  for (int i = 0; i < 1'024; ++i) {
+    const std::string task = "task-" + std::to_string(i);
+    for (const char* outcome :
+         {"done", "retry", "fail", "returned", "unavailable", "timed_out", "tree_timed_out"}) {
+      report.numbers.push_back(
+          {"tempest_task_handled_total", {{"task", task}, {"outcome", outcome}}, 1, true});
+    }
+    for (int series = 0; series < 12; ++series) {
+      coordinator.numbers.push_back(
+          {"tempest_number_" + std::to_string(series), {{"task", task}}, 1, false});
+    }
+    report.distributions.push_back({"tempest_task_handle_seconds", {{"task", task}}, {}});
+    report.distributions.push_back({"tempest_task_wait_seconds", {{"task", task}}, {}});
+  }
+  machine.take(report, kStart);
+  machine.take(coordinator, kStart);
+  const Json json = json_of(machine, kStart);
+  CHECK(json["topologies"]["count"]["tasks"].size() == 1'024);
+  CHECK(json["topologies"]["count"]["tasks"]["task-1023"]["handled"] == 7);
+  CHECK(json["topologies"]["count"]["series_left_out"] == 0);
+  CHECK_THAT(metrics_text(machine, "v", kStart), Contains("task=\"task-1023\""));
+}
+
+TEST_CASE("what there is no room for is counted, and said with the topology's numbers") {
+  StatsMachine::Limits limits;
+  limits.series = 5;
+  StatsMachine machine(limits);
+  machine.take(source("a", 1, 1000, 100), kStart);
+  machine.take(source("b", 1, 1000, 10), kStart);
+  CHECK(json_of(machine, kStart)["topologies"]["count"]["series_left_out"] == 1);
+  CHECK_THAT(
+      metrics_text(machine, "v", kStart),
+      Contains("tempest_node_series_left_out{node=\"b\",role=\"source\",topology=\"count\"} 1"));
+  // A later report takes the place of the one before.
+  for (int i = 2; i < 10; ++i) machine.take(source("a", 1, 1000 * i, 100), kStart);
+  CHECK(json_of(machine, kStart)["topologies"]["count"]["series_left_out"] == 1);
+  CHECK(machine.counters().dropped_series == 1);
+}
+
+TEST_CASE("numbers that nothing can have counted are dropped, and sums are written as they are") {
+  StatsMachine machine;
+  auto report = source("a", 1, 1000, 1e308);
+  report.numbers.push_back({"tempest_trees_in_flight", {}, -1e300, false});
+  machine.take(report, kStart);
+  CHECK(machine.counters().dropped_series == 3);
+  Json json = json_of(machine, kStart);
+  CHECK(json["topologies"]["count"]["acked"] == 0);
+  CHECK(json["topologies"]["count"]["in_flight"] == 0);
+  for (int i = 0; i < 1'100; ++i) {
+    machine.take(source("n" + std::to_string(i), 1, 1000, 9e15), kStart);
+  }
+  json = json_of(machine, kStart);
+  CHECK(json["topologies"]["count"]["acked"].get<double>() > 9e18);
+}
