@@ -59,7 +59,11 @@ std::size_t CoordinatorLink::drop_results() {
 
 template <typename Body>
 void CoordinatorLink::send(const Body& body, TimePoint now) {
-  client_.send(wire::kKindOf<Body>, wire::data_frame(body), now, output_);
+  std::string frame = wire::data_frame(body);
+  // No results are so large. If any were, their deliveries would never be over: a new session gives
+  // them back.
+  if (frame.size() > kMaxFrameBytes) return client_.reset(now, output_);
+  client_.send(wire::kKindOf<Body>, std::move(frame), now, output_);
 }
 
 void CoordinatorLink::attach(std::string_view topology_version, const std::vector<TaskId>& tasks,
@@ -71,7 +75,10 @@ void CoordinatorLink::attach(std::string_view topology_version, const std::vecto
 
 void CoordinatorLink::adjust_window(const wire::Window& window, TimePoint now) {
   if (!is_up() || now - told_at_ < kWindowInterval) return;
-  if (!differs(window.messages, told_.messages) && !differs(window.batch, told_.batch)) return;
+  if (!differs(window.messages, told_.messages) && !differs(window.bytes, told_.bytes) &&
+      !differs(window.batch, told_.batch)) {
+    return;
+  }
   send(window, now);
   told_ = window;
   told_at_ = now;

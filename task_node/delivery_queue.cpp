@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <map>
+#include <span>
 #include <utility>
 
 #include "tempest/base/hash.hpp"
@@ -76,6 +78,7 @@ void DeliveryQueue::close_one(std::uint32_t index) {
   Lot& lot = lots_[index];
   assert(lot.open > 0);
   if (--lot.open > 0) return;
+  frame_bytes_ -= lot.frame.size();
   lot.frame = SharedBytes{};
   if (lot.deliveries.items.capacity() > kKeptItems ||
       lot.deliveries.parts.capacity() > kKeptItems) {
@@ -95,6 +98,7 @@ Result<void> DeliveryQueue::accept(const SessionRef& session, const SharedBytes&
     return decoded;
   }
   lot.frame = frame;
+  frame_bytes_ += frame.size();
   lot.session = session;
   lot.received_at = now;
   const auto& parts = lot.deliveries.parts;
@@ -124,7 +128,69 @@ Result<void> DeliveryQueue::accept(const SessionRef& session, const SharedBytes&
     if (item.alone) ++alone_;
   }
   close_one(index);
+  if (frame_bytes_ > repack_at_) repack();
   return {};
+}
+
+void DeliveryQueue::repack() {
+  std::map<std::uint32_t, std::vector<Ref*>> waiting;
+  for (TaskQueue& queue : tasks_) {
+    for (std::deque<Ref>& lane : queue.lanes) {
+      for (Ref& ref : lane) waiting[ref.lot].push_back(&ref);
+    }
+  }
+  for (const auto& [lot, refs] : waiting) move_out(lot, refs);
+  repack_at_ = std::max(kLeastRepackBytes, 2 * frame_bytes_);
+}
+
+void DeliveryQueue::move_out(std::uint32_t from, const std::vector<Ref*>& refs) {
+  const auto parts_of = [&](const Ref& ref) {
+    const wire::Deliveries& deliveries = lots_[from].deliveries;
+    const wire::Deliveries::Item& item = deliveries.items[ref.item];
+    return std::span(&deliveries.parts[item.first_part], item.part_count);
+  };
+  std::size_t bytes = 0;
+  for (const Ref* ref : refs) {
+    for (const wire::Deliveries::Part& part : parts_of(*ref)) {
+      bytes += part.key.size() + part.payload.size();
+    }
+  }
+  if (bytes > lots_[from].frame.size() / 2) return;
+  std::string copy;
+  copy.reserve(bytes);
+  for (const Ref* ref : refs) {
+    for (const wire::Deliveries::Part& part : parts_of(*ref)) {
+      copy.append(part.key).append(part.payload);
+    }
+  }
+  const std::uint32_t to = take_lot();
+  Lot& lot = lots_[to];
+  lot.frame = SharedBytes(std::move(copy));
+  lot.session = lots_[from].session;
+  lot.received_at = lots_[from].received_at;
+  lot.open = refs.size();
+  lot.deliveries.items.clear();
+  lot.deliveries.parts.clear();
+  frame_bytes_ += lot.frame.size();
+  std::string_view left = lot.frame.view();
+  const auto take = [&](std::size_t size) {
+    const std::string_view taken = left.substr(0, size);
+    left.remove_prefix(size);
+    return taken;
+  };
+  for (Ref* ref : refs) {
+    wire::Deliveries::Item item = lots_[from].deliveries.items[ref->item];
+    const auto first_part = static_cast<std::uint32_t>(lot.deliveries.parts.size());
+    for (const wire::Deliveries::Part& part : parts_of(*ref)) {
+      const std::string_view key = take(part.key.size());
+      lot.deliveries.parts.push_back({part.edge, key, take(part.payload.size())});
+    }
+    item.first_part = first_part;
+    ref->lot = to;
+    ref->item = static_cast<std::uint32_t>(lot.deliveries.items.size()) & 0x7fffffffU;
+    lot.deliveries.items.push_back(item);
+    close_one(from);
+  }
 }
 
 void DeliveryQueue::assign(TimePoint now, std::vector<std::unique_ptr<Execution>>& executions) {
@@ -315,7 +381,10 @@ DeliveryQueue::Finished DeliveryQueue::finish(const Execution& execution, TimePo
     finished.last_call = clock_.now() - thread.call_since;
   }
   --running_;
+  // Its thread has begun no more of it, since the outputs of what it has were very large.
+  const Range rest{finished.range.end, held->is_sealed ? finished.range.end : held->range.end};
   thread.has.erase(held);
+  if (rest.first < rest.end) put_back(execution, rest, false);
   if (trial_thread_ == execution.thread) {
     trial_thread_.reset();
     unsettled_ = session_of(execution.deliveries.front());

@@ -40,7 +40,9 @@ struct SessionRef {
 /// to blame if the worker dies of something else then.
 ///
 /// Frames are kept as they came (a lot), with the deliveries in them as views, until the last of
-/// them is over: payloads are never copied here, and a delivery that waits costs eight bytes.
+/// them is over, and a delivery that waits costs eight bytes. Payloads are copied only where much
+/// is kept for the sake of little: once frames take up twice what they did, what waits in those
+/// that are mostly over moves to places of its own.
 ///
 /// A call that takes uncommonly long holds up nothing else. What its thread was to do after it is
 /// taken back and goes to the front of the line, and once the call has exceeded its task's timeout
@@ -168,6 +170,8 @@ class DeliveryQueue {
 
   std::size_t queued(TaskId task) const;
   std::size_t queued() const { return queued_; }
+  /// What is held for the deliveries that are not over: frames.
+  std::size_t frame_bytes() const { return frame_bytes_; }
   /// Executions with the threads.
   std::size_t running() const { return running_; }
   std::size_t busy_threads() const;
@@ -181,6 +185,9 @@ class DeliveryQueue {
   LongestRun longest_run() const;
 
  private:
+  /// While frames take up less than this they stay as they came.
+  static constexpr std::size_t kLeastRepackBytes = std::size_t{32} << 20;
+
   struct Lot {
     SharedBytes frame;
     wire::Deliveries deliveries;
@@ -231,6 +238,9 @@ class DeliveryQueue {
   TaskQueue* find(TaskId task);
   const TaskQueue* find(TaskId task) const;
   std::uint32_t take_lot();
+  /// Moves what waits out of the frames of which little is left to do.
+  void repack();
+  void move_out(std::uint32_t from, const std::vector<Ref*>& refs);
   void close_one(std::uint32_t lot);
   bool is_alone(const Ref& ref) const { return lots_[ref.lot].deliveries.items[ref.item].alone; }
   std::optional<Trial> find_trial(TimePoint now) const;
@@ -267,6 +277,8 @@ class DeliveryQueue {
   std::vector<std::uint32_t> index_of_;  ///< By task id; kNotServed.
   std::deque<Lot> lots_;                 ///< A deque, since threads hold pointers into them.
   std::vector<std::uint32_t> free_lots_;
+  std::size_t frame_bytes_ = 0;
+  std::size_t repack_at_ = kLeastRepackBytes;
   std::vector<std::unique_ptr<Execution>> spare_;
   std::vector<Thread> threads_;
   WorkClock clock_;

@@ -142,6 +142,7 @@ void Fusion::run_at(EdgeId edge, Execution& execution, const Emitted& input) {
   }
   leave(input, edge, static_cast<std::uint32_t>(execution.failures.size()));
   execution.failures.push_back(failure_of(result.error(), execution.arena));
+  made_bytes_ += execution.failures.back().reason.size();
   done.count(execution.failures.back().status);
 }
 

@@ -196,6 +196,7 @@ void Handler::run_one(Instance& instance, Execution& execution, std::size_t deli
     return;
   }
   const bool has_outputs = execution.outputs.size() > first_output;
+  if (has_outputs) bound_outputs(execution);
   const bool is_watched = execution.unfused || assigned.item->traced;
   if (has_outputs && fusion_.starts_at(instance.id) && !assigned.item->alone && !is_watched) {
     fusion_.run(execution, first_output, before, timed);
@@ -273,7 +274,12 @@ Result<void> Handler::try_batch(Instance& instance, Execution& execution, std::s
     }
   }
   collect_outputs(execution, first_output);
+  bound_outputs(execution);
   return {};
+}
+
+void Handler::bound_outputs(Execution& execution) {
+  if (execution.arena.bytes() > kMaxOutputBytes) execution.seal();
 }
 
 /// A task may emit in any order: puts what belongs to a delivery together, and leaves out what was

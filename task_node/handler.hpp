@@ -39,8 +39,8 @@ class Handler {
   void run(Execution& execution);
 
   void begin(Execution& execution);
-  /// Makes the next call. False: there is none, since all deliveries have had theirs or the
-  /// execution has been sealed.
+  /// Makes the next call. False: there is none, since all deliveries have had theirs, the execution
+  /// has been sealed (also for holding very large outputs: the rest goes back in line).
   bool step(Execution& execution);
   void end(Execution& execution);
 
@@ -69,6 +69,8 @@ class Handler {
   Result<void> try_batch(Instance& instance, Execution& execution, std::size_t first,
                          std::size_t count);
   void collect_outputs(Execution& execution, std::size_t first_output);
+  /// Lets no other call be begun once outputs take up what one call may emit.
+  static void bound_outputs(Execution& execution);
 
   Extend extend_;
   std::shared_ptr<const Plan> plan_;

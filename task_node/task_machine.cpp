@@ -233,8 +233,9 @@ void TaskMachine::count_untaken(const Execution& execution, TimePoint now, link:
 // --- The turn ----------------------------------------------------------------------------------
 
 wire::Window TaskMachine::window() const {
-  return {estimate_.messages(coordinators_up(), queue_.slow_threads()), options_.window_bytes,
-          estimate_.batch()};
+  const std::size_t coordinators = std::max<std::size_t>(coordinators_up(), 1);
+  return {estimate_.messages(coordinators, queue_.slow_threads()),
+          std::max<std::uint64_t>(options_.window_bytes / coordinators, 1), estimate_.batch()};
 }
 
 std::size_t TaskMachine::coordinators_up() const {
@@ -518,6 +519,7 @@ void TaskMachine::report(wire::StatsReport& report) const {
   stats.gauge("tempest_window_messages",
               estimate_.messages(coordinators_up(), queue_.slow_threads()));
   stats.gauge("tempest_handlers_hung", hung_threads_);
+  stats.gauge("tempest_deliveries_bytes", queue_.frame_bytes());
   stats_.report(stats);
   for (const ServedTask& task : served_) {
     stats.for_task(task.name);

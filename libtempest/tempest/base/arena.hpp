@@ -46,6 +46,9 @@ class Arena {
     return {at, text.size()};
   }
 
+  /// What has been taken, with what was left over at the ends of blocks.
+  std::size_t bytes() const { return block_ == 0 ? used_ : held_before(block_) + used_; }
+
   Mark mark() const { return {block_, used_}; }
   /// Lets go of all that was taken since.
   void release_to(const Mark& mark) {
