@@ -16,7 +16,9 @@ constexpr std::size_t kTaskOverheadBytes = 40;
 /// A definition's age is believed up to this, so that sums of times stay in range.
 constexpr std::uint64_t kMaxAgeMs = 1000ULL * 3600 * 24 * 365;
 /// A numbering that begins beyond this is no numbering.
-constexpr std::uint64_t kMaxSlotsRevision = 1ULL << 62;
+constexpr std::uint64_t kMaxSlotsRevision = 1ULL << 48;
+/// No node can know of so many more changes of the workers than the others do.
+constexpr std::uint64_t kMaxSlotsJump = 1ULL << 20;
 
 std::uint64_t milliseconds(Duration duration) {
   return static_cast<std::uint64_t>(
@@ -232,7 +234,11 @@ void BrokerMachine::join(Session& session, PeerId peer, const wire::Registration
   topology.nodes.insert_or_assign({session.identity.role, session.identity.name}, peer);
   topology.dirty = true;
 
-  const bool has_past = said.slots_revision > 0 && said.slots_revision <= kMaxSlotsRevision;
+  // Where others are known already nobody can know of much more than they.
+  const std::uint64_t most =
+      now < topology.all_back_at ? kMaxSlotsRevision : topology.slots_revision + kMaxSlotsJump;
+  const bool has_past =
+      said.slots_revision > 0 && said.slots_revision <= std::min(most, kMaxSlotsRevision);
   if (has_past) {
     topology.slots_revision = std::max(topology.slots_revision, said.slots_revision);
     if (now < topology.all_back_at) topology.known_before = true;
