@@ -66,9 +66,10 @@ void PipelineMachine::turn(TimePoint now, link::Effects& effects) {
     show_state(state(), now, effects);
   }
   attempt_log_.turn(now, topology_.graph, notices_);
-  hand_out(now);
+  // Before more is handed out: what failed and has no room counts against it.
   sort_outcomes();
   for (Peer& peer : peers_) send_outcomes(peer, now);
+  hand_out(now);
   settle_slots(now, effects);
   carry_out({}, now, effects);
   if (!tracker_.traces().sightings().empty()) publish_traces(now, effects);
