@@ -136,7 +136,7 @@ class MemoryByTheBooks(unittest.TestCase):
                   lambda books, _: books.gauge("tempest_delayed_bytes", "pipeline") > 200 * MIB)
 
     def test_the_few_that_wait_of_many_that_came_in_one_frame(self):
-        self.fill(["15 16400"] * 4_000, AFTER_MAKE.format(uses="FirstLater", more=""),
+        self.fill(["15 16400"] * 4_000, AFTER_MAKE.format(uses="FirstLater", more="grouping = \"key\""),
                   lambda books, _: books.gauge("tempest_deliveries_delayed", "pipeline") >= 4_000)
 
     def test_large_outputs_that_a_task_gathers(self):

@@ -10,7 +10,8 @@ using Status = wire::Results::Status;
 namespace {
 
 constexpr const char* kTwoTasks =
-    "[[task]]\nname = \"a\"\nuses = \"identity\"\n[[task]]\nname = \"b\"\nuses = \"identity\"\nafter = [\"a\"]\n";
+    "[[task]]\nname = \"a\"\nuses = \"identity\"\n[[task]]\nname = \"b\"\nuses = "
+    "\"identity\"\nafter = [\"a\"]\n";
 
 /// A source that can be told of so much.
 Peer& add_source(World& world, const std::string& name, std::uint64_t room) {
