@@ -104,6 +104,10 @@ void print_table(const std::string& aggregate) {
   print_topologies(topologies);
   print_tasks(topologies);
   print_left_out(topologies);
+  if (const auto refused = json.value("reports_refused", std::uint64_t{0}); refused > 0) {
+    std::cout << "... and of more nodes than tempest-stats keeps, whose " << refused
+              << " reports it has refused\n";
+  }
   std::cout << "\n";
 }
 

@@ -110,9 +110,11 @@ Json topology_to_json(const Aggregate& aggregate) {
 
 }  // namespace
 
-std::string to_json(const std::map<std::string, Aggregate>& topologies, const std::string& time) {
+std::string to_json(const std::map<std::string, Aggregate>& topologies, const std::string& time,
+                    std::uint64_t reports_refused) {
   Json json;
   json["time"] = time;
+  json["reports_refused"] = reports_refused;
   json["topologies"] = Json::object();
   json["nodes"] = Json::array();
   for (const auto& [name, aggregate] : topologies) {

@@ -19,7 +19,7 @@ void StatsBoard::take(const wire::StatsReport& report, TimePoint now) {
 
 std::string StatsBoard::make_aggregate(const std::string& time, TimePoint now) {
   const std::lock_guard lock(mutex_);
-  aggregate_json_ = to_json(machine_.aggregate(now), time);
+  aggregate_json_ = to_json(machine_.aggregate(now), time, machine_.counters().refused);
   made_at_ns_ = now.time_since_epoch().count();
   return aggregate_json_;
 }

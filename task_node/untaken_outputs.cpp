@@ -72,7 +72,9 @@ std::string UntakenOutputs::shown() const {
   std::string text;
   std::size_t shown = 0;
   for (const auto& [pair, count] : counts_) {
-    if (shown++ == kMostShown) return text + ", ...";
+    if (shown++ == kMostShown) {
+      return text + ", and " + std::to_string(counts_.size() - kMostShown) + " more";
+    }
     text += (text.empty() ? "nobody takes " : ", ") + way(pair) + " (" +
             std::to_string(first_digit_only(count)) + (count > 1 ? " and more)" : ")");
   }

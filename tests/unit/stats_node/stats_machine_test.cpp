@@ -58,7 +58,8 @@ double acked(const StatsMachine& machine, TimePoint now) {
 }
 
 Json json_of(const StatsMachine& machine, TimePoint now) {
-  return Json::parse(to_json(machine.aggregate(now), "2030-01-01T00:00:00.000Z"));
+  return Json::parse(
+      to_json(machine.aggregate(now), "2030-01-01T00:00:00.000Z", machine.counters().refused));
 }
 
 }  // namespace
@@ -165,6 +166,7 @@ TEST_CASE("the number of nodes is bounded: silent ones make room, and leave what
   machine.take(source("b", 1, 1000, 10), kStart + 4s);
   machine.take(source("c", 1, 1000, 1), kStart + 4s);
   CHECK(machine.counters().refused == 1);
+  CHECK(json_of(machine, kStart + 4s)["reports_refused"] == 1);
   CHECK(acked(machine, kStart + 4s) == 110);
   machine.take(source("c", 1, 4000, 1), kStart + 7s);
   CHECK(machine.counters().refused == 1);

@@ -49,5 +49,6 @@ TEST_CASE("what has no name is told as that, and names without end are counted t
     counts.add("split", {TaskId{0}, "name " + std::to_string(i), 1}, effects);
   }
   CHECK(effects.notices.size() == UntakenOutputs::kMostPairs + 1);
-  CHECK(counts.shown().ends_with(", ..."));
+  CHECK(counts.shown().ends_with(", and " + std::to_string(UntakenOutputs::kMostPairs + 1 - 4) +
+                                 " more"));
 }
