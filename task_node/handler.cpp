@@ -18,6 +18,8 @@ using Status = wire::Results::Status;
 /// of this many are timed together.
 constexpr std::size_t kTimedOneByOne = 32;
 constexpr std::size_t kTimedTogether = 8;
+/// A batch goes no further once its outputs take so much: many frames.
+constexpr std::size_t kLargeOutputs = std::size_t{4} << 20;
 
 /// Returns it as it goes to the coordinator, to which 0 would say that it was not measured.
 std::uint32_t handled_us(Duration took) {
@@ -279,7 +281,7 @@ Result<void> Handler::try_batch(Instance& instance, Execution& execution, std::s
 }
 
 void Handler::bound_outputs(Execution& execution) {
-  if (execution.arena.bytes() > kMaxOutputBytes) execution.seal();
+  if (execution.arena.bytes() > kLargeOutputs) execution.seal();
 }
 
 /// A task may emit in any order: puts what belongs to a delivery together, and leaves out what was

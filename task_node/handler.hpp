@@ -69,7 +69,7 @@ class Handler {
   Result<void> try_batch(Instance& instance, Execution& execution, std::size_t first,
                          std::size_t count);
   void collect_outputs(Execution& execution, std::size_t first_output);
-  /// Lets no other call be begun once outputs take up what one call may emit.
+  /// Lets no other call be begun once outputs take up very much.
   static void bound_outputs(Execution& execution);
 
   Extend extend_;

@@ -44,8 +44,7 @@ void Scheduler::enqueue(std::uint32_t delivery) {
   line_of(record).push_back(table_, delivery);
   count_joined(record);
   if (record.edge != kNoEdge) {
-    tasks_[index(graph_.edge(record.edge).from)].selectivity.count_made(
-        record.payload.size_bytes());
+    tasks_[index(graph_.edge(record.edge).from)].selectivity.count_made();
   }
 }
 

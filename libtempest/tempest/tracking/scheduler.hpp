@@ -36,10 +36,8 @@ struct QueueLimits {
 /// (Hirzel et al., "A Catalog of Stream Processing Optimizations", 2014).
 class Selectivity {
  public:
-  void count_made(std::size_t bytes = 0) {
-    ++made_;
-    made_bytes_ += bytes;
-  }
+  void count_made() { ++made_; }
+  void count_made_bytes(std::size_t bytes) { made_bytes_ += bytes; }
   void count_done() {
     if (++done_ < kRemembered) return;
     done_ /= 2;
@@ -87,6 +85,12 @@ class Scheduler {
 
   // --- What waits ---
 
+  /// A delivery is there that a task has made, whatever becomes of it.
+  void note_made(const Delivery& delivery) {
+    if (delivery.edge == kNoEdge) return;
+    tasks_[index(graph_.edge(delivery.edge).from)].selectivity.count_made_bytes(
+        delivery.payload.size_bytes());
+  }
   /// A detached delivery becomes ready, behind what waits already.
   void enqueue(std::uint32_t delivery);
   /// The same, before what waits already, for what was out at a worker and has come back. Of a key,

@@ -179,6 +179,7 @@ std::uint32_t Tracker::create_delivery(std::uint32_t tree_slot, TaskId task, Edg
   if (graph_.node(task).grouping == dag::Grouping::key) {
     delivery.key_slot = key_slot_of(payload.key(), payload.bytes());
   }
+  scheduler_.note_made(delivery);
   link_to_tree(tree, delivery, slot);
   ++tree.unfinished;
   if (tree.traced) traces_.ready(slot, delivery);

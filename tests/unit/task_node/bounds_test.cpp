@@ -88,10 +88,10 @@ TEST_CASE("an execution that holds very large outputs goes no further, and the r
   }
 }
 
-TEST_CASE("a handler begins no other call once outputs take up what one call may emit") {
+TEST_CASE("a handler begins no other call of a batch once its outputs take 4 MiB") {
   struct Emitting : Task {
     Result<void> handle(const Message&, Context& context) override {
-      context.emit(std::string(12 << 20, 'x'));
+      context.emit(std::string(1 << 20, 'x'));
       return {};
     }
   };
