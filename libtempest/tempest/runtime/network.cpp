@@ -12,6 +12,8 @@ namespace {
 
 // How soon silence is noticed, and how often all connections are looked at.
 constexpr Duration kTickInterval = std::chrono::seconds(1);
+// Who has read nothing for this long may have been stopped, in the middle of anything.
+constexpr Duration kLongGap = std::chrono::milliseconds(100);
 // Goodbyes get this long to leave when all is closed.
 constexpr Duration kCloseLinger = std::chrono::milliseconds(200);
 
@@ -81,13 +83,24 @@ void Network::wait(TimePoint until) {
 void Network::read(TimePoint now, FrameSink& sink) {
   Turn turn{now, sink};
   poller_.dispatch(turn);
+  const bool was_away = now - std::exchange(last_read_, now) >= kLongGap;
+  if (was_away || poller_.may_have_more()) read_all(turn);
   if (router_) router_->take_news(turn);
   for (auto& [channel, dealer] : dealers_) {
     if (dealer.has_news()) dealer.take_news(turn);
     dealer.connect(now);
   }
-  // After what has come was read: a process that was stopped for a while finds its peers waiting.
   if (now >= next_tick_) tick(now);
+}
+
+/// Everything that has come is read before anybody is judged silent, here or by the node: a process
+/// that was stopped for a while finds its peers waiting, many at a time.
+void Network::read_all(Turn& turn) {
+  for (std::size_t round = 0; round < poller_.rounds(); ++round) {
+    poller_.wait(Duration::zero());
+    poller_.dispatch(turn);
+    if (!poller_.may_have_more()) return;
+  }
 }
 
 void Network::tick(TimePoint now) {

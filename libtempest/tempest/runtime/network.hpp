@@ -57,6 +57,7 @@ class Network {
   void close_all();
 
  private:
+  void read_all(Turn& turn);
   void tick(TimePoint now);
 
   Transport& transport_;
@@ -67,6 +68,7 @@ class Network {
   std::optional<Router> router_;
   std::map<link::ChannelId, Dealer> dealers_;
   TimePoint next_tick_{};
+  TimePoint last_read_{};
 };
 
 }  // namespace tempest::runtime

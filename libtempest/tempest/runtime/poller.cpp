@@ -33,7 +33,7 @@ Poller::~Poller() {
 
 void Poller::add(int descriptor, Watcher* watcher, bool for_writing) {
   epoll_event event = wish(watcher, for_writing);
-  ::epoll_ctl(descriptor_, EPOLL_CTL_ADD, descriptor, &event);
+  if (::epoll_ctl(descriptor_, EPOLL_CTL_ADD, descriptor, &event) == 0) ++watched_;
 }
 
 void Poller::change(int descriptor, Watcher* watcher, bool for_writing) {
@@ -42,7 +42,7 @@ void Poller::change(int descriptor, Watcher* watcher, bool for_writing) {
 }
 
 void Poller::remove(int descriptor, const Watcher* watcher) {
-  ::epoll_ctl(descriptor_, EPOLL_CTL_DEL, descriptor, nullptr);
+  if (::epoll_ctl(descriptor_, EPOLL_CTL_DEL, descriptor, nullptr) == 0) --watched_;
   for (std::size_t i = 0; i < ready_; ++i) {
     if (events_[i].data.ptr == watcher) events_[i].data.ptr = nullptr;
   }
@@ -51,6 +51,7 @@ void Poller::remove(int descriptor, const Watcher* watcher) {
 void Poller::wait(Duration timeout) {
   const int count = wait_until_ready(std::max(timeout, Duration::zero()));
   ready_ = static_cast<std::size_t>(std::max(count, 0));
+  may_have_more_ = count < 0 || ready_ == kMostReady;
 }
 
 int Poller::wait_until_ready(Duration timeout) {

@@ -59,14 +59,23 @@ class Poller {
 
   /// Until something is ready, a signal comes or the time is over.
   void wait(Duration timeout);
+  /// The last wait() may have left out some of what is ready: it has room for kMostReady, and a
+  /// signal (SIGCONT, say) ends it with nothing.
+  bool may_have_more() const { return may_have_more_; }
+  /// The number of waits after which all that was ready before the first of them has been given.
+  std::size_t rounds() const { return watched_ / kMostReady + 1; }
   /// Calls the watchers of what is ready.
   void dispatch(Turn& turn);
 
  private:
+  static constexpr std::size_t kMostReady = 256;
+
   int wait_until_ready(Duration timeout);
 
   int descriptor_;
-  std::array<epoll_event, 256> events_{};
+  std::size_t watched_ = 0;
+  bool may_have_more_ = false;
+  std::array<epoll_event, kMostReady> events_{};
   std::size_t ready_ = 0;
 };
 

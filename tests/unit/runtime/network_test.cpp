@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -350,6 +351,49 @@ TEST_CASE("a peer that dies while what it has sent is not read takes nobody with
   Place opening(transport, "opener");
   open(opening, bound);
   REQUIRE(reach(opening, listening));
+}
+
+TEST_CASE("nobody is taken for silent before all that has come was read") {
+  constexpr std::size_t kPeers = 600;  // More than a poller gives at a time.
+  Transport transport;
+  Place listening(transport, "listening");
+  Place peers(transport, "peers");
+  const std::string bound = listen(listening);
+  const auto channel = [](std::size_t i) {
+    return link::ChannelId{100 + static_cast<std::uint32_t>(i)};
+  };
+  for (std::size_t i = 0; i < kPeers; ++i) {
+    REQUIRE(peers.network.open(channel(i), bound, monotonic_now()));
+  }
+  std::set<std::string> heard;
+  const auto hear = [&] {
+    for (const auto& one : listening.received) heard.insert(one.routing_id);
+    listening.received.clear();
+  };
+  REQUIRE(eventually(peers, listening, [&] {
+    for (std::size_t i = 0; i < kPeers; ++i) peers.send(channel(i), {}, "hello");
+    hear();
+    return heard.size() == kPeers;
+  }));
+  // Each says how long its silence may last, by a ping after a second without a word.
+  const TimePoint quiet = monotonic_now() + 2s;
+  peers.network.read(quiet, peers);
+  peers.network.flush(quiet);
+  for (int i = 0; i < 10; ++i) listening.turn();
+
+  // The listening process stands still for longer than that. All have spoken meanwhile.
+  for (std::size_t i = 0; i < kPeers; ++i) peers.send(channel(i), {}, "still here");
+  hear();
+  listening.received.clear();
+  listening.network.wait(TimePoint::min());
+  listening.network.read(monotonic_now() + 30s, listening);
+  CHECK(listening.count("still here") == kPeers);
+  for (const std::string& routing_id : heard) {
+    listening.network.send({link::kListener, routing_id, SharedBytes(std::string("welcome"))},
+                           monotonic_now());
+  }
+  listening.network.flush(monotonic_now());
+  CHECK(eventually(peers, listening, [&] { return peers.count("welcome") == kPeers; }));
 }
 
 TEST_CASE("strangers who speak something else are let go, and cost the others nothing") {
