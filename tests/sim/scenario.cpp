@@ -104,12 +104,14 @@ void Scenario::draw_task(std::size_t index, std::string& text) {
   } else {
     text += "uses = \"sim:Step\"\n";
   }
-  if (chance(is_root && keeps_key_order ? 0.9 : 0.3)) {
+  const bool is_keyed = chance(is_root && keeps_key_order ? 0.9 : 0.3);
+  if (is_keyed) {
     text += "grouping = \"key\"\n";
     if (is_root && !shape.is_sink) is_keyed_root_ = true;
   }
   if (!is_root && !shape.is_sink && chance(0.35)) {
-    text += std::string("gather = \"") + (chance(0.5) ? "all" : "each") + "\"\n";
+    const bool joins = chance(0.5);
+    text += std::string("gather = \"") + (joins && !is_keyed ? "all" : "each") + "\"\n";
   }
   shape.most_outputs = static_cast<unsigned>(1 + random.below(index < 2 ? 3 : 2));
   shape.handle_time = between(std::chrono::microseconds(50), milliseconds(chance(0.2) ? 30 : 4));

@@ -122,6 +122,7 @@ class Reading {
       topology.tasks.push_back(make_task(*table, topology.failure));
       TaskDefinition& task = topology.tasks.back();
       read_uses((*list)[i], task);
+      check_gathering((*list)[i], task);
       const bool is_in_graph = !task.name.empty() && take_name((*list)[i], task.name);
       if (is_in_graph) nodes.push_back({task.name, task.grouping, task.gather});
       read_inputs((*list)[i], task, is_in_graph);
@@ -136,6 +137,17 @@ class Reading {
     std::vector<dag::Fault> faults;
     topology.graph = dag::Graph::build(std::move(nodes), edges, faults);
     for (const dag::Fault& fault : faults) report(fault);
+  }
+
+  // A join is one call with all that a source message gave rise to. Of several keys there would be
+  // several owners.
+  void check_gathering(const DocumentValue& table, const TaskDefinition& task) {
+    if (task.gather != dag::Gather::all || task.grouping != dag::Grouping::key) return;
+    check_.report(find(&table, "gather")->position,
+                  "gather = \"all\" in [[task]] '" + task.name +
+                      "' does not go with grouping = \"key\": it joins messages of all keys in one "
+                      "call; leave 'grouping' out, or give each message to its key's worker with "
+                      "gather = \"each\"");
   }
 
   // False: the name is taken, and the task no part of the graph.

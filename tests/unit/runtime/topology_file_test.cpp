@@ -58,7 +58,7 @@ name = "count"
 uses = "wordcount:Count"
 after = ["split", "split:late"]
 grouping = "key"
-gather = "all"
+gather = "each"
 timeout = "10s"
 [[task]]
 name = "out"
@@ -99,7 +99,7 @@ dead_letter = { type = "redis_stream", key = "dead" }
   CHECK(count.after[1].task == "split");
   CHECK(count.after[1].output == "late");
   CHECK(count.grouping == dag::Grouping::key);
-  CHECK(count.gather == dag::Gather::all);
+  CHECK(count.gather == dag::Gather::each);
   CHECK(count.timeout == 10s);
   CHECK(topology.tasks[2].config.text("type") == "lines");
   CHECK_FALSE(topology.tasks[2].config.boolean("append", true));
@@ -117,7 +117,7 @@ dead_letter = { type = "redis_stream", key = "dead" }
 
   CHECK(topology.graph.task_count() == 3);
   CHECK(topology.graph.edge_count() == 3);
-  CHECK(topology.graph.node(TaskId{1}).gather == dag::Gather::all);
+  CHECK(topology.graph.node(TaskId{1}).gather == dag::Gather::each);
 }
 
 TEST_CASE("what a topology's file leaves out has its default") {
@@ -187,6 +187,26 @@ TEST_CASE("a fault is told with its place, the name and the nearest right one") 
         "t.toml:7:1: 'sink' in [[task]] is only for uses = \"sink\", not \"identity\"");
   CHECK(faults(kHead + kTask + "config = { a = 1 }\n") ==
         "t.toml:7:1: 'config' in [[task]] is only for a library's task, not \"identity\"");
+}
+
+TEST_CASE("a join by key is a fault, told at its gather") {
+  CHECK(faults(kHead + kTask + R"([[task]]
+name = "join"
+uses = "identity"
+after = ["a"]
+grouping = "key"
+gather = "all"
+)") == "t.toml:12:10: gather = \"all\" in [[task]] 'join' does not go with grouping = \"key\": it "
+       "joins messages of all keys in one call; leave 'grouping' out, or give each message to its "
+       "key's worker with gather = \"each\"");
+  CHECK(parsed(kHead + kTask + R"([[task]]
+name = "join"
+uses = "identity"
+after = ["a"]
+gather = "all"
+)")
+            .tasks[1]
+            .gather == dag::Gather::all);
 }
 
 TEST_CASE("columns count characters and lines every kind of value") {
