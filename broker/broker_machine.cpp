@@ -32,6 +32,19 @@ std::size_t bytes_of(const wire::Registration& registration) {
   return bytes;
 }
 
+std::size_t bytes_of(const wire::SlotSettlement& settlement) {
+  std::size_t bytes = 0;
+  for (const auto& held : settlement.held) bytes += held.task.size() + held.slots.size();
+  for (const auto& worker : settlement.attached) {
+    bytes += worker.name.size() + sizeof worker.incarnation;
+    for (const std::string_view task : worker.tasks) bytes += task.size() + kTaskOverheadBytes;
+  }
+  for (const auto& missing : settlement.missing) {
+    bytes += missing.name.size() + sizeof missing.incarnation;
+  }
+  return bytes;
+}
+
 bool gets_directories(Role role) {
   return role == Role::source || role == Role::pipeline || role == Role::task;
 }
@@ -136,7 +149,7 @@ void BrokerMachine::went_away(const link::Event& event, link::Effects& effects) 
   if (found == sessions_.end()) return;
   const Session session = std::move(found->second);
   sessions_.erase(found);
-  registered_bytes_ -= session.registered_bytes;
+  registered_bytes_ -= session.registered_bytes + session.slots_bytes;
   leave(session, event.peer);
   if (session.watch) watches_changed(*session.watch);
 
@@ -168,7 +181,7 @@ void BrokerMachine::hear(const link::Event& event, TimePoint now, link::Effects&
     case wire::BodyKind::slot_settlement: {
       wire::SlotSettlement settlement;
       decoded = wire::decode(event.body, settlement);
-      if (decoded) settle(event.peer, settlement);
+      if (decoded) decoded = settle(event.peer, settlement, effects);
       break;
     }
     case wire::BodyKind::query: {
@@ -258,14 +271,32 @@ void BrokerMachine::leave(const Session& session, PeerId peer) {
   if (nodes.empty()) topologies_.erase(topology);
 }
 
-void BrokerMachine::settle(PeerId peer, const wire::SlotSettlement& settlement) {
+Result<void> BrokerMachine::settle(PeerId peer, const wire::SlotSettlement& settlement,
+                                   link::Effects& effects) {
   const auto found = sessions_.find(peer);
-  if (found == sessions_.end() || found->second.identity.role != Role::pipeline) return;
+  if (found == sessions_.end() || found->second.identity.role != Role::pipeline) return {};
+  for (const wire::SlotSettlement::Held& held : settlement.held) {
+    if (held.slots.size() != kKeySlots / 8) {
+      return Error{ErrorCode::protocol, "held key slots of another number"};
+    }
+  }
   Session& session = found->second;
-  if (settlement.slots_revision <= session.settled) return;
-  session.settled = settlement.slots_revision;
+  const std::size_t bytes = bytes_of(settlement);
+  if (registered_bytes_ - session.slots_bytes + bytes > kMaxRegisteredBytes) {
+    ++counters_.registrations_refused;
+    effects.notify(Level::error,
+                   "what " + session.identity.name +
+                       " says of its key slots is not taken: there is too much here already",
+                   fields_of(session.identity));
+    return {};
+  }
+  registered_bytes_ += bytes - session.slots_bytes;
+  session.slots_bytes = bytes;
+  session.slots = registry::own(settlement);
+  session.settled = std::max(session.settled, settlement.slots_revision);
   const auto topology = topologies_.find(session.identity.topology);
   if (topology != topologies_.end()) topology->second.dirty = true;
+  return {};
 }
 
 void BrokerMachine::answer(PeerId peer, const wire::Query& query, TimePoint now) {
@@ -336,13 +367,34 @@ std::vector<wire::Watch> BrokerMachine::watches_of(const std::string& topology) 
   return watches;
 }
 
-void BrokerMachine::list_workers(const Topology& topology,
-                                 std::vector<registry::Directory::Worker>& workers) {
+std::vector<registry::Directory::Worker> BrokerMachine::list_workers(
+    const Topology& topology) const {
+  std::map<std::string_view, registry::Directory::Worker> workers;
   for (const auto& [key, peer] : topology.nodes) {
     if (key.first != Role::task) continue;
     const Session& session = sessions_.at(peer);
-    workers.push_back({key.second, session.identity.incarnation, session.registration.tasks});
+    workers[key.second] = {key.second, session.identity.incarnation, session.registration.tasks};
   }
+  for (const auto& [key, peer] : topology.nodes) {
+    if (key.first != Role::pipeline) continue;
+    // A worker that has lost its line to this broker alone serves on.
+    for (const registry::Directory::Worker& attached : sessions_.at(peer).slots.attached) {
+      workers.try_emplace(attached.name, attached);
+    }
+  }
+  for (const auto& [key, peer] : topology.nodes) {
+    if (key.first != Role::pipeline) continue;
+    for (const registry::SlotReport::Missing& missing : sessions_.at(peer).slots.missing) {
+      const auto worker = workers.find(missing.name);
+      if (worker != workers.end() && worker->second.incarnation == missing.incarnation) {
+        ++worker->second.absences;
+      }
+    }
+  }
+  std::vector<registry::Directory::Worker> listed;
+  listed.reserve(workers.size());
+  for (auto& [name, worker] : workers) listed.push_back(std::move(worker));
+  return listed;
 }
 
 void BrokerMachine::settle_newcomers(const Topology& topology) {
@@ -356,8 +408,7 @@ void BrokerMachine::settle_newcomers(const Topology& topology) {
 }
 
 void BrokerMachine::refresh(const std::string& name, Topology& topology, TimePoint now) {
-  std::vector<registry::Directory::Worker> workers;
-  list_workers(topology, workers);
+  std::vector<registry::Directory::Worker> workers = list_workers(topology);
   if (topology.slots_revision == 0 || workers != topology.workers) {
     topology.workers = std::move(workers);
     ++topology.slots_revision;
@@ -379,6 +430,9 @@ void BrokerMachine::refresh(const std::string& name, Topology& topology, TimePoi
                                       session.registration.endpoint,
                                       session.registration.topology_version});
     directory.slots_settled = std::min(directory.slots_settled, session.settled);
+    for (const registry::SlotReport::Held& held : session.slots.held) {
+      directory.held.push_back({key.second, held.task, held.slots});
+    }
     if (session.registration.topology_text.empty()) continue;
     if (newest == nullptr || newest->definition_since < session.definition_since) newest = &session;
   }
@@ -387,6 +441,8 @@ void BrokerMachine::refresh(const std::string& name, Topology& topology, TimePoi
     directory.topology_text = newest->registration.topology_text;
   }
   directory.watches = watches_of(name);
+  if (topology.revision > 0 && directory == topology.said) return;
+  topology.said = directory;
   ++topology.revision;
   topology.directory = wire::data_frame(registry::view_of(directory, topology.revision));
 }

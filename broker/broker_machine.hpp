@@ -68,6 +68,8 @@ class BrokerMachine {
     TimePoint definition_since{};
     std::uint64_t settled = 0;  ///< Coordinators.
     bool starts_settled = false;
+    registry::SlotReport slots;  ///< Coordinators: what they said last.
+    std::size_t slots_bytes = 0;
     std::uint64_t sent_revision = 0;   ///< Of the last directory sent.
     std::optional<wire::Watch> watch;  ///< Operators: what they want to be shown.
   };
@@ -79,7 +81,8 @@ class BrokerMachine {
     bool known_before = false;
     bool dirty = true;
     std::uint64_t revision = 0;
-    std::string directory;  ///< The body of this revision, encoded.
+    registry::Directory said;  ///< In this revision.
+    std::string directory;     ///< The body of this revision, encoded.
     std::vector<registry::Directory::Worker> workers;
     std::uint64_t slots_revision = 0;
 
@@ -95,13 +98,15 @@ class BrokerMachine {
   void join(Session& session, PeerId peer, const wire::Registration& said, bool first,
             TimePoint now);
   void leave(const Session& session, PeerId peer);
-  void settle(PeerId peer, const wire::SlotSettlement& settlement);
+  Result<void> settle(PeerId peer, const wire::SlotSettlement& settlement, link::Effects& effects);
   void answer(PeerId peer, const wire::Query& query, TimePoint now);
   Result<void> watch(PeerId peer, wire::Watch wanted);
   void watches_changed(const wire::Watch& watch);
   std::vector<wire::Watch> watches_of(const std::string& topology) const;
   void refresh(const std::string& name, Topology& topology, TimePoint now);
-  void list_workers(const Topology& topology, std::vector<registry::Directory::Worker>& workers);
+  /// Those that are registered here, and those that are attached to a coordinator; with how many
+  /// coordinators miss them.
+  std::vector<registry::Directory::Worker> list_workers(const Topology& topology) const;
   void settle_newcomers(const Topology& topology);
   void send_directories(TimePoint now);
 

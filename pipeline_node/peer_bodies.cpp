@@ -69,6 +69,7 @@ void PipelineMachine::peer_up(const link::Event& event) {
   peer.live = true;
   peer.role = event.identity->role;
   peer.name = event.identity->name;
+  peer.incarnation = event.identity->incarnation;
 }
 
 void PipelineMachine::peer_lost(const link::Event& event, TimePoint now) {
@@ -79,6 +80,7 @@ void PipelineMachine::peer_lost(const link::Event& event, TimePoint now) {
   if (peer.worker) {
     const auto deliveries = scheduler_.remove_worker(*peer.worker);
     away_log_.forget(peer.name);
+    roll_call_.detach(peer.name);
     given_back = std::to_string(deliveries.size());
     if (expected) {
       tracker_.worker_lost(deliveries);
@@ -148,6 +150,7 @@ void PipelineMachine::attach(Peer& peer, std::string_view body, TimePoint now) {
   }
   peer.worker = scheduler_.add_worker(
       peer.name, attach.tasks, {attach.window_messages, attach.window_bytes, attach.window_batch});
+  roll_call_.attach(peer.name, peer.incarnation, attach.tasks);
   if (batches_.size() <= *peer.worker) batches_.resize(*peer.worker + 1);
   batches_[*peer.worker] = Batch{};
   batches_[*peer.worker].peer = peer.id;

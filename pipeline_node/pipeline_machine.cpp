@@ -26,10 +26,12 @@ PipelineMachine::PipelineMachine(link::Identity self, PipelineSettings settings,
       member_(self_, settings_.brokers, settings_.link, seed + 1),
       server_(self_, settings_.link),
       sightings_(self_),
+      roll_call_(topology_.graph, settings_.link.lease),
       stall_watch_(settings_.stall_after) {}
 
 void PipelineMachine::start(TimePoint now, link::Effects& effects) {
   member_.start(now, effects);
+  alone_at_ = now + 2 * settings_.link.lease;
   registry::Registration registration;
   registration.endpoint = settings_.endpoint;
   registration.topology_version = topology_.version;
@@ -41,9 +43,7 @@ void PipelineMachine::receive(const link::FrameReceived& received, TimePoint now
                               link::Effects& effects) {
   tracker_.traces().set_time(now);
   if (member_.owns(received.channel)) {
-    if (member_.receive(received.channel, received.frame.view(), now, effects)) {
-      directory_changed(now, effects);
-    }
+    if (member_.receive(received.channel, received.frame.view(), now, effects)) directory_changed();
     return;
   }
   server_.receive(received.routing_id, received.frame.view(), now, output_);
@@ -52,10 +52,11 @@ void PipelineMachine::receive(const link::FrameReceived& received, TimePoint now
 
 void PipelineMachine::turn(TimePoint now, link::Effects& effects) {
   tracker_.traces().set_time(now);
-  if (member_.turn(now, effects)) directory_changed(now, effects);
+  if (member_.turn(now, effects)) directory_changed();
   if (closed_) return;
   server_.turn(now, output_);
   carry_out({}, now, effects);
+  keep_slots(now, effects);
   open_if_ready(now);
   tracker_.turn(now);
   for (const tracking::TimedOutDelivery& timed_out : tracker_.timed_out()) {
@@ -70,7 +71,6 @@ void PipelineMachine::turn(TimePoint now, link::Effects& effects) {
   sort_outcomes();
   for (Peer& peer : peers_) send_outcomes(peer, now);
   hand_out(now);
-  settle_slots(now, effects);
   carry_out({}, now, effects);
   if (!tracker_.traces().sightings().empty()) publish_traces(now, effects);
   watch_for_stall(now, effects);
@@ -78,9 +78,9 @@ void PipelineMachine::turn(TimePoint now, link::Effects& effects) {
 }
 
 TimePoint PipelineMachine::next_turn() const {
-  const TimePoint next =
-      std::min({member_.next_turn(), server_.next_turn(), tracker_.next_turn(),
-                stall_watch_.next_turn(), away_log_.next_turn(), attempt_log_.next_turn()});
+  const TimePoint next = std::min({member_.next_turn(), server_.next_turn(), tracker_.next_turn(),
+                                   stall_watch_.next_turn(), away_log_.next_turn(),
+                                   attempt_log_.next_turn(), next_slot_turn()});
   return draining_ ? std::min(next, drain_until_) : next;
 }
 
@@ -140,6 +140,8 @@ void PipelineMachine::watch_for_stall(TimePoint now, link::Effects& effects) {
 std::string PipelineMachine::state() const {
   if (!stall_.empty()) return "stalled: " + stall_;
   if (!away_log_.empty()) return "waiting: " + away_log_.describe(topology_.graph);
+  if (const std::string missed = roll_call_.describe(); !missed.empty())
+    return "running; " + missed;
   return "running";
 }
 
@@ -153,10 +155,14 @@ std::string PipelineMachine::stall_cause() const {
     if (scheduler_.queued(*task) > 0 && scheduler_.workers_of(*task) == 0) {
       return "no worker serves " + name;
     }
-    if (scheduler_.in_flight(*task) > 0) return "the workers of " + name + " do not answer";
+    if (scheduler_.in_flight(*task) > 0) {
+      return scheduler_.has_strays() && !scheduler_.strays(*task).none()
+                 ? describe_slot_wait(*task)
+                 : "the workers of " + name + " do not answer";
+    }
     if (scheduler_.queued(*task) > 0) {
       return topology_.graph.node(*task).grouping == dag::Grouping::key
-                 ? "the key slots of " + name + " wait for a worker or for the broker"
+                 ? describe_slot_wait(*task)
                  : "no worker of " + name + " takes anything";
     }
   }
@@ -177,33 +183,6 @@ void PipelineMachine::open_if_ready(TimePoint now) {
       send_window(peer, settings_.source_window_messages, settings_.source_window_bytes, now);
     }
   }
-}
-
-// --- The directory -------------------------------------------------------------------------------
-
-void PipelineMachine::directory_changed(TimePoint now, link::Effects& effects) {
-  const registry::Directory& directory = member_.directory();
-  std::vector<tracking::Scheduler::DirectoryWorker> workers;
-  workers.reserve(directory.workers.size());
-  for (const auto& listed : directory.workers) {
-    tracking::Scheduler::DirectoryWorker worker{listed.name, {}};
-    for (const std::string& name : listed.tasks) {
-      const TaskId task = topology_.graph.find(name);
-      if (task != kNoTask) worker.tasks.push_back(task);
-    }
-    workers.push_back(std::move(worker));
-  }
-  scheduler_.set_directory(workers, directory.slots_revision);
-  scheduler_.set_settled(directory.slots_settled);
-  settle_slots(now, effects);
-}
-
-void PipelineMachine::settle_slots(TimePoint now, link::Effects& effects) {
-  if (settlement_told_ >= member_.directory().slots_revision) return;
-  const std::uint64_t settled = scheduler_.settled_here();
-  if (settled <= settlement_told_) return;
-  settlement_told_ = settled;
-  member_.settle_slots(settled, now, effects);
 }
 
 // --- Handing out ---------------------------------------------------------------------------------

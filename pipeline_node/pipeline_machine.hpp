@@ -9,6 +9,7 @@
 
 #include "pipeline_node/attempt_log.hpp"
 #include "pipeline_node/away_log.hpp"
+#include "pipeline_node/roll_call.hpp"
 #include "pipeline_node/timeout_log.hpp"
 #include "tempest/base/stall_watch.hpp"
 #include "tempest/link/node.hpp"
@@ -77,6 +78,7 @@ class PipelineMachine {
     bool live = false;
     Role role{};
     std::string name;
+    Incarnation incarnation;
     /// A worker's number at the scheduler, once it has attached.
     std::optional<std::uint32_t> worker;
     /// It has started a suspect: its results are confirmed at once, since it waits for that.
@@ -114,8 +116,15 @@ class PipelineMachine {
 
   /// Carries a link's output out: its frames become effects, its events are handled.
   void carry_out(const SharedBytes& frame, TimePoint now, link::Effects& effects);
-  void directory_changed(TimePoint now, link::Effects& effects);
-  void settle_slots(TimePoint now, link::Effects& effects);
+  void directory_changed();
+  /// Follows who owns which key slots, and says what of them is in flight here.
+  void keep_slots(TimePoint now, link::Effects& effects);
+  void assign_slots();
+  void heed_other_coordinators(TimePoint now);
+  void report_slots(TimePoint now, link::Effects& effects);
+  void watch_strays(TimePoint now);
+  TimePoint next_slot_turn() const;
+  std::string describe_slot_wait(TaskId task) const;
   void hand_out(TimePoint now);
   void hand_out_ready(TimePoint now);
   void send_batch(Batch& batch, TimePoint now);
@@ -155,7 +164,19 @@ class PipelineMachine {
   std::vector<Batch> batches_;
   std::vector<bool> blocked_;
   std::vector<tracking::Scheduler::Assignment> assignments_;
-  std::uint64_t settlement_told_ = 0;
+
+  // Key slots.
+  RollCall roll_call_;
+  std::vector<tracking::Scheduler::DirectoryWorker> slot_workers_;
+  std::uint64_t slot_workers_revision_ = 0;
+  bool is_report_due_ = false;
+  TimePoint report_after_{};
+  bool knows_workers_ = false;
+  /// When the other coordinators are waited for no longer, since no broker says anything of them.
+  TimePoint alone_at_ = kNever;
+  bool is_alone_ = false;
+  TimePoint strayed_since_ = kNever;
+  bool strays_said_ = false;
 
   StallWatch stall_watch_;
   std::string stall_;  ///< Why nothing moves; empty while something does.

@@ -34,7 +34,16 @@ inline auto fields(const Directory::Coordinator& f) {
   return std::tie(f.name, f.incarnation, f.endpoint, f.topology_version);
 }
 inline auto fields(const Directory::Worker& f) {
-  return std::tie(f.name, f.incarnation, f.tasks);
+  return std::tie(f.name, f.incarnation, f.tasks, f.absences);
+}
+inline auto fields(const Directory::Held& f) {
+  return std::tie(f.coordinator, f.task, f.slots);
+}
+inline auto fields(const SlotSettlement::Held& f) {
+  return std::tie(f.task, f.slots);
+}
+inline auto fields(const SlotSettlement::Missing& f) {
+  return std::tie(f.name, f.incarnation);
 }
 inline auto fields(const Watch& f) {
   return std::tie(f.id, f.kind, f.topology, f.task, f.side, f.every, f.per_second, f.max_bytes,
@@ -42,10 +51,10 @@ inline auto fields(const Watch& f) {
 }
 inline auto fields(const Directory& f) {
   return std::tie(f.revision, f.topology, f.topology_version, f.topology_text, f.coordinators,
-                  f.workers, f.slots_revision, f.slots_settled, f.watches);
+                  f.workers, f.slots_revision, f.slots_settled, f.watches, f.held);
 }
 inline auto fields(const SlotSettlement& f) {
-  return std::tie(f.slots_revision);
+  return std::tie(f.slots_revision, f.held, f.attached, f.missing);
 }
 inline auto fields(const Query& f) {
   return std::tie(f.id, f.what, f.topology);

@@ -36,6 +36,24 @@ Incarnation incarnation_from(fuzz::Input& input) {
   return {0, input.choice(4)};
 }
 
+registry::SlotReport slot_report_from(fuzz::Input& input) {
+  registry::SlotReport report;
+  report.slots_revision = number_from(input);
+  for (std::size_t n = input.choice(3); n > 0; --n) {
+    report.held.push_back({kNames[input.choice(kNames.size())],
+                           std::string(input.choice(8) == 0 ? 3 : kKeySlots / 8, 'h')});
+  }
+  for (std::size_t n = input.choice(3); n > 0; --n) {
+    report.attached.push_back({kNames[input.choice(kNames.size())],
+                               incarnation_from(input),
+                               {kNames[input.choice(kNames.size())]}});
+  }
+  for (std::size_t n = input.choice(3); n > 0; --n) {
+    report.missing.push_back({kNames[input.choice(kNames.size())], incarnation_from(input)});
+  }
+  return report;
+}
+
 class World {
  public:
   World() {
@@ -59,7 +77,7 @@ class World {
         register_member(i, input);
         break;
       case 3:
-        members_[i]->settle_slots(number_from(input), now_, effects_);
+        members_[i]->report_slots(slot_report_from(input), now_, effects_);
         break;
       case 4:
         meet_stranger();
@@ -67,7 +85,7 @@ class World {
         break;
       case 5:
         meet_stranger();
-        stranger_says(wire::SlotSettlement{number_from(input)});
+        stranger_says(view_of(slot_report_from(input)));
         break;
       case 6:
         meet_stranger();

@@ -114,13 +114,13 @@ void Member::set_registration(Registration registration, TimePoint now, link::Ef
   }
 }
 
-void Member::settle_slots(std::uint64_t slots_revision, TimePoint now, link::Effects& effects) {
-  if (slots_revision <= settled_) return;
-  settled_ = slots_revision;
+void Member::report_slots(SlotReport report, TimePoint now, link::Effects& effects) {
+  if (report == slot_report_) return;
+  slot_report_ = std::move(report);
   for (Broker& broker : brokers_) {
     if (!broker.client.is_up()) continue;
     link::Output output;
-    send_settlement(broker, now, output);
+    send_slot_report(broker, now, output);
     carry_out(broker, output, now, effects);
   }
 }
@@ -149,8 +149,8 @@ void Member::send_registration(Broker& broker, TimePoint now, link::Output& outp
   send_body(broker.client, registration, now, output);
 }
 
-void Member::send_settlement(Broker& broker, TimePoint now, link::Output& output) {
-  send_body(broker.client, wire::SlotSettlement{settled_}, now, output);
+void Member::send_slot_report(Broker& broker, TimePoint now, link::Output& output) {
+  send_body(broker.client, view_of(slot_report_), now, output);
 }
 
 void Member::carry_out(Broker& broker, link::Output& output, TimePoint now,
@@ -199,7 +199,7 @@ void Member::came_up(Broker& broker, TimePoint now, link::Output& output, link::
   const std::uint64_t known = directory_.slots_revision;
   broker.told_revision = known == 0 ? 0 : known + 1;
   if (registered_) send_registration(broker, now, output);
-  if (settled_ > 0) send_settlement(broker, now, output);
+  if (slot_report_ != SlotReport{}) send_slot_report(broker, now, output);
 }
 
 void Member::went_away(Broker& broker, TimePoint now) {
@@ -273,11 +273,13 @@ void Member::merge(TimePoint now, link::Effects& effects) {
   merged.workers = directory_.workers;
   merged.slots_revision = directory_.slots_revision;
   merged.slots_settled = directory_.slots_settled;
+  merged.held = directory_.held;
   if (Broker* chosen = chosen_for_workers()) {
     if (continues_known(*chosen)) {
       merged.workers = chosen->word.workers;
       merged.slots_revision = chosen->word.slots_revision;
       merged.slots_settled = chosen->word.slots_settled;
+      merged.held = chosen->word.held;
       workers_from_ = chosen;
     } else if (chosen->told_revision <= directory_.slots_revision) {
       chosen->told_revision = directory_.slots_revision + 1;

@@ -53,13 +53,17 @@ class Member {
   void set_registration(Registration registration, TimePoint now, link::Effects& effects);
   const Registration& registration() const { return registration_; }
 
-  /// A coordinator has nothing in flight on slots that moved up to this revision.
-  void settle_slots(std::uint64_t slots_revision, TimePoint now, link::Effects& effects);
+  /// Says what a coordinator has in flight and who is attached to it; as set_registration().
+  void report_slots(SlotReport report, TimePoint now, link::Effects& effects);
+  const SlotReport& slot_report() const { return slot_report_; }
 
   const Directory& directory() const { return directory_; }
   /// True once any broker has said anything.
   bool has_directory() const { return has_directory_; }
   std::size_t brokers_up() const;
+  /// True while a broker says what the workers and their slots are. What was last said of them
+  /// stays otherwise, and may be out of date.
+  bool knows_workers() const { return workers_from_ != nullptr; }
 
   /// Says goodbye to the brokers, so that they need not wait for the lease.
   void close(std::string_view reason, TimePoint now, link::Effects& effects);
@@ -93,7 +97,7 @@ class Member {
   void forget(Broker& broker, std::string_view name);
   void forget_carried(Broker& broker);
   void send_registration(Broker& broker, TimePoint now, link::Output& output);
-  void send_settlement(Broker& broker, TimePoint now, link::Output& output);
+  void send_slot_report(Broker& broker, TimePoint now, link::Output& output);
 
   void merge(TimePoint now, link::Effects& effects);
   void merge_coordinators(Directory& merged) const;
@@ -113,7 +117,7 @@ class Member {
   TimePoint definition_since_{};
   bool registered_ = false;
   bool closed_ = false;
-  std::uint64_t settled_ = 0;
+  SlotReport slot_report_;
   Directory directory_;
   const Broker* workers_from_ = nullptr;  ///< In its current session.
   bool has_directory_ = false;

@@ -26,15 +26,38 @@ std::uint32_t slot_owner(std::size_t slot, std::span<const std::string> names) {
   return best;
 }
 
-void KeyedQueues::assign(std::span<const std::string> names, std::uint64_t revision) {
+std::string bytes_of(const SlotSet& slots) {
+  std::string bytes(kKeySlots / 8, '\0');
+  for (std::size_t i = 0; i < kKeySlots; ++i) {
+    if (slots.test(i)) bytes[i / 8] = static_cast<char>(bytes[i / 8] | 1 << i % 8);
+  }
+  return bytes;
+}
+
+SlotSet slot_set_of(std::string_view bytes) {
+  SlotSet slots;
+  for (std::size_t i = 0; i < std::min(kKeySlots, bytes.size() * 8); ++i) {
+    slots[i] = (static_cast<unsigned char>(bytes[i / 8]) >> i % 8 & 1) != 0;
+  }
+  return slots;
+}
+
+void KeyedQueues::assign(const SlotCandidates& candidates, std::uint64_t revision) {
   for (std::size_t i = 0; i < kKeySlots; ++i) {
     Slot& slot = slots_[i];
-    const std::uint32_t owner = slot_owner(i, names);
-    const std::string_view name = owner == kNowhere ? std::string_view() : names[owner];
+    const std::uint32_t listed = slot_owner(i, candidates.listed);
+    std::string_view name = listed == kNowhere ? std::string_view() : candidates.listed[listed];
+    bool is_stand_in = listed != kNowhere && candidates.given_up[listed];
+    if (is_stand_in) {
+      const std::uint32_t here = slot_owner(i, candidates.here);
+      is_stand_in = here != kNowhere;
+      if (is_stand_in) name = candidates.here[here];
+    }
     if (slot.owner_name == name) continue;
     slot.owner_name = name;
     slot.owner = kNowhere;
-    slot.moved_at = revision;
+    // A stand-in is this coordinator's own choice: there are no others to wait for.
+    slot.moved_at = is_stand_in ? 0 : revision;
   }
 }
 
@@ -44,8 +67,10 @@ void KeyedQueues::attach(std::string_view name, std::uint32_t worker) {
   }
 }
 
-bool KeyedQueues::settled() const {
-  return std::all_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.settled(); });
+SlotSet KeyedQueues::strays() const {
+  SlotSet strays;
+  for (std::size_t i = 0; i < kKeySlots; ++i) strays[i] = slots_[i].has_strayed();
+  return strays;
 }
 
 void KeyedQueues::joined(std::size_t slot) {
@@ -64,7 +89,7 @@ void KeyedQueues::slots_in_turn(std::uint32_t worker, std::uint64_t settled_revi
   const std::size_t first = worker < next_slot_.size() ? next_slot_[worker] : 0;
   for (std::size_t i = 0; i < kKeySlots; ++i) {
     const std::size_t index = (first + i) % kKeySlots;
-    if (waiting_.test(index) && slots_[index].owner == worker &&
+    if (waiting_.test(index) && !held_.test(index) && slots_[index].owner == worker &&
         slots_[index].may_send(settled_revision)) {
       slots.push_back(index);
     }

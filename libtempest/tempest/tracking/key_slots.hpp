@@ -23,11 +23,25 @@ std::uint8_t key_slot_of(std::string_view key, std::string_view payload);
 /// slots it gains or leaves move. Gives the place in `names`, or kNowhere if there are none.
 std::uint32_t slot_owner(std::size_t slot, std::span<const std::string> names);
 
+using SlotSet = std::bitset<kKeySlots>;
+
+/// As frames carry it: the bits of slots 0 to 7 in the first byte, and so on.
+std::string bytes_of(const SlotSet& slots);
+SlotSet slot_set_of(std::string_view bytes);
+
+/// The workers of one task that may own its slots, by name.
+struct SlotCandidates {
+  std::vector<std::string> listed;  ///< By what the directory says: alike at every coordinator.
+  std::vector<bool> given_up;       ///< Of `listed`: has not been attached here for too long.
+  std::vector<std::string> here;    ///< Those that are attached here.
+};
+
 /// The queues of one task with grouping = "key": one for each slot, and for each slot who owns it,
 /// who has deliveries of it in flight, and since when it has moved.
 ///
 /// A slot's deliveries go to its owner only when nothing of it is in flight elsewhere, here or at
-/// another coordinator: the latter is what `settled_revision` says. Until then they wait.
+/// another coordinator: the latter is what `settled_revision` and set_held() say. Until then they
+/// wait. Each slot waits for itself alone.
 class KeyedQueues {
  public:
   struct Slot {
@@ -39,23 +53,28 @@ class KeyedQueues {
     std::uint64_t moved_at = 0;  ///< The slots_revision at which its owner changed.
 
     bool may_send(std::uint64_t settled_revision) const {
-      return owner != kNowhere && moved_at <= settled_revision &&
-             (in_flight == 0 || sent_to == owner);
+      return owner != kNowhere && moved_at <= settled_revision && !has_strayed();
     }
-    /// Nothing of it is in flight at somebody who no longer owns it.
-    bool settled() const { return in_flight == 0 || sent_to == owner; }
+    /// Something of it is in flight at a worker that does not own it.
+    bool has_strayed() const { return in_flight > 0 && sent_to != owner; }
   };
 
   Slot& slot(std::size_t index) { return slots_[index]; }
   const Slot& slot(std::size_t index) const { return slots_[index]; }
 
-  /// Owners by name, from the directory's workers that serve the task. Slots that get another
-  /// owner are marked as moved at this revision.
-  void assign(std::span<const std::string> names, std::uint64_t revision);
+  /// Owners by name: for each slot the one of the listed workers that wins it, or, if that has been
+  /// given up here, the one that does of those that are here. Slots that get another owner by the
+  /// list are marked as moved at this revision.
+  void assign(const SlotCandidates& candidates, std::uint64_t revision);
   /// An attached worker of this name, or kNowhere when it is gone.
   void attach(std::string_view name, std::uint32_t worker);
 
-  bool settled() const;
+  /// The slots that have something in flight at a worker that does not own them.
+  SlotSet strays() const;
+  /// These have something in flight at another coordinator, at a worker that does not own them.
+  void set_held(const SlotSet& slots) { held_ = slots; }
+  const SlotSet& held() const { return held_; }
+  bool is_waiting(std::size_t slot) const { return waiting_.test(slot); }
   std::size_t queued() const { return queued_; }
 
   /// The line in which a delivery waits, or is to.
@@ -74,7 +93,8 @@ class KeyedQueues {
 
  private:
   std::array<Slot, kKeySlots> slots_;
-  std::bitset<kKeySlots> waiting_;  ///< Slots whose line is not empty.
+  SlotSet waiting_;  ///< Slots whose line is not empty.
+  SlotSet held_;
   std::size_t queued_ = 0;
   std::vector<std::size_t> next_slot_;  ///< By worker: whose turn it is.
 };

@@ -98,6 +98,7 @@ std::uint32_t Scheduler::add_worker(std::string name, std::span<const TaskId> ta
   for (std::size_t i = 0; i < tasks_.size(); ++i) {
     if (tasks_[i].keyed && worker.serves[i]) tasks_[i].keyed->attach(worker.name, number);
   }
+  may_have_strayed_ = true;
   return number;
 }
 
@@ -129,30 +130,85 @@ std::vector<std::uint32_t> Scheduler::remove_worker(std::uint32_t number) {
 
 void Scheduler::set_directory(std::span<const DirectoryWorker> workers,
                               std::uint64_t slots_revision) {
-  slots_revision_ = slots_revision;
-  std::vector<std::string> names;
   for (std::size_t i = 0; i < tasks_.size(); ++i) {
     if (!tasks_[i].keyed) continue;
-    names.clear();
-    for (const DirectoryWorker& worker : workers) {
-      const TaskId task{static_cast<std::uint16_t>(i)};
-      if (std::find(worker.tasks.begin(), worker.tasks.end(), task) != worker.tasks.end()) {
-        names.push_back(worker.name);
-      }
-    }
-    tasks_[i].keyed->assign(names, slots_revision);
+    tasks_[i].keyed->assign(candidates_of(TaskId{static_cast<std::uint16_t>(i)}, workers),
+                            slots_revision);
     for (std::uint32_t number = 0; number < workers_.size(); ++number) {
       const Worker& worker = workers_[number];
       if (worker.live && worker.serves[i]) tasks_[i].keyed->attach(worker.name, number);
     }
   }
+  may_have_strayed_ = true;
 }
 
-std::uint64_t Scheduler::settled_here() const {
-  const bool settled = std::all_of(tasks_.begin(), tasks_.end(), [](const TaskQueue& task) {
-    return !task.keyed || task.keyed->settled();
-  });
-  return settled ? slots_revision_ : std::min(settled_revision_, slots_revision_);
+SlotCandidates Scheduler::candidates_of(TaskId task, std::span<const DirectoryWorker> workers) {
+  const auto serves = [task](const DirectoryWorker& worker) {
+    return std::find(worker.tasks.begin(), worker.tasks.end(), task) != worker.tasks.end();
+  };
+  std::uint64_t fewest = UINT64_MAX;
+  for (const DirectoryWorker& worker : workers) {
+    if (serves(worker)) fewest = std::min(fewest, worker.absences);
+  }
+  SlotCandidates candidates;
+  for (const DirectoryWorker& worker : workers) {
+    if (!serves(worker)) continue;
+    if (worker.absences == fewest) {
+      candidates.listed.push_back(worker.name);
+      candidates.given_up.push_back(worker.presence == DirectoryWorker::Presence::given_up);
+    }
+    if (worker.presence == DirectoryWorker::Presence::here) candidates.here.push_back(worker.name);
+  }
+  return candidates;
+}
+
+void Scheduler::set_held(TaskId task, const SlotSet& slots) {
+  if (tasks_[index(task)].keyed) tasks_[index(task)].keyed->set_held(slots);
+}
+
+bool Scheduler::update_strays() {
+  if (!has_strays_ && !may_have_strayed_) return false;
+  may_have_strayed_ = false;
+  has_strays_ = false;
+  bool has_changed = false;
+  for (TaskQueue& task : tasks_) {
+    if (!task.keyed) continue;
+    const SlotSet strays = task.keyed->strays();
+    has_changed |= strays != task.strays;
+    has_strays_ |= strays.any();
+    task.strays = strays;
+  }
+  return has_changed;
+}
+
+std::string Scheduler::stray_worker(TaskId task) const {
+  const KeyedQueues* keyed = tasks_[index(task)].keyed.get();
+  for (std::size_t i = 0; keyed != nullptr && i < kKeySlots; ++i) {
+    if (keyed->slot(i).has_strayed()) return workers_[keyed->slot(i).sent_to].name;
+  }
+  return {};
+}
+
+Scheduler::SlotWait Scheduler::slot_wait(TaskId task) const {
+  SlotWait busy;
+  for (std::size_t i = 0; i < kKeySlots; ++i) {
+    SlotWait wait = slot_wait(task, i);
+    if (wait.cause == SlotWait::Cause::busy) busy = std::move(wait);
+    if (wait.cause != SlotWait::Cause::busy && wait.cause != SlotWait::Cause::none) return wait;
+  }
+  return busy;
+}
+
+Scheduler::SlotWait Scheduler::slot_wait(TaskId task, std::size_t slot) const {
+  using Cause = SlotWait::Cause;
+  const KeyedQueues* keyed = tasks_[index(task)].keyed.get();
+  if (keyed == nullptr || !keyed->is_waiting(slot)) return {};
+  const KeyedQueues::Slot& one = keyed->slot(slot);
+  if (one.owner_name.empty()) return {Cause::no_owner, {}, {}};
+  if (one.has_strayed()) return {Cause::strayed, one.owner_name, workers_[one.sent_to].name};
+  if (one.owner == kNowhere) return {Cause::not_attached, one.owner_name, {}};
+  const bool may_send = one.may_send(settled_revision_) && !keyed->held().test(slot);
+  return {may_send ? Cause::busy : Cause::held, one.owner_name, {}};
 }
 
 bool Scheduler::over_limits() const {

@@ -136,13 +136,37 @@ class Scheduler {
   struct DirectoryWorker {
     std::string name;
     std::vector<TaskId> tasks;
+    /// At so many coordinators it is missing: of a task's workers those with the fewest own slots.
+    std::uint64_t absences = 0;
+    enum class Presence : std::uint8_t { here, expected, given_up } presence = Presence::expected;
+
+    bool operator==(const DirectoryWorker&) const = default;
   };
   /// The live workers, as the directory lists them at this revision.
   void set_directory(std::span<const DirectoryWorker> workers, std::uint64_t slots_revision);
-  /// Every coordinator has let go of what moved up to this revision.
+  /// Every coordinator has let go of what moved up to this revision, but for what is held.
   void set_settled(std::uint64_t slots_revision) { settled_revision_ = slots_revision; }
-  /// The revision up to which nothing that moved is in flight here.
-  std::uint64_t settled_here() const;
+  /// Slots of the task that other coordinators still have at workers that do not own them.
+  void set_held(TaskId task, const SlotSet& slots);
+  /// Slots of the task that have something in flight here at a worker that does not own them. As of
+  /// the last update_strays().
+  const SlotSet& strays(TaskId task) const { return tasks_[index(task)].strays; }
+  bool has_strays() const { return has_strays_; }
+  /// The worker that has the first of them; empty if there are none any more.
+  std::string stray_worker(TaskId task) const;
+  /// Returns true if strays() has changed. Costs nothing while there are none.
+  bool update_strays();
+
+  /// Why a slot of the task that has something to send does not send it.
+  struct SlotWait {
+    enum class Cause : std::uint8_t { none, no_owner, not_attached, strayed, held, busy };
+    Cause cause = Cause::none;
+    std::string owner;
+    std::string at;  ///< If it has strayed: the worker that still has something of it.
+  };
+  /// Of the first such slot; busy if its owner has no room.
+  SlotWait slot_wait(TaskId task) const;
+  SlotWait slot_wait(TaskId task, std::size_t slot) const;
 
   // --- Handing out ---
 
@@ -192,6 +216,7 @@ class Scheduler {
   struct TaskQueue {
     WaitingLine shuffle;
     std::unique_ptr<KeyedQueues> keyed;  ///< Null unless grouped by key.
+    SlotSet strays;
     std::size_t in_flight = 0;
     Selectivity selectivity;
   };
@@ -206,6 +231,8 @@ class Scheduler {
   static std::size_t index(TaskId task) { return static_cast<std::size_t>(task); }
   /// The line in which a delivery waits, or is to.
   WaitingLine& line_of(const Delivery& delivery);
+  /// Of these workers, those that may own the task's slots.
+  static SlotCandidates candidates_of(TaskId task, std::span<const DirectoryWorker> workers);
   void count_joined(const Delivery& delivery);
   void count_left(const Delivery& delivery, std::size_t bytes);
   std::size_t members_bytes(const Delivery& delivery) const;
@@ -254,8 +281,9 @@ class Scheduler {
   std::size_t backlog_messages_ = 0;
   std::size_t backlog_bytes_ = 0;
   SetAside set_aside_;
-  std::uint64_t slots_revision_ = 0;
   std::uint64_t settled_revision_ = 0;
+  bool has_strays_ = false;
+  bool may_have_strayed_ = false;          ///< Owners have changed since strays were looked for.
   std::uint32_t sent_number_ = 0;          ///< Of the last that was sent.
   std::uint32_t last_given_ = 0;           ///< Of equally busy workers, those after it go first.
   std::vector<std::uint32_t> candidates_;  ///< For the task at hand; kept for its capacity.

@@ -14,6 +14,8 @@ constexpr std::size_t kMaxEndpointBytes = 1024;
 constexpr std::size_t kMaxWatches = 64;
 /// The most tasks of a topology: ids are of 16 bits, and the last means none.
 constexpr std::size_t kMaxTasks = 65'535;
+/// The most entries of held slots: of tasks at coordinators.
+constexpr std::size_t kMaxHeld = 1'048'576;
 
 void put_texts(const std::vector<std::string_view>& texts, Writer& writer) {
   writer.array(texts.size());
@@ -47,10 +49,11 @@ void read(Reader& reader, Directory::Coordinator& coordinator) {
 }
 
 void put(const Directory::Worker& worker, Writer& writer) {
-  writer.array(3);
+  writer.array(worker.absences == 0 ? 3 : 4);
   writer.text(worker.name);
   writer.incarnation(worker.incarnation);
   put_texts(worker.tasks, writer);
+  if (worker.absences > 0) writer.integer(worker.absences);
 }
 
 void read(Reader& reader, Directory::Worker& worker) {
@@ -58,7 +61,49 @@ void read(Reader& reader, Directory::Worker& worker) {
   worker.name = reader.name();
   worker.incarnation = reader.incarnation();
   read_names(reader, worker.tasks);
+  worker.absences = fields > 3 ? reader.integer(kMaxNodes) : 0;
+  if (fields > 4) reader.skip(fields - 4);
+}
+
+void put(const Directory::Held& held, Writer& writer) {
+  writer.array(3);
+  writer.text(held.coordinator);
+  writer.text(held.task);
+  writer.bytes(held.slots);
+}
+
+void read(Reader& reader, Directory::Held& held) {
+  const std::size_t fields = reader.record(3);
+  held.coordinator = reader.bytes(kMaxNameBytes);
+  held.task = reader.bytes(kMaxNameBytes);
+  held.slots = reader.bytes(kKeySlots / 8);
   reader.skip(fields - 3);
+}
+
+void put(const SlotSettlement::Held& held, Writer& writer) {
+  writer.array(2);
+  writer.text(held.task);
+  writer.bytes(held.slots);
+}
+
+void read(Reader& reader, SlotSettlement::Held& held) {
+  const std::size_t fields = reader.record(2);
+  held.task = reader.bytes(kMaxNameBytes);
+  held.slots = reader.bytes(kKeySlots / 8);
+  reader.skip(fields - 2);
+}
+
+void put(const SlotSettlement::Missing& missing, Writer& writer) {
+  writer.array(2);
+  writer.text(missing.name);
+  writer.incarnation(missing.incarnation);
+}
+
+void read(Reader& reader, SlotSettlement::Missing& missing) {
+  const std::size_t fields = reader.record(2);
+  missing.name = reader.bytes(kMaxNameBytes);
+  missing.incarnation = reader.incarnation();
+  reader.skip(fields - 2);
 }
 
 void put(const Snapshot::Node& node, Writer& writer) {
@@ -165,7 +210,9 @@ Result<void> decode(std::string_view body, Registration& registration) {
 
 void encode(const Directory& directory, std::string& frame) {
   Writer writer(frame);
-  writer.array(directory.watches.empty() ? 8 : 9);
+  const std::size_t optional_fields =
+      directory.held.empty() ? (directory.watches.empty() ? 0 : 1) : 2;
+  writer.array(8 + optional_fields);
   writer.integer(directory.revision);
   writer.text(directory.topology);
   writer.text(directory.topology_version);
@@ -174,7 +221,8 @@ void encode(const Directory& directory, std::string& frame) {
   put_list(directory.workers, writer);
   writer.integer(directory.slots_revision);
   writer.integer(directory.slots_settled);
-  if (!directory.watches.empty()) put_list(directory.watches, writer);
+  if (optional_fields > 0) put_list(directory.watches, writer);
+  if (optional_fields > 1) put_list(directory.held, writer);
 }
 
 Result<void> decode(std::string_view body, Directory& directory) {
@@ -190,21 +238,32 @@ Result<void> decode(std::string_view body, Directory& directory) {
   directory.slots_settled = reader.integer();
   directory.watches.clear();
   if (fields > 8) read_list(reader, directory.watches, kMaxWatches);
-  if (fields > 9) reader.skip(fields - 9);
+  directory.held.clear();
+  if (fields > 9) read_list(reader, directory.held, kMaxHeld);
+  if (fields > 10) reader.skip(fields - 10);
   return reader.finish();
 }
 
 void encode(const SlotSettlement& settlement, std::string& frame) {
   Writer writer(frame);
-  writer.array(1);
+  writer.array(4);
   writer.integer(settlement.slots_revision);
+  put_list(settlement.held, writer);
+  put_list(settlement.attached, writer);
+  put_list(settlement.missing, writer);
 }
 
 Result<void> decode(std::string_view body, SlotSettlement& settlement) {
   Reader reader(body);
   const std::size_t fields = reader.record(1);
   settlement.slots_revision = reader.integer();
-  reader.skip(fields - 1);
+  settlement.held.clear();
+  settlement.attached.clear();
+  settlement.missing.clear();
+  if (fields > 1) read_list(reader, settlement.held, kMaxTasks);
+  if (fields > 2) read_list(reader, settlement.attached);
+  if (fields > 3) read_list(reader, settlement.missing);
+  if (fields > 4) reader.skip(fields - 4);
   return reader.finish();
 }
 

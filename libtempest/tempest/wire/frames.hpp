@@ -162,21 +162,49 @@ struct Directory {
     std::string_view name;
     Incarnation incarnation;
     std::vector<std::string_view> tasks;
+    /// At so many coordinators it is missing. Of a task's workers only those with the fewest own
+    /// key slots.
+    std::uint64_t absences = 0;
   };
   /// Live workers, by name: of these every coordinator makes the same table of key slots.
   std::vector<Worker> workers;
   /// The revision of the worker list: raised when it changes. 0: this broker does not know them all
   /// yet (it was restarted, and they are still coming back); what was known before stays.
   std::uint64_t slots_revision = 0;
-  /// Every coordinator has let go of the slots that moved, up to this slots_revision.
+  /// Every coordinator has let go of the slots that moved, up to this slots_revision, but for those
+  /// in `held`.
   std::uint64_t slots_settled = 0;
   /// What operators want to be shown now.
   std::vector<Watch> watches;
+
+  /// Slots of a task that a coordinator still has in flight at workers that do not own them.
+  struct Held {
+    std::string_view coordinator;
+    std::string_view task;
+    std::string_view slots;  ///< kKeySlots bits, those of slot 0 to 7 in the first byte.
+  };
+  std::vector<Held> held;
 };
 
-/// A coordinator to the broker: "what moved up to this revision has nothing in flight here".
+/// A coordinator to the broker, whenever any of it changes: by which table of key slots it works,
+/// and which workers are attached to it.
 struct SlotSettlement {
+  /// It hands out by the table of this revision, and nothing that moved up to it is in flight here,
+  /// but for what is in `held`.
   std::uint64_t slots_revision = 0;
+  struct Held {
+    std::string_view task;
+    std::string_view slots;  ///< As in Directory::Held.
+  };
+  std::vector<Held> held;
+  /// Workers that are attached. A broker that one of them does not reach knows of it by this.
+  std::vector<Directory::Worker> attached;
+  struct Missing {
+    std::string_view name;
+    Incarnation incarnation;
+  };
+  /// Workers that the directory lists and that have not attached here for long.
+  std::vector<Missing> missing;
 };
 
 /// An operator's question: "nodes" is all there is so far.

@@ -196,6 +196,58 @@ TEST_CASE("slots are settled once every live coordinator has let go of them") {
   }
 }
 
+TEST_CASE("slots that one coordinator still has in flight are listed, and hold up no others") {
+  Running world;
+  world.close(world.node("w3"));
+  REQUIRE(world.run_until([&] { return world.all_see({"w1", "w2"}); }));
+  const std::uint64_t revision = world.node("c1").directory().slots_revision;
+  world.settle_slots(world.node("c1"), revision);
+  const std::string slots(kKeySlots / 8, '\x01');
+  world.report_slots(world.node("c2"), {revision, {{"split", slots}}, {}, {}});
+  REQUIRE(world.run_until([&] { return world.settled(); }, 100ms));
+  REQUIRE(world.node("c1").directory().held.size() == 1);
+  const registry::Directory::Held held = world.node("c1").directory().held.front();
+  CHECK(held == registry::Directory::Held{"c2", "split", slots});
+  world.settle_slots(world.node("c2"), revision);
+  CHECK(world.run_until([&] { return world.node("c1").directory().held.empty(); }, 100ms));
+}
+
+TEST_CASE("a worker that has lost its line to the broker stays listed while it is attached") {
+  Running world;
+  const auto before = world.node("c1").directory();
+  for (const char* name : {"c1", "c2"}) {
+    world.report_slots(world.node(name), {before.slots_revision, {}, before.workers, {}});
+  }
+  world.cut("w2", "a");
+  world.run(3 * World::kLease);
+  CHECK(world.node("c1").directory().workers == before.workers);
+  CHECK(world.node("c1").directory().slots_revision == before.slots_revision);
+  for (const char* name : {"c1", "c2"}) world.settle_slots(world.node(name), before.slots_revision);
+  CHECK(world.run_until([&] { return world.all_see({"w1", "w3"}); }));
+}
+
+TEST_CASE("a worker that coordinators miss is listed with how many do") {
+  Running world;
+  const auto before = world.node("c1").directory();
+  const registry::SlotReport::Missing missing{"w2", before.workers[1].incarnation};
+  world.report_slots(world.node("c1"), {before.slots_revision, {}, {}, {missing}});
+  REQUIRE(world.run_until([&] { return world.node("c2").directory().workers[1].absences == 1; }));
+  CHECK(world.node("c2").directory().slots_revision > before.slots_revision);
+  // Another life of it is not missed yet.
+  world.start_node(Role::task, "w2", "count", kOneBroker, worker());
+  REQUIRE(world.run_until([&] { return world.node("c2").directory().workers[1].absences == 0; }));
+  world.report_slots(world.node("c1"), {before.slots_revision, {}, {}, {}});
+}
+
+TEST_CASE("a report of slots that changes nothing is passed on to nobody") {
+  Running world;
+  const auto sent = world.broker("a").machine->counters().directories_sent;
+  const auto& directory = world.node("c1").directory();
+  world.report_slots(world.node("c1"), {directory.slots_revision, {}, directory.workers, {}});
+  world.run(1s);
+  CHECK(world.broker("a").machine->counters().directories_sent == sent);
+}
+
 TEST_CASE("a new coordinator holds no slots up") {
   Running world;
   world.start_node(Role::pipeline, "c3", "count", kOneBroker, coordinator("tcp://c3:1"));

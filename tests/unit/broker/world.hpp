@@ -92,10 +92,13 @@ class World {
     node.member->set_registration(std::move(registration), now_, effects);
     carry_out(node, effects);
   }
-  void settle_slots(Node& node, std::uint64_t slots_revision) {
+  void report_slots(Node& node, registry::SlotReport report) {
     link::Effects effects;
-    node.member->settle_slots(slots_revision, now_, effects);
+    node.member->report_slots(std::move(report), now_, effects);
     carry_out(node, effects);
+  }
+  void settle_slots(Node& node, std::uint64_t slots_revision) {
+    report_slots(node, {slots_revision, {}, {}, {}});
   }
   void close(Node& node) {
     link::Effects effects;

@@ -144,6 +144,11 @@ class Pipeline {
     scheduler.set_directory(workers, revision);
   }
 
+  bool has_strays() {
+    scheduler.update_strays();
+    return scheduler.has_strays();
+  }
+
   /// The worker dies, perhaps of something that it was given.
   void die(std::uint32_t worker_number) {
     const std::string name = scheduler.worker_name(worker_number);

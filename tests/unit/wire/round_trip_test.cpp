@@ -111,8 +111,24 @@ TEST_CASE("Registry bodies come out as they went in") {
   CHECK(directory.workers[0].tasks == std::vector<std::string_view>{"split", "count"});
   CHECK(directory.slots_revision == 7);
   CHECK(directory.slots_settled == 6);
+  CHECK(directory.workers[0].absences == 0);
+  CHECK(directory.workers[1].absences == 1);
+  REQUIRE(directory.held.size() == 1);
+  CHECK(directory.held[0].coordinator == "pipeline-1");
+  CHECK(directory.held[0].task == "count");
+  CHECK(directory.held[0].slots == sample_slots());
 
-  CHECK(pass(SlotSettlement{9}, frame).slots_revision == 9);
+  const SlotSettlement settlement = pass(sample_slot_settlement(), frame);
+  CHECK(settlement.slots_revision == 7);
+  REQUIRE(settlement.held.size() == 1);
+  CHECK(settlement.held[0].task == "count");
+  CHECK(settlement.held[0].slots == sample_slots());
+  REQUIRE(settlement.attached.size() == 1);
+  CHECK(settlement.attached[0].name == "worker-1");
+  CHECK(settlement.attached[0].tasks == std::vector<std::string_view>{"split", "count"});
+  REQUIRE(settlement.missing.size() == 1);
+  CHECK(settlement.missing[0].name == "worker-2");
+  CHECK(settlement.missing[0].incarnation == sample_incarnation(3));
 
   const Query query = pass(Query{3, "nodes", "wordcount"}, frame);
   CHECK(query.id == 3);

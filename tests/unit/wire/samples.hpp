@@ -58,6 +58,12 @@ inline Watch sample_watch() {
   return watch;
 }
 
+/// The bits of slots 0 and 9.
+inline std::string_view sample_slots() {
+  static const std::string slots = std::string("\x01\x02") + std::string(30, '\0');
+  return slots;
+}
+
 inline Directory sample_directory() {
   Directory directory;
   directory.revision = 12;
@@ -66,11 +72,21 @@ inline Directory sample_directory() {
   directory.topology_text = "name = \"x\"\n";
   directory.coordinators = {{"pipeline-1", sample_incarnation(2), "tcp://10.0.0.5:40123", "v1"}};
   directory.workers = {{"worker-1", sample_incarnation(1), {"split", "count"}},
-                       {"worker-2", sample_incarnation(3), {"count"}}};
+                       {"worker-2", sample_incarnation(3), {"count"}, 1}};
   directory.slots_revision = 7;
   directory.slots_settled = 6;
   directory.watches = {sample_watch()};
+  directory.held = {{"pipeline-1", "count", sample_slots()}};
   return directory;
+}
+
+inline SlotSettlement sample_slot_settlement() {
+  SlotSettlement settlement;
+  settlement.slots_revision = 7;
+  settlement.held = {{"count", sample_slots()}};
+  settlement.attached = {{"worker-1", sample_incarnation(1), {"split", "count"}}};
+  settlement.missing = {{"worker-2", sample_incarnation(3)}};
+  return settlement;
 }
 
 inline Snapshot sample_snapshot() {
@@ -216,7 +232,7 @@ inline std::vector<Sample> samples() {
           sample_of("bye", Bye{0x99aabbccddeeff00, "drained"}),
           sample_of("registration", sample_registration()),
           sample_of("directory", sample_directory()),
-          sample_of("slot_settlement", SlotSettlement{7}),
+          sample_of("slot_settlement", sample_slot_settlement()),
           sample_of("query", Query{3, "nodes", "wordcount"}),
           sample_of("snapshot", sample_snapshot()),
           sample_of("watch", sample_watch()),
