@@ -17,13 +17,22 @@ constexpr std::size_t kNoteworthyBytes = 1'024;
 
 }  // namespace
 
+const Scheduler::Room Scheduler::kAll{SIZE_MAX, UINT64_MAX};
+
 Scheduler::Scheduler(const dag::Graph& graph, DeliveryTable& table, const QueueLimits& limits)
     : graph_(graph), table_(table), limits_(limits), tasks_(graph.task_count()) {
   for (const TaskId task : graph.topological_order()) {
     if (graph.node(task).grouping == dag::Grouping::key) {
       tasks_[index(task)].keyed = std::make_unique<KeyedQueues>();
     }
+    for (const TaskId other : graph.topological_order()) {
+      has_unrelated_ |= other != task && !are_related(task, other);
+    }
   }
+}
+
+bool Scheduler::are_related(TaskId task, TaskId other) const {
+  return graph_.is_ancestor(task, other) || graph_.is_ancestor(other, task);
 }
 
 WaitingLine& Scheduler::line_of(const Delivery& delivery) {
@@ -287,17 +296,89 @@ void Scheduler::dispatch(TimePoint now, const std::vector<bool>& blocked,
 }
 
 void Scheduler::dispatch_tasks(Turn& turn) {
+  if (has_unrelated_) return dispatch_shares(turn);
   const auto order = graph_.topological_order();
   for (auto task = order.rbegin(); task != order.rend(); ++task) {
-    if (ready(*task) == 0 || !may_feed(*task)) continue;
-    find_candidates(*task, turn.blocked);
-    turn.allowance = allowance(*task);
-    if (tasks_[index(*task)].keyed) {
-      dispatch_keyed(*task, turn);
-    } else {
-      dispatch_shuffle(*task, turn);
-    }
+    if (ready(*task) > 0 && may_feed(*task)) serve(*task, kAll, turn);
   }
+}
+
+std::size_t Scheduler::serve(TaskId task, const Room& most, Turn& turn) {
+  const std::size_t given_before = turn.assignments.size();
+  find_candidates(task, turn.blocked);
+  turn.allowance = std::min(allowance(task), most.messages);
+  turn.allowed_bytes = most.bytes;
+  if (tasks_[index(task)].keyed) {
+    dispatch_keyed(task, turn);
+  } else {
+    dispatch_shuffle(task, turn);
+  }
+  return turn.assignments.size() - given_before;
+}
+
+void Scheduler::dispatch_shares(Turn& turn) {
+  contenders_.clear();
+  const auto order = graph_.topological_order();
+  for (auto task = order.rbegin(); task != order.rend(); ++task) {
+    if (ready(*task) > 0) contenders_.push_back(*task);
+  }
+  while (!contenders_.empty()) {
+    const std::size_t count = find_lowest();
+    if (count > 1) {
+      serve_round(count, turn);
+      continue;
+    }
+    if (may_feed(contenders_.front())) serve(contenders_.front(), kAll, turn);
+    contenders_.erase(contenders_.begin());
+  }
+}
+
+std::size_t Scheduler::find_lowest() {
+  const auto is_lowest = [this](TaskId task) {
+    return std::none_of(contenders_.begin(), contenders_.end(),
+                        [&](TaskId other) { return graph_.is_ancestor(task, other); });
+  };
+  sorted_.clear();
+  for (const TaskId task : contenders_) {
+    if (is_lowest(task)) sorted_.push_back(task);
+  }
+  const std::size_t count = sorted_.size();
+  for (const TaskId task : contenders_) {
+    if (!is_lowest(task)) sorted_.push_back(task);
+  }
+  std::swap(contenders_, sorted_);
+  return count;
+}
+
+void Scheduler::serve_round(std::size_t count, Turn& turn) {
+  const auto end = contenders_.begin() + static_cast<std::ptrdiff_t>(count);
+  // Where there is room for fewer than there are, those go first that were not served last.
+  std::sort(contenders_.begin(), end, [this](TaskId left, TaskId right) {
+    return std::pair(left < last_served_, left) > std::pair(right < last_served_, right);
+  });
+  const Room room = room_for({contenders_.data(), count}, turn);
+  const Room share{std::max<std::size_t>(room.messages / count, 1),
+                   std::max<std::uint64_t>(room.bytes / count, 1)};
+  const auto is_done = [&](TaskId task) {
+    if (ready(task) == 0 || !may_feed(task) || serve(task, share, turn) == 0) return true;
+    last_served_ = task;
+    return ready(task) == 0;
+  };
+  contenders_.erase(std::remove_if(contenders_.begin(), end, is_done), end);
+}
+
+Scheduler::Room Scheduler::room_for(std::span<const TaskId> tasks, const Turn& turn) const {
+  Room room;
+  for (std::uint32_t number = 0; number < workers_.size(); ++number) {
+    const bool can_take_one = std::any_of(tasks.begin(), tasks.end(), [&](TaskId task) {
+      return can_take(number, task, turn.blocked);
+    });
+    if (!can_take_one) continue;
+    const Worker& worker = workers_[number];
+    room.messages += worker.window.messages - worker.in_flight.size;
+    room.bytes += worker.window.bytes - std::min(worker.window.bytes, worker.in_flight_bytes);
+  }
+  return room;
 }
 
 bool Scheduler::can_take(std::uint32_t number, TaskId task,
@@ -332,7 +413,7 @@ void Scheduler::dispatch_shuffle(TaskId task, Turn& turn) {
   WaitingLine& line = tasks_[index(task)].shuffle;
   rank_candidates();
   bool have_changed = fill_batches(line, turn);
-  while (!line.empty() && turn.allowance > 0) {
+  while (!line.empty() && turn.allowance > 0 && turn.allowed_bytes > 0) {
     if (have_changed) {
       find_candidates(task, turn.blocked);
       rank_candidates();
@@ -384,7 +465,7 @@ void Scheduler::dispatch_keyed(TaskId task, Turn& turn) {
 void Scheduler::send_keyed(KeyedQueues& keyed, std::size_t most, std::uint32_t number, Turn& turn) {
   const std::size_t given_before = turn.assignments.size();
   const auto is_done = [&] {
-    return !workers_[number].has_room() || turn.allowance == 0 ||
+    return !workers_[number].has_room() || turn.allowance == 0 || turn.allowed_bytes == 0 ||
            turn.assignments.size() - given_before >= most;
   };
   const auto has_nothing_to_send = [&](std::size_t slot) { return keyed.slot(slot).queue.empty(); };
@@ -406,13 +487,14 @@ void Scheduler::send_front(WaitingLine& line, std::size_t most, std::uint64_t mo
   const std::size_t given_before = turn.assignments.size();
   const auto given = [&] { return turn.assignments.size() - given_before; };
   const auto take = [&](Delivery& delivery, std::uint32_t slot) {
-    if (given() == most || worker.in_flight_bytes >= most_bytes ||
+    if (given() == most || turn.allowed_bytes == 0 || worker.in_flight_bytes >= most_bytes ||
         !worker.has_room_beside(given())) {
       return false;
     }
     const std::size_t bytes = size_bytes(delivery);
     count_left(delivery, bytes);
     worker.in_flight_bytes += bytes;
+    turn.allowed_bytes -= std::min<std::uint64_t>(turn.allowed_bytes, bytes);
     delivery.worker = static_cast<std::uint16_t>(number);
     delivery.since = turn.now;
     delivery.sent_number = ++sent_number_;

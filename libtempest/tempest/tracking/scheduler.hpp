@@ -69,8 +69,11 @@ struct SetAside {
 /// Decides which worker gets which delivery. Knows workers by a number it gives them, and their
 /// credit: the deliveries and bytes each may have out at once.
 ///
-/// A task is served after all tasks below it, so that what has been begun is finished; of a
-/// worker's key slots each in turn. With shuffle, a worker that is at work gets its batch before
+/// A task is served after all tasks below it, so that what has been begun is finished. Tasks of
+/// which none is below another share the room that workers have (round robin, in rounds of equal
+/// shares; Shreedhar & Varghese, "Efficient fair queuing using deficit round robin", 1996, with
+/// deliveries for bytes): whoever has less to send leaves the rest to the others. Of a worker's key
+/// slots each has its turn. With shuffle, a worker that is at work gets its batch before
 /// another is woken; beyond that the least busy is served first.
 ///
 /// A task that makes more than it is given is given little at a time, so that what it makes is done
@@ -225,8 +228,15 @@ class Scheduler {
     TimePoint now;
     const std::vector<bool>& blocked;
     std::vector<Assignment>& assignments;
-    std::size_t allowance = 0;  ///< How many more the task at hand may be given.
+    std::size_t allowance = 0;        ///< How many more the task at hand may be given,
+    std::uint64_t allowed_bytes = 0;  ///< and that it is given more until it has got so much.
   };
+  /// What workers can take, or a task's part of it.
+  struct Room {
+    std::size_t messages = 0;
+    std::uint64_t bytes = 0;
+  };
+  static const Room kAll;
 
   static std::size_t index(TaskId task) { return static_cast<std::size_t>(task); }
   /// The line in which a delivery waits, or is to.
@@ -257,7 +267,18 @@ class Scheduler {
   /// and as far as it has room and the turn allows.
   void send_front(WaitingLine& line, std::size_t most, std::uint64_t most_bytes,
                   std::uint32_t worker, Turn& turn);
+  bool are_related(TaskId task, TaskId other) const;
   void dispatch_tasks(Turn& turn);
+  /// Gives the task's deliveries to workers, as far as `most` goes. Returns how many.
+  std::size_t serve(TaskId task, const Room& most, Turn& turn);
+  void dispatch_shares(Turn& turn);
+  /// Moves the tasks of contenders_ that are below no other of them to the front. Returns how many
+  /// they are.
+  std::size_t find_lowest();
+  /// One round of equal shares among the first of contenders_. Drops those that can send no more.
+  void serve_round(std::size_t count, Turn& turn);
+  /// What the workers of these tasks have room for.
+  Room room_for(std::span<const TaskId> tasks, const Turn& turn) const;
   void dispatch_shuffle(TaskId task, Turn& turn);
   /// Those of candidates_ that want a batch get it, the fullest first, as far as the line goes.
   /// False: nobody got anything.
@@ -275,6 +296,10 @@ class Scheduler {
   std::vector<Worker> workers_;
   std::size_t worker_count_ = 0;
   std::vector<TaskQueue> tasks_;
+  bool has_unrelated_ = false;      ///< Two of the tasks are not above one another.
+  std::vector<TaskId> contenders_;  ///< Of dispatch_shares; kept for its capacity.
+  std::vector<TaskId> sorted_;      ///< Of find_lowest; the same.
+  TaskId last_served_ = kNoTask;    ///< Of those that share, the ones before it go first.
   std::size_t queued_ = 0;
   std::size_t queued_bytes_ = 0;
   std::size_t suspects_waiting_ = 0;

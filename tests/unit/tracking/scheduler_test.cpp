@@ -198,6 +198,61 @@ TEST_CASE("a task that joins two branches of different depth goes before both") 
   CHECK(p.at_work("b").empty());
 }
 
+TEST_CASE("tasks that are not above one another share the room that there is") {
+  Pipeline p("a, b, c");
+  p.worker("w", {}, {30, 1 << 20});
+  sources(p, 1'000);
+  p.dispatch();
+  for (const char* task : {"a", "b", "c"}) CHECK(p.scheduler.in_flight(p.task(task)) == 10);
+}
+
+TEST_CASE("of tasks that share each has its turn, however little room there is at a time") {
+  Pipeline p("a, b, c");
+  p.worker("w", {}, {1, 1 << 20});
+  sources(p, 100);
+  std::map<std::string, int> done;
+  for (int i = 0; i < 90; ++i) {
+    p.dispatch();
+    for (const char* task : {"a", "b", "c"}) {
+      if (p.scheduler.in_flight(p.task(task)) == 0) continue;
+      ++done[task];
+      p.done(task);
+    }
+  }
+  for (const char* task : {"a", "b", "c"}) CHECK(done[task] == 30);
+}
+
+TEST_CASE("a task leaves what it has no use for to those it shares with") {
+  Pipeline p("a -> b, c");
+  p.worker("w", {"a", "c"}, {30, 1 << 20});
+  sources(p, 1'000);
+  for (int i = 0; i < 5; ++i) {
+    p.dispatch();
+    while (!p.at_work("a").empty()) p.done("a", {"x"});
+  }
+  p.worker("w2", {}, {30, 1 << 20});
+  p.dispatch();
+  // Of b only what there is; the rest goes to c, and then to a.
+  CHECK(p.waiting("b") == 0);
+  CHECK(p.scheduler.in_flight(p.task("b")) + p.scheduler.in_flight(p.task("a")) +
+            p.scheduler.in_flight(p.task("c")) ==
+        60);
+}
+
+TEST_CASE("a chain is served from its end, beside a task that shares with it") {
+  Pipeline p("a -> b, c");
+  p.worker("w", {}, {20, 1 << 20});
+  sources(p, 100);
+  p.dispatch();
+  CHECK(p.scheduler.in_flight(p.task("a")) == 10);
+  CHECK(p.scheduler.in_flight(p.task("c")) == 10);
+  for (int i = 0; i < 10; ++i) p.done("a", {"x"});
+  p.dispatch();
+  CHECK(p.scheduler.in_flight(p.task("b")) + p.scheduler.in_flight(p.task("c")) == 20);
+  CHECK(p.scheduler.in_flight(p.task("b")) >= 5);
+  CHECK(p.scheduler.in_flight(p.task("a")) == 0);
+}
+
 TEST_CASE("messages of a task go in the order in which they came") {
   Pipeline p("a");
   p.worker("w1", {}, {1, 1000});
