@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "tempest/tracking/key_slots.hpp"
 #include "tempest/wire/codec.hpp"
 #include "world.hpp"
 
@@ -119,6 +120,7 @@ void CreditWatch::answered(std::size_t host, End& end, std::uint64_t id, const c
   }
   end.out_bytes -= found->second;
   end.out.erase(found);
+  end.slots_out.erase(id);
 }
 
 void CreditWatch::sent(std::size_t host, std::string_view frame) {
@@ -165,6 +167,42 @@ void CreditWatch::sent(std::size_t host, std::string_view frame) {
     }
     fed_.push_back(item.task);
     hand_out(host, end, item.id.packed(), bytes);
+    if (world_.scenario().topology.graph.node(item.task).grouping != dag::Grouping::key) continue;
+    const auto& part = deliveries_.parts[item.first_part];
+    const std::size_t slot = tracking::key_slot_of(part.key, part.payload);
+    check_owner(host, header.session, item.task, slot);
+    end.slots_out[item.id.packed()] = {item.task, slot};
+  }
+}
+
+void CreditWatch::check_owner(std::size_t host, std::uint64_t session, TaskId task,
+                              std::size_t slot) {
+  if (!world_.watches_slots()) return;
+  std::size_t worker = 0;
+  for (const auto& [pair, newest] : newest_) {
+    if (pair.first == host && newest == session) worker = pair.second;
+  }
+  const auto say = [&](std::size_t other) {
+    world_.violate("a key slot is at one worker at a time",
+                   "slot " + std::to_string(slot) + " of " +
+                       world_.scenario().topology.graph.node(task).name + " goes to " +
+                       world_.host(worker).name() + " and is at " + world_.host(other).name());
+  };
+  if (world_.is_settled()) {
+    const auto [owner, is_new] = owners_.emplace(std::pair(task, slot), worker);
+    if (owner->second != worker) say(owner->second);
+  }
+  for (const auto& [pair, newest] : newest_) {
+    if (world_.host(pair.first).role() != Role::pipeline || pair.second == worker) continue;
+    // What was out in a session that is over is not taken from the books.
+    const bool is_over = !world_.host(pair.second).is_alive() ||
+                         world_.network().is_blocked(pair.first, pair.second);
+    if (is_over) continue;
+    const auto end = ends_.find({pair.first, newest});
+    if (end == ends_.end()) continue;
+    for (const auto& [id, what] : end->second.slots_out) {
+      if (what == std::pair(task, slot)) return say(pair.second);
+    }
   }
 }
 

@@ -58,6 +58,8 @@ class CreditWatch {
     bool has_attached = false;
     wire::Window window;
     std::map<std::uint64_t, std::uint64_t> out;  ///< By packed id: bytes.
+    /// By packed id: task and key slot of what is out of tasks grouped by key.
+    std::map<std::uint64_t, std::pair<TaskId, std::size_t>> slots_out;
     std::uint64_t out_bytes = 0;
     std::set<std::uint64_t> answered;  ///< Where workers stutter.
   };
@@ -66,6 +68,8 @@ class CreditWatch {
 
   void take_body(std::size_t host, End& end, wire::BodyKind kind, std::string_view body);
   void hand_out(std::size_t host, End& end, std::uint64_t id, std::uint64_t bytes);
+  /// What is out of a key slot is at one worker, whichever coordinator has sent it.
+  void check_owner(std::size_t host, std::uint64_t session, TaskId task, std::size_t slot);
   void answered(std::size_t host, End& end, std::uint64_t id, const char* what);
   void open(std::size_t host, std::string_view frame);
   const End* newest(std::size_t host, std::size_t peer) const;
@@ -81,6 +85,8 @@ class CreditWatch {
   std::map<std::uint64_t, std::size_t> accepters_;  ///< By session.
   std::uint64_t step_ = 0;
   std::vector<TaskId> fed_;
+  /// Since slots are watched, and nobody comes or goes: who has been given anything of a slot.
+  std::map<std::pair<TaskId, std::size_t>, std::size_t> owners_;
   wire::Messages messages_;
   wire::Outcomes outcomes_;
   wire::Deliveries deliveries_;

@@ -274,6 +274,7 @@ void Host::inside(const std::function<void()>& call) {
   here.ledger = &world_.ledger();
   here.random = &world_.random();
   here.faults = world_.has_faults();
+  here.hangs_next = &world_.hangs_next;
   here.started = local_now();
   SimulatedRedis::current = &world_.redis();
   SimulatedRedis::reachable = reaches_redis;

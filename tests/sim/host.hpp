@@ -12,6 +12,7 @@
 #include "tempest/base/random.hpp"
 #include "tempest/base/time.hpp"
 #include "tempest/link/node.hpp"
+#include "tempest/tracking/scheduler.hpp"
 
 namespace tempest::sim {
 
@@ -34,6 +35,8 @@ class Shell {
 
   /// After every step: bounds, in words if one does not hold.
   virtual std::string check() const { return {}; }
+  /// Of a coordinator.
+  virtual const tracking::Scheduler* scheduler() const { return nullptr; }
   /// Nothing is under way here.
   virtual bool is_idle() const { return true; }
   /// At the end, when everything has drained: what is still there, in words.

@@ -51,7 +51,35 @@ Scenario::Scenario(std::uint64_t number) : seed(number), random(Random(number).n
     std::abort();
   }
   topology = std::move(*parsed);
+  choose_lasting_faults();
   keeps_key_order = keeps_key_order && is_keyed_root_ && sources == 1 && coordinators == 1;
+}
+
+/// Nothing of it is drawn, so that other seeds stay what they were.
+void Scenario::choose_lasting_faults() {
+  if (loses_workers_to_messages_only) return;
+  const auto late = static_cast<unsigned>(20 + seed % 40);
+  const bool has_keyed =
+      std::any_of(topology.tasks.begin(), topology.tasks.end(), [](const TaskDefinition& task) {
+        return task.grouping == dag::Grouping::key && task.uses != "sink";
+      });
+  if (seed % 7 == 3) {
+    constexpr LastingCut kCuts[] = {LastingCut::from_brokers, LastingCut::from_coordinators,
+                                    LastingCut::from_one_coordinator};
+    lasting_cut = kCuts[seed / 7 % 3];
+    cut_worker = workers - 1;
+    // Somebody else must be able to do its work.
+    if (lasting_cut != LastingCut::from_brokers && workers == 1) lasting_cut = LastingCut::none;
+    if (lasting_cut != LastingCut::none) late_messages = std::max(late_messages, late);
+  }
+  if (seed % 7 == 5 && has_keyed && workers > 1 && !handles_failures) {
+    hangs_while_slots_move = true;
+    late_messages = std::max(late_messages, late);
+    coordinators = std::max(coordinators, 2U);
+    keys = std::max(keys, 8U);
+  }
+  // So many at once that tasks have to share what workers take.
+  if (seed % 7 == 1 && topology.graph.roots().size() > 1) late_messages = 300;
 }
 
 Duration Scenario::between(Duration least, Duration most) {
@@ -284,8 +312,13 @@ std::string Scenario::describe() const {
       << ", queue limits " << queue_limits.messages << " " << queue_limits.bytes << ", min workers "
       << min_workers << ", drain timeout " << in_ms(drain_timeout) << " ms\n"
       << (is_calm ? "calm " : "") << (is_wild ? "wild " : "") << (stutters ? "stutters " : "")
-      << (keeps_key_order ? "keeps key order " : "") << "lost replies " << lost_reply
-      << ", error replies " << error_reply << ", drift " << drift << "\nfaults:";
+      << (keeps_key_order ? "keeps key order " : "")
+      << (hangs_while_slots_move ? "a call hangs while slots move " : "")
+      << (lasting_cut == LastingCut::none
+              ? ""
+              : "a line of worker-" + std::to_string(cut_worker) + " stays cut ")
+      << "lost replies " << lost_reply << ", error replies " << error_reply << ", drift " << drift
+      << "\nfaults:";
   for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
     if (weights[kind] > 0) {
       out << " " << to_string(static_cast<FaultKind>(kind)) << " " << weights[kind];

@@ -35,6 +35,14 @@ enum class FaultKind : std::uint8_t {
 inline constexpr std::size_t kFaultKinds = 13;
 const char* to_string(FaultKind kind);
 
+/// A line that stays cut when all other faults are over, between a worker and others.
+enum class LastingCut : std::uint8_t {
+  none,
+  from_brokers,
+  from_coordinators,
+  from_one_coordinator
+};
+
 /// How a task of this seed's topology behaves.
 struct TaskShape {
   bool is_sink = false;  ///< The built-in task `sink`, writing to the stream "out.<task>".
@@ -105,6 +113,10 @@ struct Scenario {
   /// While there are faults no dead letter can be written; many messages fail, with long reasons.
   bool keeps_letters_away = false;
   bool keeps_key_order = false;  ///< Nothing that may break it: it is checked.
+  LastingCut lasting_cut = LastingCut::none;
+  unsigned cut_worker = 0;
+  /// When all is quiet a worker goes, a call of a keyed task hangs, and the worker comes back.
+  bool hangs_while_slots_move = false;
   double weights[kFaultKinds] = {};
   Duration fault_interval{};
   /// Crashes, pauses and stops are of these roles only: 1 << role.
@@ -145,6 +157,7 @@ struct Scenario {
   void draw_deployment();
   void draw_load();
   void draw_faults();
+  void choose_lasting_faults();
 
   bool chance(double share) { return random.fraction() < share; }
   Duration between(Duration least, Duration most);

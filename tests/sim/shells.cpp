@@ -77,8 +77,10 @@ class CoordinatorShell final : public Shell {
     }
     check_idle();
     if (std::string fault = check_books(); !fault.empty()) return fault;
+    check_shares();
     return check_limits();
   }
+  const tracking::Scheduler* scheduler() const override { return &machine_.scheduler(); }
   bool is_idle() const override { return leftovers().empty(); }
   std::string leftovers() const override {
     std::string text;
@@ -190,6 +192,7 @@ class CoordinatorShell final : public Shell {
             !scenario_.serves(host->number(), graph.node(task).name)) {
           continue;
         }
+        if (world_.network().is_blocked(host_.index(), host->index())) continue;
         const auto at = world_.watch().at_worker(host_.index(), host->index());
         const bool is_idle = at.window_messages == 0 || (at.out == 0 && !at.is_blocked);
         if (is_idle) idle = host->name();
@@ -197,18 +200,53 @@ class CoordinatorShell final : public Shell {
       }
       // A key's worker may be busy while others are not.
       const bool is_keyed = graph.node(task).grouping == dag::Grouping::key;
-      // And its slots do not move before a call that hangs at their last owner has ended.
-      if (idle.empty() || (is_keyed && (!all_idle || world_.ledger().anything_hung()))) continue;
+      if (idle.empty() || (is_keyed && !all_idle)) continue;
       world_.violate("no worker idles while work waits",
                      idle + " while " + std::to_string(scheduler.queued(task)) + " wait for " +
                          graph.node(task).name + " at " + host_.name());
     }
   }
 
+  /// No task waits while others, that are neither above nor below it, get all the room there is.
+  void check_shares() const {
+    const tracking::Scheduler& scheduler = machine_.scheduler();
+    const dag::Graph& graph = scenario_.topology.graph;
+    const bool all_serve_all =
+        std::all_of(scenario_.tasks.begin(), scenario_.tasks.end(),
+                    [](const std::vector<std::string>& served) { return served.empty(); });
+    passed_over_.resize(graph.task_count());
+    if (!world_.is_settled() || host_.is_stopping() || !all_serve_all) return;
+    const std::vector<TaskId>& fed = world_.watch().fed();
+    for (const TaskId task : graph.topological_order()) {
+      std::size_t& passed_over = passed_over_[static_cast<std::size_t>(task)];
+      const bool was_fed = std::find(fed.begin(), fed.end(), task) != fed.end();
+      // A key's worker may be busy; and what has been begun goes first.
+      const bool may_be_passed = graph.node(task).grouping == dag::Grouping::key ||
+                                 has_descendant_waiting(task) || has_made_ahead(task) ||
+                                 is_over_limits() || scheduler.suspects_waiting() > 0;
+      if (was_fed || scheduler.queued(task) == 0 || may_be_passed) {
+        passed_over = 0;
+        continue;
+      }
+      passed_over +=
+          static_cast<std::size_t>(std::count_if(fed.begin(), fed.end(), [&](TaskId other) {
+            return !graph.is_ancestor(task, other) && !graph.is_ancestor(other, task);
+          }));
+      if (passed_over > kMostPassedOver) {
+        world_.violate("no task waits while others get all",
+                       graph.node(task).name + " at " + host_.name() + " was passed over " +
+                           std::to_string(passed_over) + " times");
+      }
+    }
+  }
+
+  static constexpr std::size_t kMostPassedOver = 40;
+
   World& world_;
   Host& host_;
   const Scenario& scenario_;
   pipeline_node::PipelineMachine machine_;
+  mutable std::vector<std::size_t> passed_over_;  ///< By task.
 };
 
 }  // namespace

@@ -48,6 +48,11 @@ class Step : public Task {
       here.elapsed += shape.slow_time;
       here.ledger->hung(task, payload);
     }
+    const bool is_keyed = here.scenario->topology.graph.node(task).grouping == dag::Grouping::key;
+    if (is_keyed && std::exchange(*here.hangs_next, false)) {
+      here.elapsed += std::chrono::seconds(30);
+      here.ledger->hung(task, payload);
+    }
     if (here.faults && here.random->fraction() < shape.pausing) {
       // Where nothing is tried again, there is no pause either.
       if (here.scenario->topology.failure.policy != FailurePolicy::retry) {

@@ -15,10 +15,11 @@ struct Surroundings {
   const Scenario* scenario = nullptr;
   Ledger* ledger = nullptr;
   Random* random = nullptr;
-  bool dies = false;    ///< The call has killed its process.
-  bool faults = false;  ///< Attempts may fail that another would not.
-  TimePoint started{};  ///< By the node's own clock.
-  Duration elapsed{0};  ///< What has been spent since.
+  bool dies = false;           ///< The call has killed its process.
+  bool* hangs_next = nullptr;  ///< The next call of a task by key is to hang.
+  bool faults = false;         ///< Attempts may fail that another would not.
+  TimePoint started{};         ///< By the node's own clock.
+  Duration elapsed{0};         ///< What has been spent since.
 
   static thread_local Surroundings current;
 };

@@ -112,7 +112,13 @@ Outcome World::run() {
   if (scenario_.late_messages > 0) {
     run_until(now_ + scenario_.settling_time(), never);
     // Messages that kill workers go on doing so.
-    is_settled_ = !scenario_.loses_workers_to_messages_only;
+    if (scenario_.hangs_while_slots_move) {
+      hang_while_slots_move();
+    } else {
+      cut_for_good();
+      is_settled_ = !scenario_.loses_workers_to_messages_only;
+      watches_slots_ = is_settled_;
+    }
     produce(scenario_.late_messages, milliseconds(100));
   }
   drain();
@@ -181,6 +187,7 @@ void World::check_connected() {
     if (coordinator->role() != Role::pipeline || !coordinator->is_wanted) continue;
     for (const auto& host : hosts_) {
       if (!host->is_wanted) continue;
+      if (network_.is_blocked(coordinator->index(), host->index())) continue;
       const auto at = watch_.at_worker(coordinator->index(), host->index());
       const std::string pair = host->name() + " at " + coordinator->name();
       if (host->role() == Role::task && (!at.has_attached || at.window_messages == 0)) {
@@ -208,6 +215,8 @@ void World::check_leftovers() {
 
 void World::end_nodes() {
   is_over_ = true;
+  watches_slots_ = false;
+  network_.heal();
   const Role order[] = {Role::operator_, Role::source, Role::task, Role::pipeline, Role::broker};
   for (const Role role : order) {
     for (const auto& host : hosts_) {

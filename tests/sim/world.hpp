@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <queue>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "credit_watch.hpp"
@@ -69,6 +71,9 @@ class World {
   bool has_faults() const { return has_faults_; }
   /// There have been no faults for so long that everybody knows everybody.
   bool is_settled() const { return is_settled_; }
+  /// Who owns which key slots is certain: nothing is lost, and nobody is away without a word.
+  bool watches_slots() const { return watches_slots_; }
+  bool hangs_next = false;  ///< The next call of a task by key is to hang.
   /// Of the definition that coordinators are started with.
   unsigned version() const { return version_; }
   std::vector<std::string> broker_endpoints() const;
@@ -112,6 +117,11 @@ class World {
   void heal();
   void keep_alive();
 
+  // lasting_faults.cpp
+  void cut_for_good();
+  void hang_while_slots_move();
+  void check_slots();
+
   bool is_drained() const;
   void drain();
   void check_leftovers();
@@ -134,6 +144,9 @@ class World {
   TimePoint healed_at_ = kNever;
   bool has_faults_ = false;
   bool is_settled_ = false;
+  bool watches_slots_ = false;
+  /// By coordinator, task and slot: since when it waits without a cause.
+  std::map<std::tuple<std::size_t, TaskId, std::size_t>, TimePoint> idle_slots_;
   bool is_over_ = false;
 };
 
