@@ -202,8 +202,9 @@ Scheduler::SlotWait Scheduler::slot_wait(TaskId task) const {
   SlotWait busy;
   for (std::size_t i = 0; i < kKeySlots; ++i) {
     SlotWait wait = slot_wait(task, i);
-    if (wait.cause == SlotWait::Cause::busy) busy = std::move(wait);
-    if (wait.cause != SlotWait::Cause::busy && wait.cause != SlotWait::Cause::none) return wait;
+    if (wait.cause == SlotWait::Cause::none) continue;
+    if (wait.cause != SlotWait::Cause::busy) return wait;
+    busy = std::move(wait);
   }
   return busy;
 }
