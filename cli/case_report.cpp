@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 namespace tempest::cli {
 namespace {
@@ -13,7 +14,15 @@ std::string escaped(const std::string& bytes) {
   const std::string quoted = Json(bytes).dump(-1, ' ', false, Json::error_handler_t::replace);
   const std::string text = Json::parse(quoted).get<std::string>();
   std::string result;
-  for (const char c : text) {
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    // Of what UTF-8 can write, XML knows all but controls and these two: U+FFFE and U+FFFF.
+    const std::string_view three = std::string_view(text).substr(at, 3);
+    if (three == "\xef\xbf\xbe" || three == "\xef\xbf\xbf") {
+      result += '?';
+      at += 2;
+      continue;
+    }
+    const char c = text[at];
     switch (c) {
       case '&':
         result += "&amp;";

@@ -8,6 +8,7 @@
 
 #include "tempest/base/base64.hpp"
 #include "tempest/base/hash.hpp"
+#include "tempest/base/json_nesting.hpp"
 #include "tempest/wire/frames.hpp"
 
 namespace tempest::cli {
@@ -66,6 +67,7 @@ std::string letter_id(std::string_view line) {
 }
 
 Result<StoredLetter> read_letter(LetterPlace place, std::string text) {
+  if (nests_deeper(text)) return no_letter("it is nested too deep");
   const Json json = Json::parse(text, nullptr, false);
   if (json.is_discarded()) return no_letter("it is no JSON");
   if (!json.is_object()) return no_letter("it is no JSON object");

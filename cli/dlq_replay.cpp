@@ -118,7 +118,8 @@ int replay_from_start(LetterStore& store, const ReplayTarget& target, const Wish
            "a field with --to-key and --to-field)\n";
   }
   const int exit_code = report({replay.replayed(), 0, count - replay.replayed()}, wish);
-  return done ? exit_code : complain(kProgram, done.error());
+  if (!done) return complain(kProgram, done.error());
+  return replay.unfit() > 0 ? int{runtime::kExitCheckFailed} : exit_code;
 }
 
 // --- From the failed task ----------------------------------------------------------------------
@@ -220,6 +221,7 @@ int replay_from_task(LetterStore& store, const Topology& topology, const Standal
               << "\n";
   }
   if (wish.dry) return list_only(store, wish, "from the failed task on");
+  const bool are_some_unfit = sums.left > 0;
   Stopping stopping;
   const runtime::StopSignals signals(stop, &stopping);
   for (const auto& [name, replay] : *tasks) {
@@ -231,7 +233,8 @@ int replay_from_task(LetterStore& store, const Topology& topology, const Standal
       return code;
     }
   }
-  return report(sums, wish);
+  const int exit_code = report(sums, wish);
+  return are_some_unfit ? int{runtime::kExitCheckFailed} : exit_code;
 }
 
 // --- Options -----------------------------------------------------------------------------------

@@ -117,6 +117,7 @@ Error error_of_reply(std::string_view text, const std::string& server, bool work
 }  // namespace
 
 RedisValue::Kind RedisValue::kind() const {
+  if (reply_ == nullptr) return Kind::nil;
   switch (reply_of(reply_)->type) {
     case REDIS_REPLY_INTEGER:
       return Kind::integer;
@@ -154,8 +155,7 @@ std::size_t RedisValue::size() const {
 }
 
 RedisValue RedisValue::operator[](std::size_t index) const {
-  assert(index < size());
-  return RedisValue(reply_of(reply_)->element[index]);
+  return RedisValue(index < size() ? reply_of(reply_)->element[index] : nullptr);
 }
 
 void RedisReply::Free::operator()(void* reply) const {

@@ -52,7 +52,7 @@ class RedisValue {
   std::int64_t integer() const;
   /// How many elements an array has; 0 for any other.
   std::size_t size() const;
-  /// index < size().
+  /// A nil where there is none: no reply, whatever its form, is read beyond its end.
   RedisValue operator[](std::size_t index) const;
 
  private:

@@ -280,6 +280,17 @@ class Stream(Case):
         os.close(ours)
         return shown.decode(), code
 
+    def test_a_replay_that_leaves_letters_that_cannot_be_put_back_ends_with_1(self):
+        letter = {"topology": "checks", "version": "v", "task": "check", "kind": "error",
+                  "reason": "r", "failed_at": "2026-01-02T03:04:05.000Z", "payload": "first bytes",
+                  "unreadable": True}
+        self.redis.command("XADD", "dead", "*", "value", json.dumps(letter))
+        done = self.tempest("dlq", "replay", "--uri", self.redis.uri, "--key", "dead", "--to-uri",
+                            self.redis.uri, "--to-key", "again", code=1)
+        self.assertIn("1 letter cannot be put back", done.stderr)
+        self.assertEqual(self.redis.command("XLEN", "dead"), 1)
+        self.assertEqual(self.redis.command("EXISTS", "again"), 0)
+
     def test_what_is_not_there_ends_with_its_own_code(self):
         self.tempest("dlq", code=64)
         self.assertIn("did you mean 'replay'", self.tempest("dlq", "repaly", code=64).stderr)
