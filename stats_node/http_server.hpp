@@ -8,7 +8,7 @@
 
 namespace tempest::stats_node {
 
-/// The stats node over HTTP, read-only, with threads of its own: /livez, /readyz, /version,
+/// The stats node over HTTP, read-only, with a thread of its own: /livez, /readyz, /version,
 /// /metrics, /stats. From construction to destruction; the board must outlive it.
 class HttpServer {
  public:

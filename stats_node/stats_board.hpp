@@ -9,7 +9,7 @@
 
 namespace tempest::stats_node {
 
-/// What the three threads of a stats node share: the bus thread writes, the HTTP threads read, the
+/// What the three threads of a stats node share: the bus thread writes, the HTTP thread reads, the
 /// node's loop says how it is. Every member function may be called from any thread.
 class StatsBoard {
  public:
