@@ -71,8 +71,13 @@ Result<std::shared_ptr<const Plan>> make_plan(const std::string& version, const 
       !loaded) {
     return loaded.error();
   }
-  plan->create = [libraries](const TaskDefinition& definition) {
-    return builtin::create_task(definition, *libraries);
+  const Duration message_limit = plan->topology.failure.timeout;
+  plan->create = [libraries, message_limit](const TaskDefinition& definition) {
+    const bool is_bounded_by_task =
+        definition.timeout > Duration::zero() &&
+        (message_limit <= Duration::zero() || definition.timeout < message_limit);
+    return builtin::create_task(definition, *libraries,
+                                is_bounded_by_task ? definition.timeout : message_limit);
   };
   return std::shared_ptr<const Plan>(plan);
 }

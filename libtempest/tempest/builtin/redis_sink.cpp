@@ -1,5 +1,7 @@
 #include "tempest/builtin/redis_sink.hpp"
 
+#include <algorithm>
+
 #include "tempest/builtin/limits.hpp"
 #include "tempest/builtin/redis_server_features.hpp"
 #include "tempest/runtime/clock.hpp"
@@ -8,7 +10,7 @@ namespace tempest::builtin {
 namespace {
 
 constexpr std::size_t kMostInFlight = 1'000;
-constexpr Duration kQuick = std::chrono::seconds(1);
+constexpr Duration kLongestQuick = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -19,6 +21,10 @@ std::span<const Message> first_part(std::span<const Message> messages, std::size
     bytes += messages[count].payload.size();
   }
   return messages.first(count);
+}
+
+Duration RedisSink::quick(const runtime::RedisTimeouts& timeouts) {
+  return std::min(kLongestQuick, timeouts.reply / 2);
 }
 
 Result<void> RedisSink::open() {
@@ -56,7 +62,7 @@ Result<void> RedisSink::write(std::span<const Message> messages) {
   if (written || !was_connected || connection().connected()) return written;
   // It may have been closed a moment ago: the same, but seen only now. A server that just says
   // nothing is not asked twice.
-  if (runtime::monotonic_now() - begun_at > kQuick) return written;
+  if (runtime::monotonic_now() - begun_at > quick_) return written;
   if (auto opened = open(); !opened) return written;
   return write_parts(messages);
 }

@@ -36,19 +36,25 @@ class RedisSink : public Sink {
   /// `type`: what TYPE says of the key, once something has been written.
   RedisSink(const runtime::RedisAddress& address, const runtime::RedisTimeouts& timeouts,
             std::string key, std::string type)
-      : session_(address, timeouts), key_(std::move(key)), type_(std::move(type)) {}
+      : session_(address, timeouts),
+        key_(std::move(key)),
+        type_(std::move(type)),
+        quick_(quick(timeouts)) {}
 
   /// All of them are there, confirmed by the server.
   virtual Result<void> write_part(std::span<const Message> messages) = 0;
   runtime::RedisConnection& connection() { return session_.connection(); }
 
  private:
+  static Duration quick(const runtime::RedisTimeouts& timeouts);
+
   Result<void> look_at_key();
   Result<void> write_parts(std::span<const Message> messages);
 
   RedisSession session_;
   std::string key_;
   std::string type_;
+  Duration quick_;  ///< What fails within it has met a closed connection, not a silent server.
 };
 
 }  // namespace tempest::builtin

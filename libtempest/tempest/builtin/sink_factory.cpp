@@ -1,5 +1,6 @@
 #include "tempest/builtin/sink_factory.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "tempest/builtin/configure_part.hpp"
@@ -13,6 +14,18 @@ namespace {
 
 Error wrong(std::string message) {
   return Error{ErrorCode::configuration, std::move(message)};
+}
+
+/// No wait is shorter: a server on a busy machine takes some time.
+constexpr Duration kShortestWait = std::chrono::milliseconds(50);
+
+/// A connection that is not made and a reply that does not come, one after the other, fit in.
+runtime::RedisTimeouts timeouts_within(Duration call_limit) {
+  runtime::RedisTimeouts timeouts;
+  if (call_limit <= Duration::zero()) return timeouts;
+  timeouts.connect = std::min(timeouts.connect, std::max(call_limit / 4, kShortestWait));
+  timeouts.reply = std::min(timeouts.reply, std::max(call_limit / 2, kShortestWait));
+  return timeouts;
 }
 
 class NullSink : public Sink {
@@ -30,11 +43,12 @@ Result<std::unique_ptr<Sink>> create_lines(const Settings& settings) {
       escapes ? LinesSink::LineBreaks::escape : LinesSink::LineBreaks::refuse));
 }
 
-Result<std::unique_ptr<Sink>> create_redis_stream(const Settings& settings) {
+Result<std::unique_ptr<Sink>> create_redis_stream(const Settings& settings, Duration call_limit) {
   auto address = runtime::parse_redis_uri(settings.text("uri", "redis://127.0.0.1:6379/0"));
   if (!address) return address.error();
   RedisStreamSink::Options options;
   options.address = *address;
+  options.timeouts = timeouts_within(call_limit);
   options.key = settings.text("key");
   options.field = settings.text("field", options.field);
   const std::int64_t max_length = settings.integer("max_length", 0);
@@ -45,11 +59,12 @@ Result<std::unique_ptr<Sink>> create_redis_stream(const Settings& settings) {
   return std::unique_ptr<Sink>(std::make_unique<RedisStreamSink>(std::move(options)));
 }
 
-Result<std::unique_ptr<Sink>> create_redis_list(const Settings& settings) {
+Result<std::unique_ptr<Sink>> create_redis_list(const Settings& settings, Duration call_limit) {
   auto address = runtime::parse_redis_uri(settings.text("uri", "redis://127.0.0.1:6379/0"));
   if (!address) return address.error();
   RedisListSink::Options options;
   options.address = *address;
+  options.timeouts = timeouts_within(call_limit);
   options.key = settings.text("key");
   const std::int64_t max_length = settings.integer("max_length", 0);
   if (options.key.empty()) return wrong("a redis_list sink needs the list's key");
@@ -78,13 +93,14 @@ std::span<const std::string> sink_types() {
 }
 
 Result<std::unique_ptr<Sink>> create_sink(const Endpoint& endpoint,
-                                          const runtime::TaskLibraries& libraries) {
+                                          const runtime::TaskLibraries& libraries,
+                                          Duration call_limit) {
   if (endpoint.type.find(':') != std::string::npos) {
     return create_from_library(endpoint, libraries);
   }
   if (endpoint.type == "lines") return create_lines(endpoint.settings);
-  if (endpoint.type == "redis_stream") return create_redis_stream(endpoint.settings);
-  if (endpoint.type == "redis_list") return create_redis_list(endpoint.settings);
+  if (endpoint.type == "redis_stream") return create_redis_stream(endpoint.settings, call_limit);
+  if (endpoint.type == "redis_list") return create_redis_list(endpoint.settings, call_limit);
   if (endpoint.type == "null") return std::unique_ptr<Sink>(std::make_unique<NullSink>());
   return unknown_name("sink type", endpoint.type, sink_types());
 }

@@ -24,8 +24,12 @@ namespace tempest::builtin {
 
 /// Makes the sink, a built-in or ("library:Sink") one of a library, configured with its `config`;
 /// it is not opened. Errors: `configuration`.
+///
+/// `call_limit` is how long one call of the sink may take; zero: any time. A built-in that waits
+/// for a server says before that it is `unavailable`.
 Result<std::unique_ptr<Sink>> create_sink(
-    const Endpoint& endpoint, const runtime::TaskLibraries& libraries = runtime::TaskLibraries());
+    const Endpoint& endpoint, const runtime::TaskLibraries& libraries = runtime::TaskLibraries(),
+    Duration call_limit = Duration::zero());
 
 std::span<const std::string> sink_types();
 

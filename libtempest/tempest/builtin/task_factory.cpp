@@ -13,22 +13,25 @@
 namespace tempest::builtin {
 namespace {
 
-Result<std::unique_ptr<Task>> instantiate_sink(const Settings& config,
-                                               const runtime::TaskLibraries& libraries) {
-  auto sink = create_sink({config.text("type"), config}, libraries);
+Result<std::unique_ptr<Task>> instantiate_sink(const TaskDefinition& definition,
+                                               const runtime::TaskLibraries& libraries,
+                                               Duration call_limit) {
+  const Settings& config = definition.config;
+  auto sink = create_sink({config.text("type"), config}, libraries, call_limit);
   if (!sink) return sink.error();
   return std::unique_ptr<Task>(std::make_unique<SinkTask>(std::move(*sink)));
 }
 
 Result<std::unique_ptr<Task>> instantiate(const TaskDefinition& definition,
-                                          const runtime::TaskLibraries& libraries) {
+                                          const runtime::TaskLibraries& libraries,
+                                          Duration call_limit) {
   const std::string& uses = definition.uses;
   if (uses.find(':') != std::string::npos) return libraries.create(uses);
   if (uses == "identity") return std::unique_ptr<Task>(std::make_unique<IdentityTask>());
   if (uses == "drop") return std::unique_ptr<Task>(std::make_unique<DropTask>());
   if (uses == "sleep") return std::unique_ptr<Task>(std::make_unique<SleepTask>());
   if (uses == "fail") return std::unique_ptr<Task>(std::make_unique<FailTask>());
-  if (uses == "sink") return instantiate_sink(definition.config, libraries);
+  if (uses == "sink") return instantiate_sink(definition, libraries, call_limit);
   return unknown_name("built-in task", uses, task_names());
 }
 
@@ -60,8 +63,9 @@ std::span<const std::string> task_names() {
 }
 
 Result<std::unique_ptr<Task>> create_task(const TaskDefinition& definition,
-                                          const runtime::TaskLibraries& libraries) {
-  auto task = instantiate(definition, libraries);
+                                          const runtime::TaskLibraries& libraries,
+                                          Duration call_limit) {
+  auto task = instantiate(definition, libraries, call_limit);
   if (!task) return in_task(definition, task.error());
   if (auto opened = open(**task, definition); !opened) {
     return in_task(definition, opened.error());

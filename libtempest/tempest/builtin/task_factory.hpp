@@ -22,9 +22,11 @@
 namespace tempest::builtin {
 
 /// A new instance of what the definition `uses`, opened with its `config`. Errors have the task's
-/// name, and are of code `configuration` unless open() gave another.
+/// name, and are of code `configuration` unless open() gave another. `call_limit` is how long one
+/// call may take, for a sink (sink_factory.hpp); zero: any time.
 Result<std::unique_ptr<Task>> create_task(const TaskDefinition& definition,
-                                          const runtime::TaskLibraries& libraries);
+                                          const runtime::TaskLibraries& libraries,
+                                          Duration call_limit = Duration::zero());
 
 std::span<const std::string> task_names();
 

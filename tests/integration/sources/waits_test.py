@@ -160,5 +160,34 @@ class Stopped(Case):
         self.assertEqual(self.dead_letters(folder), [])
 
 
+class Silent(Case):
+    def test_a_sink_that_says_nothing_for_longer_than_a_call_may_take_uses_no_attempts(self):
+        redis = self.cluster.start_redis()
+        folder = self.folder("silent")
+        with open(f"{folder}/Topology.toml", "w", encoding="utf-8") as file:
+            file.write("\n".join([
+                'name = "silent"', "[source]", 'type = "generator"', "count = 300", "rate = 100",
+                "[[task]]", 'name = "out"', 'uses = "sink"',
+                f'sink = {{ type = "redis_stream", uri = "{redis.uri}", key = "out" }}',
+                "[failure]", 'task_timeout = "1s"', "max_attempts = 1",
+                f'dead_letter = {{ type = "lines", path = "{folder}/dead" }}']))
+        with open(f"{folder}/log", "w", encoding="utf-8") as log:
+            process = subprocess.Popen([self.cluster.program("tempest"), "run",
+                                        f"{folder}/Topology.toml", "--threads", "2", "--json"],
+                                       stdout=subprocess.PIPE, stderr=log, text=True)
+        processes.wait_until(lambda: redis.command("XLEN", "out") > 10, "first messages")
+        redis.process.send_signal(signal.SIGSTOP)
+        with self.assertRaises(subprocess.TimeoutExpired):
+            process.wait(4)
+        redis.process.send_signal(signal.SIGCONT)
+        out, _ = process.communicate(timeout=60)
+        summary = json.loads(out)
+        self.assertEqual((process.returncode, summary["acked"], summary["failed"]), (0, 300, 0))
+        self.assertEqual(self.dead_letters(folder), [])
+        text = "\n".join(lines_of(f"{folder}/log"))
+        self.assertIn("no answer within 500ms", text)
+        self.assertNotIn("another thread takes its place", text)
+
+
 if __name__ == "__main__":
     unittest.main()
