@@ -95,6 +95,14 @@ class Folder : public tempest::Source {
     return {};
   }
 
+  /// Drained once no file is there that was not given out.
+  tempest::Result<bool> drained() override {
+    std::vector<std::string> names;
+    if (auto listed = list(names); !listed) return listed.error();
+    return std::all_of(names.begin(), names.end(),
+                       [this](const std::string& name) { return given_out_.contains(name); });
+  }
+
   bool is_finite() const override { return until_empty_; }
 
   std::string describe(const tempest::SourceToken& token) const override {

@@ -26,6 +26,7 @@ class GeneratorSource : public Source {
   Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override;
   Result<void> ack(std::span<const SourceToken> tokens) override;
   bool is_finite() const override { return true; }
+  Result<bool> drained() override { return next_ == options_.count; }
   std::vector<std::string> take_warnings() override;
   /// A new start gives all of a count again; one without end only looks as if it did.
   bool gives_again() const override { return options_.count != kEndless; }

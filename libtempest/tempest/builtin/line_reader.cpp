@@ -55,6 +55,11 @@ LineReader::Found LineReader::next(Line& line) {
   }
 }
 
+bool LineReader::has_line() const {
+  const bool is_too_long = !is_skipping_ && buffer_.size() - begin_ > max_line_bytes_;
+  return is_too_long || buffer_.find('\n', scanned_) != std::string::npos;
+}
+
 LineReader::Found LineReader::take_rest(Line& line) {
   if (!has_rest()) return Found::nothing;
   line = {std::string_view(buffer_).substr(begin_), offset(), before_offset()};

@@ -46,6 +46,8 @@ class LineReader {
   std::uint64_t offset() const { return end_offset_ - (buffer_.size() - begin_); }
   /// True if that place is within a line whose rest is to be passed over.
   bool is_skipping() const { return is_skipping_; }
+  /// True if next() has something to report or to pass over.
+  bool has_line() const;
   /// True if bytes without a line break are held.
   bool has_rest() const { return begin_ < buffer_.size(); }
   /// Up to kTailBytes bytes before offset(), and before end_offset().

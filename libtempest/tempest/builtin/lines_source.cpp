@@ -25,6 +25,8 @@ constexpr std::size_t kReadBytes = 256UL << 10;
 constexpr std::uint64_t kPollReadBytes = 16UL << 20;
 /// What a person is shown of a line too long.
 constexpr std::size_t kShownBytes = 1'024;
+/// How soon a poll that waits for a stream ends once it is interrupted.
+constexpr Duration kLongestSlice = std::chrono::milliseconds(50);
 /// How often the files are looked at while nothing is read.
 constexpr Duration kLookInterval = std::chrono::milliseconds(200);
 
@@ -225,6 +227,20 @@ Result<void> LinesSource::tend(SourceTended& /*done*/) {
   return {};
 }
 
+Result<bool> LinesSource::drained() {
+  if (failure_ || lost_ > 0 || reader_.has_line()) return false;
+  if (ended_) return !reader_.has_rest();
+  if (is_stream_) {
+    pollfd waiting{stream_.get(), POLLIN, 0};
+    return ::poll(&waiting, 1, 0) == 0 || (waiting.revents & POLLIN) == 0;
+  }
+  if (!files_.has_begun()) return false;
+  note_place();
+  const FollowedFiles::Step next = files_.at_end(runtime::monotonic_now());
+  if (next == FollowedFiles::Step::ended) return !reader_.has_rest();
+  return next == FollowedFiles::Step::wait;
+}
+
 // --- Reading -----------------------------------------------------------------------------------
 
 Result<void> LinesSource::poll(std::size_t max_messages, Duration wait, SourceBatch& batch) {
@@ -265,7 +281,7 @@ Result<void> LinesSource::read_into(Poll& poll) {
 
 bool LinesSource::is_over(const Poll& poll) const {
   if (poll.read_bytes < kPollReadBytes) return false;
-  return poll.taken() > 0 || is_interrupted_ ||
+  return poll.taken() > 0 || is_interrupted_ || is_abandoned_ ||
          runtime::monotonic_now() - poll.begun_at >= poll.wait;
 }
 
@@ -354,12 +370,23 @@ Result<LinesSource::Filled> LinesSource::fill_from_files(Poll& poll) {
   return Filled::no;
 }
 
+int LinesSource::wait_for_stream(Duration wait) const {
+  pollfd waiting{stream_.get(), POLLIN, 0};
+  while (true) {
+    const Duration slice = std::min(wait, kLongestSlice);
+    const auto slice_ms = std::chrono::ceil<std::chrono::milliseconds>(slice).count();
+    const int ready = ::poll(&waiting, 1, static_cast<int>(slice_ms));
+    wait -= slice;
+    if (ready != 0 || wait <= Duration::zero() || is_interrupted_ || is_abandoned_) {
+      return ready;
+    }
+  }
+}
+
 Result<LinesSource::Filled> LinesSource::fill_from_stream(Poll& poll) {
   const bool has_something = poll.taken() > 0 || lost_ > 0;
   const Duration wait = has_something ? Duration::zero() : poll.wait;
-  pollfd waiting{stream_.get(), POLLIN, 0};
-  const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
-  const int ready = ::poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(wait_ms, 60'000)));
+  const int ready = wait_for_stream(wait);
   if (ready == 0 || (ready < 0 && errno == EINTR)) return Filled::no;
 
   const std::span<char> room = reader_.room(kReadBytes);

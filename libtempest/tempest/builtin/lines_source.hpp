@@ -40,7 +40,10 @@ class LinesSource : public Source {
   Result<void> open() override;
   Result<void> poll(std::size_t max_messages, Duration wait, SourceBatch& batch) override;
   void interrupt() override { is_interrupted_ = true; }
+  void abandon() override { is_abandoned_ = true; }
   Result<void> ack(std::span<const SourceToken> tokens) override;
+  /// An unfinished last line is no message yet: it does not count while more may be added to it.
+  Result<bool> drained() override;
   Duration tend_interval() const override;
   Result<void> tend(SourceTended& done) override;
   std::vector<std::string> take_warnings() override;
@@ -79,6 +82,8 @@ class LinesSource : public Source {
   bool is_over(const Poll& poll) const;
   Result<Filled> fill(Poll& poll);
   Result<Filled> fill_from_stream(Poll& poll);
+  /// As poll(2), but ends soon after an interruption.
+  int wait_for_stream(Duration wait) const;
   Result<Filled> fill_from_files(Poll& poll);
   /// Ends the current file: what has no line break is a line, unless it was cut.
   void end_file(SourceBatch& batch);
@@ -111,6 +116,7 @@ class LinesSource : public Source {
   std::uint64_t lost_ = 0;        ///< Not yet in a batch.
   std::optional<Error> failure_;  ///< Of a poll that had messages to give.
   std::atomic<bool> is_interrupted_{false};
+  std::atomic<bool> is_abandoned_{false};
   std::vector<std::string> warnings_;
   std::uint64_t unsaid_ = 0;
 };
