@@ -105,7 +105,6 @@ void SourceMachine::take(Response response, TimePoint now, link::Effects& effect
 void SourceMachine::settle(OpenDone done, TimePoint now, link::Effects& effects) {
   open_out_ = false;
   warn(done.warnings, effects);
-  held_tokens_known_ = false;
   if (!done.result) {
     source_failed(done.result.error(), now, effects);
     return;
@@ -130,7 +129,6 @@ void SourceMachine::settle(PollDone done, TimePoint now, link::Effects& effects)
   poll_out_ = false;
   warn(done.warnings, effects);
   if (!done.result) {
-    held_tokens_known_ = false;
     source_failed(done.result.error(), now, effects);
     return;
   }
@@ -158,7 +156,8 @@ void SourceMachine::read_arrived(TimePoint now, link::Effects& effects) {
 
 void SourceMachine::read(SourceBatch& batch, std::span<const std::string> names, TimePoint now,
                          link::Effects& effects) {
-  if (!batch.redelivered) held_tokens_known_ = false;
+  // As of now: what was acked since the last batch may come again, from a server that went back.
+  if (batch.redelivered) note_held();
   std::uint64_t taken = 0;
   const std::span<const SourceMessage> messages = batch.messages();
   const bool may_trace =
@@ -202,12 +201,12 @@ void SourceMachine::lose(std::uint64_t count, link::Effects& effects) {
                  {{"lost", std::to_string(count)}});
 }
 
+void SourceMachine::note_held() {
+  held_tokens_.clear();
+  store_.for_each([this](const HeldMessage& message) { held_tokens_.insert(message.token); });
+}
+
 bool SourceMachine::is_held(const SourceToken& token) {
-  if (!held_tokens_known_) {
-    held_tokens_.clear();
-    store_.for_each([this](const HeldMessage& message) { held_tokens_.insert(message.token); });
-    held_tokens_known_ = true;
-  }
   return !held_tokens_.insert(token).second;
 }
 

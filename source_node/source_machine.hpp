@@ -111,6 +111,8 @@ class SourceMachine {
             link::Effects& effects);
   /// The source has said that so many of its messages are gone.
   void lose(std::uint64_t count, link::Effects& effects);
+  void note_held();
+  /// As of note_held(), and what it was asked about since.
   bool is_held(const SourceToken& token);
   void source_worked(link::Effects& effects);
   /// Away: tried again. Anything else is the end of the node.
@@ -261,7 +263,6 @@ class SourceMachine {
     }
   };
   std::unordered_set<SourceToken, TokenHash> held_tokens_;
-  bool held_tokens_known_ = false;
 
   bool stopping_ = false;
   bool finished_ = false;

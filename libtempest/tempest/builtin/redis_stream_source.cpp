@@ -126,17 +126,21 @@ Result<void> RedisStreamSource::heal(Result<void> done) {
 }
 
 Result<void> RedisStreamSource::poll(std::size_t max_messages, Duration wait, SourceBatch& batch) {
-  batch.lost += std::exchange(lost_unread_, 0);
   count_before_ = batch.size();
   bytes_before_ = batch.bytes();
   const std::size_t count = std::max<std::size_t>(1, std::min(max_messages, kMaxFrameItems));
-  return heal(poll_any(count, wait, batch));
+  found_deleted_.clear();
+  if (auto acked = ack_deleted(); !acked) return acked;
+  auto polled = heal(poll_any(count, wait, batch));
+  // What a poll has lost would go down with its error.
+  if (polled) tell_lost(batch);
+  return polled;
 }
 
 Result<void> RedisStreamSource::poll_any(std::size_t count, Duration wait, SourceBatch& batch) {
   if (reading_pending_) {
     if (auto polled = poll_pending(count, batch); !polled || added(batch) > 0) return polled;
-    if (batch.lost > 0) return {};
+    if (!found_deleted_.empty()) return {};
   }
   if (pending_worker_ && pending_worker_->has_claims()) {
     auto polled = poll_claims(count, batch);
@@ -169,13 +173,21 @@ Result<void> RedisStreamSource::poll_new(std::size_t count, Duration wait, Sourc
     const RedisValue list = entries_->list();
     const std::size_t first = entries_->given;
     entries_->given += std::min(count - added(batch), list.size() - first);
+    note_given(list, first, batch);
     if (auto taken = take_entries(list, first, entries_->given - first, batch); !taken) {
       return taken;
     }
     if (entries_->given == list.size()) entries_.reset();
-    if (auto acked = ack_deleted(batch); !acked) return acked;
   }
   return {};
+}
+
+void RedisStreamSource::note_given(RedisValue list, std::size_t first, SourceBatch& batch) {
+  const auto begin = parse_stream_id(list[first][0].text());
+  // A replica that lagged has taken the server's place: what it gives for new may be held here.
+  if (begin && *begin <= newest_given_) batch.redelivered = true;
+  const auto last = parse_stream_id(list[entries_->given - 1][0].text());
+  if (last) newest_given_ = std::max(newest_given_, *last);
 }
 
 Result<void> RedisStreamSource::read_new(std::size_t wanted, Duration wait,
@@ -244,7 +256,6 @@ Result<void> RedisStreamSource::poll_pending(std::size_t count, SourceBatch& bat
     learn_entry_size(list, asked);
     if (const auto last = parse_stream_id(list[list.size() - 1][0].text())) pending_cursor_ = *last;
     if (auto taken = take_entries(list, 0, list.size(), batch); !taken) return taken;
-    if (auto acked = ack_deleted(batch); !acked) return acked;
   }
   return {};
 }
@@ -253,7 +264,7 @@ Result<void> RedisStreamSource::poll_claims(std::size_t count, SourceBatch& batc
   while (pending_worker_->has_claims()) {
     const std::size_t asked = room(count, batch);
     if (asked == 0) break;
-    auto entries = pending_worker_->claim(asked, batch.lost);
+    auto entries = pending_worker_->claim(asked, lost_unread_);
     if (!entries) {
       if (!connection_.connected()) cut_at_ = asked;
       if (added(batch) == 0) return entries.error();
@@ -265,7 +276,8 @@ Result<void> RedisStreamSource::poll_claims(std::size_t count, SourceBatch& batc
     learn_entry_size(entries->value(), asked);
     if (auto taken = take_entries(entries->value(), 0, claimed, batch); !taken) return taken;
     // Before Redis 7 these are nils without an id, and the worker has acked them.
-    deleted_.clear();
+    pending_worker_->let_go(found_deleted_);
+    found_deleted_.clear();
   }
   batch.claimed = batch.size();
   return {};
@@ -289,7 +301,8 @@ Result<bool> RedisStreamSource::drained() {
   auto lost = group_.look(true);
   if (!lost) return lost.error();
   lost_unread_ += *lost;
-  if (lost_unread_ > 0) return false;  // To be told of by a poll first.
+  // To be told of, or acked, by a poll first.
+  if (lost_unread_ > 0 || !told_deleted_.empty()) return false;
   if (!pending_worker_) return true;
   auto claimable = pending_worker_->has_claimable(left_);
   if (claimable) return !*claimable;
@@ -337,15 +350,13 @@ void RedisStreamSource::ask_for_less() {
 Result<void> RedisStreamSource::take_entries(RedisValue entries, std::size_t first,
                                              std::size_t count, SourceBatch& batch) {
   batch.reserve(count);
-  deleted_.clear();
   for (std::size_t i = first; i < first + count; ++i) {
     if (entries[i].size() != 2) continue;
     const auto token = parse_stream_id(entries[i][0].text());
     if (!token) return malformed();
     const RedisValue fields = entries[i][1];
     if (fields.is_nil()) {
-      deleted_.push_back(*token);
-      if (pending_worker_) pending_worker_->let_go(std::span(&*token, 1));
+      found_deleted_.push_back(*token);
       continue;
     }
     SourceMessage message;
@@ -439,12 +450,22 @@ void RedisStreamSource::learn_entry_size(RedisValue entries, std::size_t asked) 
   count_limit_ = std::min({fitting, grown, kMaxFrameItems, ceiling_});
 }
 
-Result<void> RedisStreamSource::ack_deleted(SourceBatch& batch) {
-  if (deleted_.empty()) return {};
-  if (auto acked = ack_in_batches(deleted_); !acked) return acked;
-  batch.lost += deleted_.size();
-  session_.warn(std::to_string(deleted_.size()) + " pending entries of the stream \"" +
-                options_.key + "\" were deleted before they were done: lost at the source");
+void RedisStreamSource::tell_lost(SourceBatch& batch) {
+  std::uint64_t deleted = 0;
+  for (const SourceToken& token : found_deleted_) deleted += told_deleted_.insert(token).second;
+  batch.lost += deleted + std::exchange(lost_unread_, 0);
+  if (deleted == 0) return;
+  session_.warn(std::to_string(deleted) + " pending entries of the stream \"" + options_.key +
+                "\" were deleted before they were done: lost at the source");
+}
+
+/// Only once they were told of: a reply that is lost, or a death, would leave them uncounted.
+Result<void> RedisStreamSource::ack_deleted() {
+  if (told_deleted_.empty()) return {};
+  const std::vector<SourceToken> tokens(told_deleted_.begin(), told_deleted_.end());
+  if (auto acked = ack_in_batches(tokens); !acked) return acked;
+  if (pending_worker_) pending_worker_->let_go(tokens);
+  told_deleted_.clear();
   return {};
 }
 

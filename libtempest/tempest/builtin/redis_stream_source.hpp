@@ -73,6 +73,9 @@ class RedisStreamSource : public Source {
   Result<void> poll_new(std::size_t count, Duration wait, SourceBatch& batch);
   /// Makes entries_ hold something to give out; nothing if there is nothing. `wanted`: how many are
   /// to be given out in all; where this read has them, the next is asked for.
+  /// Of entries that were never given out, as the server has it: those from `first` on, up to
+  /// entries_->given.
+  void note_given(runtime::RedisValue list, std::size_t first, SourceBatch& batch);
   Result<void> read_new(std::size_t wanted, Duration wait, const SourceBatch& batch);
   /// As RedisStreamReader::read; learns how much may be asked for.
   Result<std::optional<runtime::RedisReply>> read(std::string_view from, std::size_t count,
@@ -96,7 +99,8 @@ class RedisStreamSource : public Source {
   void take_fields(runtime::RedisValue fields, SourceMessage& message);
   /// The entry is no message, and why: what a person is to see of it stands in its place.
   void refuse(runtime::RedisValue fields, std::string why, SourceMessage& message);
-  Result<void> ack_deleted(SourceBatch& batch);
+  void tell_lost(SourceBatch& batch);
+  Result<void> ack_deleted();
   Result<void> ack_in_batches(std::span<const SourceToken> tokens);
   Result<void> ack_one_by_one(std::span<const SourceToken> tokens);
   void learn_entry_size(runtime::RedisValue entries, std::size_t asked);
@@ -116,6 +120,7 @@ class RedisStreamSource : public Source {
   bool opened_before_ = false;
   std::optional<RedisPendingWorker> pending_worker_;
   /// Reads its own pending entries after pending_cursor_; after that, new ones.
+  SourceToken newest_given_;  ///< The highest id that was ever given out as new.
   bool reading_pending_ = true;
   SourceToken pending_cursor_;
   bool found_nothing_new_ = false;  ///< The last read of new entries.
@@ -130,9 +135,10 @@ class RedisStreamSource : public Source {
   std::size_t cut_at_ = 0;
   std::size_t ceiling_;
   TimePoint ceiling_until_{};
-  std::vector<SourceToken> deleted_;
-  std::string json_;   ///< An entry as one text.
-  std::string fault_;  ///< Of an entry that is no message.
+  std::vector<SourceToken> found_deleted_;  ///< By this poll.
+  std::set<SourceToken> told_deleted_;      ///< Said to be lost, and not acked yet.
+  std::string json_;                        ///< An entry as one text.
+  std::string fault_;                       ///< Of an entry that is no message.
   /// Reused by ack().
   std::string id_text_;
   std::vector<std::string_view> arguments_;

@@ -135,6 +135,8 @@ TEST_CASE_METHOD(Stream, "entries deleted while pending are acked away and count
   CHECK(batch.redelivered);
   CHECK(payloads(batch) == Payloads{"keep"});
   CHECK(batch.lost == 1);
+  // Acked by the next poll, once it was told of.
+  CHECK(poll(*second).lost == 0);
   CHECK(pending() == 1);
   const auto warnings = second->take_warnings();
   REQUIRE(warnings.size() == 1);

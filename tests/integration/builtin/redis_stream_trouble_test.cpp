@@ -201,6 +201,28 @@ TEST_CASE_METHOD(Stream, "a sink whose idle connection was closed writes all the
   CHECK(redis.command({"XLEN", "out"})->value().integer() == 6);
 }
 
+TEST_CASE_METHOD(Stream,
+                 "entries deleted while pending are told of before they are acked, and once") {
+  add_many(5);
+  { REQUIRE(poll(*opened_source()).size() == 5); }
+  REQUIRE(redis.command({"XTRIM", "s", "MAXLEN", "2"}));
+  auto source = opened_source();
+  const SourceBatch found = poll(*source);
+  CHECK(found.lost == 3);
+  CHECK(pending() == 5);
+  CHECK(source->drained().ok());
+  // The acks do not get through: they are looked for again, and not counted again.
+  REQUIRE(redis.command({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"}));
+  SourceBatch again;
+  CHECK_FALSE(source->poll(100, 0ms, again));
+  CHECK(again.lost == 0);
+  REQUIRE(source->open());
+  std::uint64_t lost = 0;
+  for (int i = 0; i < 5; ++i) lost += poll(*source).lost;
+  CHECK(lost == 0);
+  CHECK(pending() == 2);
+}
+
 TEST_CASE_METHOD(Stream, "a server that does not send so much at once is asked for less") {
   const std::string text(100'000, 'x');
   for (int i = 0; i < 100; ++i) add(text);

@@ -323,6 +323,29 @@ TEST_CASE("any other error of the source ends the node and says why") {
   CHECK(harness.machine.failure()->message == "lines.txt: no such file");
 }
 
+TEST_CASE("what is acked comes in anew when a server that went back gives it again") {
+  SourceHarness harness;
+  FakeCoordinator& coordinator = harness.add_coordinator("a");
+  harness.fill(2);
+  harness.run();
+  const auto give_again = [&] {
+    PollDone again;
+    again.batch.redelivered = true;
+    again.batch.add({.payload = "0", .token = {0, 0}});
+    link::Effects effects;
+    harness.machine.take(std::move(again), harness.now, effects);
+    harness.run();
+  };
+  give_again();
+  CHECK(harness.numbers().given_again == 1);
+  coordinator.ack({coordinator.received[0].id}, harness.now);
+  harness.run();
+  REQUIRE(harness.source.acked.size() == 1);
+  give_again();
+  CHECK(harness.numbers().given_again == 1);
+  CHECK(harness.numbers().read == 3);
+}
+
 TEST_CASE("messages that the source gives again while they are held are skipped") {
   SourceHarness harness;
   FakeCoordinator& coordinator = harness.add_coordinator("a");
