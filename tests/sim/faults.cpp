@@ -26,6 +26,8 @@ void World::next_fault() {
 void World::commit(FaultKind kind) {
   trace_line("fault", to_string(kind));
   trace_.mix(static_cast<std::uint64_t>(kind));
+  if (scenario_.trims_pending()) redis_.trim_pending(20);
+  if (scenario_.fails_over() && kind != FaultKind::redis_start) redis_.replicate();
   switch (kind) {
     case FaultKind::crash:
       return crash_one();
@@ -121,7 +123,11 @@ void World::strike_redis(FaultKind kind) {
     return;
   }
   redis_.is_up = false;
-  if (kind == FaultKind::redis_start) ++redis_.life;
+  if (kind == FaultKind::redis_start && scenario_.fails_over()) {
+    redis_.fail_over();
+  } else if (kind == FaultKind::redis_start) {
+    ++redis_.life;
+  }
   after(span, [this] { redis_.is_up = true; });
 }
 
@@ -172,7 +178,9 @@ void World::heal() {
 /// Those that were to end may still do so: they are started again whenever it is.
 void World::keep_alive() {
   if (is_over_) return;
-  for (const auto& host : hosts_) host->start();
+  for (const auto& host : hosts_) {
+    if (!ends_by_draining_ || host->role() != Role::source) host->start();
+  }
   after(milliseconds(100), [this] { keep_alive(); });
 }
 

@@ -56,6 +56,12 @@ class Ledger {
   /// The sink said no.
   void sink_refused(std::string_view task, std::string_view payload);
   void dead_lettered(std::string_view text);
+  /// The entry is gone with a server whose replica did not have it yet: nobody can know of it.
+  void vanished(const SourceToken& token) { sent_[by_token_[token]].vanished = true; }
+  /// The entry was deleted while it was pending.
+  void deleted(const SourceToken& token) { sent_[by_token_[token]].deleted = true; }
+  /// A source has said that so many are lost.
+  void told_lost(std::uint64_t count) { counts_.told_lost += count; }
   /// The source has carried the ack out.
   void acked(const SourceToken& token);
 
@@ -78,6 +84,8 @@ class Ledger {
     std::uint64_t acked = 0;
     std::uint64_t dead_letters = 0;
     std::uint64_t left = 0;
+    std::uint64_t lost = 0;       ///< Deleted, and so never done.
+    std::uint64_t told_lost = 0;  ///< As sources say; one may be told of by several lives.
   };
   const Counts& counts() const { return counts_; }
 
@@ -104,6 +112,9 @@ class Ledger {
     std::uint32_t dead_letters = 0;
     bool has_hung = false;  ///< One of its steps has.
     bool acked = false;
+    bool vanished = false;
+    bool deleted = false;
+    bool lost = false;  ///< Acked without having been done, since it was deleted.
   };
 
   void expand(unsigned number);

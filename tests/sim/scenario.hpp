@@ -143,6 +143,13 @@ struct Scenario {
   bool dies_of_messages_alone() const {
     return loses_workers_to_messages_only && coordinators + spare_coordinators == 1;
   }
+  // Not drawn, so that seeds stay what they were.
+  /// A start of Redis is a failover to a replica that has what was there at the fault before.
+  bool fails_over() const { return seed % 4 == 2; }
+  /// Entries that are pending are deleted at times.
+  bool trims_pending() const { return seed % 8 == 3; }
+  /// At the end sources are started that are to end by themselves once all is done.
+  bool ends_by_draining() const { return seed % 3 == 0; }
   /// All of it, for people.
   std::string describe() const;
   /// Once there are no faults: until everybody is there, and connected to all.

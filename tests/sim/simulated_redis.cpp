@@ -56,9 +56,34 @@ SourceToken token_of(std::string_view text) {
 }  // namespace
 
 SourceToken SimulatedRedis::add_entry(std::string payload, std::string key) {
-  const SourceToken id{1000 + entries_.size() / 3, entries_.size() % 3};
+  const SourceToken id{1000 + ids_given_ / 3, ids_given_ % 3};
+  ++ids_given_;
   entries_.push_back({id, std::move(payload), std::move(key)});
   return id;
+}
+
+void SimulatedRedis::replicate() {
+  replica_ = {entries_.size(), next_, has_group_, pending_};
+}
+
+void SimulatedRedis::fail_over() {
+  ++life;
+  for (std::size_t i = replica_.entries; i < entries_.size(); ++i) {
+    ledger_.vanished(entries_[i].id);
+  }
+  entries_.resize(replica_.entries);
+  next_ = replica_.next;
+  has_group_ = replica_.has_group;
+  pending_ = replica_.pending;
+}
+
+void SimulatedRedis::trim_pending(std::uint64_t share) {
+  for (const auto& [token, place] : pending_) {
+    Entry& entry = entries_[place.first];
+    if (entry.is_deleted || random_.below(share) != 0) continue;
+    entry.is_deleted = true;
+    ledger_.deleted(token);
+  }
 }
 
 std::vector<SourceToken> SimulatedRedis::pending() const {
@@ -95,6 +120,7 @@ Reply SimulatedRedis::carry_out(const Command& command) {
 }
 
 Reply SimulatedRedis::reply_of(const Entry& entry) {
+  if (entry.is_deleted) return array_reply({text_reply(text_of(entry.id)), Reply{}});
   return array_reply(
       {text_reply(text_of(entry.id)), array_reply({text_reply("text"), text_reply(entry.payload),
                                                    text_reply("key"), text_reply(entry.key)})});
@@ -109,6 +135,7 @@ Reply SimulatedRedis::read_group(const Command& command) {
   std::vector<Reply> entries;
   if (from == ">") {
     for (; next_ < entries_.size() && entries.size() < count; ++next_) {
+      if (entries_[next_].is_deleted) continue;  // Before a failover it was pending.
       pending_[entries_[next_].id] = {next_, consumer};
       entries.push_back(reply_of(entries_[next_]));
     }

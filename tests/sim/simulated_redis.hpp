@@ -39,6 +39,13 @@ class SimulatedRedis {
 
   SourceToken add_entry(std::string payload, std::string key);
 
+  /// A replica has got what there is now.
+  void replicate();
+  /// The replica takes the server's place: what came after it was replicated is gone.
+  void fail_over();
+  /// Deletes one in `share` of the entries that are pending.
+  void trim_pending(std::uint64_t share);
+
   bool is_up = true;
   /// Of the server's process: a connection does not outlive it.
   std::uint64_t life = 1;
@@ -60,6 +67,17 @@ class SimulatedRedis {
     SourceToken id;
     std::string payload;
     std::string key;
+    bool is_deleted = false;
+  };
+  /// By id: the entry's place, and whose it is.
+  using Pending = std::map<SourceToken, std::pair<std::size_t, std::string>>;
+
+  /// What a replica has. Entries themselves stay where they are.
+  struct Replica {
+    std::size_t entries = 0;
+    std::size_t next = 0;
+    bool has_group = false;
+    Pending pending;
   };
 
   Reply read_group(const Command& command);
@@ -73,8 +91,9 @@ class SimulatedRedis {
   std::vector<Entry> entries_;
   bool has_group_ = false;
   std::size_t next_ = 0;  ///< The first entry that was given to nobody.
-  /// By id: the entry's place, and whose it is.
-  std::map<SourceToken, std::pair<std::size_t, std::string>> pending_;
+  Pending pending_;
+  Replica replica_;
+  std::uint64_t ids_given_ = 0;  ///< None is given twice, as they are made of the time.
   std::uint64_t added_ = 0;
 };
 

@@ -22,6 +22,7 @@ source_node::SourceMachine::Options options_of(World& world, const Host& host) {
   options.brokers = world.broker_endpoints();
   options.link = world.scenario().link;
   options.drain_timeout = world.scenario().drain_timeout;
+  options.exit_when_drained = world.ends_by_draining();
   options.seed = world.random().next();
   return options;
 }
@@ -98,6 +99,7 @@ class SourceShell final : public Shell {
         numbers.failure_bytes > kMostLetterBytes) {
       return std::to_string(numbers.failure_bytes) + " bytes of failed messages are held";
     }
+    if (numbers.lost_at_source > lost_) return "more is counted as lost than the source lost";
     // What failed may be left, and read again.
     if (!world_.scenario().leaves() && numbers.pending > held_.size()) {
       return std::to_string(numbers.pending) + " pending, of " + std::to_string(held_.size()) +
@@ -108,6 +110,10 @@ class SourceShell final : public Shell {
   bool is_idle() const override { return machine_.numbers().pending == 0; }
   std::string leftovers() const override {
     const source_node::SourceNumbers numbers = machine_.numbers();
+    if (numbers.lost_at_source != lost_) {
+      return std::to_string(lost_) + " lost, of which " + std::to_string(numbers.lost_at_source) +
+             " are counted";
+    }
     if (numbers.pending == 0 && numbers.pending_bytes == 0 && machine_.queued() == 0 &&
         numbers.failure_bytes == 0) {
       return {};
@@ -122,6 +128,7 @@ class SourceShell final : public Shell {
     if (const auto* poll = std::get_if<source_node::PollDone>(&response)) {
       if (!poll->result) return;
       for (const SourceMessage& message : poll->batch.messages()) held_.insert(message.token);
+      lost_ += poll->batch.lost;
     } else if (const auto* ack = std::get_if<source_node::AckDone>(&response)) {
       if (!ack->result) return;
       for (const SourceToken& token : acking_) held_.erase(token);
@@ -145,6 +152,10 @@ class SourceShell final : public Shell {
     waiting_.pop_front();
     auto response = std::make_shared<std::optional<Response>>();
     host_.inside([&] { *response = server_.serve(request); });
+    if (const auto* poll = std::get_if<source_node::PollDone>(&**response)) {
+      // Said once it is given out: whether the process lives to count it is another matter.
+      if (poll->result) world_.ledger().told_lost(poll->batch.lost);
+    }
     host_.later(rest, [this, response] {
       responses_.push_back(std::move(**response));
       host_.wake();
@@ -162,6 +173,7 @@ class SourceShell final : public Shell {
   /// What the source has given, and not been told to forget.
   std::set<SourceToken> held_;
   std::vector<SourceToken> acking_;
+  std::uint64_t lost_ = 0;  ///< As its polls said.
   bool is_serving_ = false;
 };
 

@@ -122,6 +122,7 @@ Outcome World::run() {
     produce(scenario_.late_messages, milliseconds(100));
   }
   drain();
+  if (!is_violated() && scenario_.ends_by_draining()) end_by_draining();
   if (!is_violated()) end_nodes();
 
   Outcome outcome;
@@ -211,6 +212,37 @@ void World::check_leftovers() {
     const std::string left = host->is_alive() ? host->shell()->leftovers() : "it is not there";
     if (!left.empty()) violate("nothing is left behind", host->name() + ": " + left);
   }
+}
+
+/// Sources die with messages under way, and are started so that they end once nothing is left.
+void World::end_by_draining() {
+  constexpr unsigned kMessages = 30;
+  produce(kMessages, milliseconds(50));
+  run_until(now_ + milliseconds(60), [] { return false; });
+  if (is_violated()) return;
+  ends_by_draining_ = true;  // A source that has ended stays so.
+  const auto is_source = [](const auto& host) { return host->role() == Role::source; };
+  for (const auto& host : hosts_) {
+    if (!is_source(host)) continue;
+    if (host->is_alive()) host->crash();
+    host->start();
+  }
+  const Duration bound = scenario_.drain_bound();
+  run_until(now_ + bound, [&] {
+    return std::none_of(hosts_.begin(), hosts_.end(),
+                        [&](const auto& host) { return is_source(host) && host->is_alive(); });
+  });
+  if (is_violated()) return;
+  for (const auto& host : hosts_) {
+    if (is_source(host) && host->is_alive()) {
+      return violate("a drained source ends", host->name() + ": " + host->shell()->leftovers());
+    }
+  }
+  if (!scenario_.leaves() && !redis_.pending().empty()) {
+    return violate("drained means nothing is left",
+                   std::to_string(redis_.pending().size()) + " are pending");
+  }
+  ledger_.check_end(redis_.pending(), redis_.all_read());
 }
 
 void World::end_nodes() {

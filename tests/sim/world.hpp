@@ -74,6 +74,8 @@ class World {
   /// Who owns which key slots is certain: nothing is lost, and nobody is away without a word.
   bool watches_slots() const { return watches_slots_; }
   bool hangs_next = false;  ///< The next call of a task by key is to hang.
+  /// Sources are to end by themselves once all is done.
+  bool ends_by_draining() const { return ends_by_draining_; }
   /// Of the definition that coordinators are started with.
   unsigned version() const { return version_; }
   std::vector<std::string> broker_endpoints() const;
@@ -126,6 +128,7 @@ class World {
   void drain();
   void check_leftovers();
   void check_connected();
+  void end_by_draining();
   void end_nodes();
 
   Scenario scenario_;
@@ -147,6 +150,7 @@ class World {
   bool watches_slots_ = false;
   /// By coordinator, task and slot: since when it waits without a cause.
   std::map<std::tuple<std::size_t, TaskId, std::size_t>, TimePoint> idle_slots_;
+  bool ends_by_draining_ = false;
   bool is_over_ = false;
 };
 
