@@ -49,8 +49,8 @@ bool gets_directories(Role role) {
   return role == Role::source || role == Role::pipeline || role == Role::task;
 }
 
-std::vector<std::pair<std::string, std::string>> fields_of(const link::Identity& identity) {
-  std::vector<std::pair<std::string, std::string>> fields{{"role", to_string(identity.role)}};
+std::vector<link::Field> fields_of(const link::Identity& identity) {
+  std::vector<link::Field> fields{{"role", to_string(identity.role)}};
   if (!identity.topology.empty()) fields.emplace_back("topology", identity.topology);
   return fields;
 }

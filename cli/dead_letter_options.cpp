@@ -10,6 +10,7 @@
 
 #include "cli/checked_topology.hpp"
 #include "cli/text_table.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/base/spelling.hpp"
 #include "tempest/runtime/exit_code.hpp"
 
@@ -156,23 +157,6 @@ std::optional<OpenedLetters> open_letters(runtime::CommandLine& line, const std:
   return letters;
 }
 
-std::string printable(const std::string& text, std::size_t max_bytes) {
-  std::string shown;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool begins_character = (byte & 0xc0) != 0x80;
-    if (max_bytes > 0 && shown.size() >= max_bytes && begins_character) return shown + "...";
-    if (byte >= 0x20 && byte != 0x7f) {
-      shown += c;
-      continue;
-    }
-    char escape[8];
-    std::snprintf(escape, sizeof escape, c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\x%02x", byte);
-    shown += escape;
-  }
-  return shown;
-}
-
 struct LetterList::Table {
   TextTable table{
       {"ID", "FAILED AT", "TOPOLOGY", "TASK", "KIND", ">ATTEMPTS", ">REPLAYS", "REASON"}};
@@ -188,10 +172,10 @@ void LetterList::add(const StoredLetter& letter) {
     return;
   }
   const std::uint64_t attempts = std::max(letter.attempts, letter.delivery_attempts);
-  table_->table.add({letter.place.id, printable(letter.failed_at), printable(letter.topology),
-                     letter.task.empty() ? "-" : printable(letter.task), printable(letter.kind),
+  table_->table.add({letter.place.id, safe_text(letter.failed_at), safe_text(letter.topology),
+                     letter.task.empty() ? "-" : safe_text(letter.task), safe_text(letter.kind),
                      std::to_string(attempts), std::to_string(letter.replays),
-                     printable(letter.reason, kReasonBytes)});
+                     safe_text(letter.reason, kReasonBytes)});
 }
 
 void LetterList::print() {

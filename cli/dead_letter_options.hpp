@@ -42,9 +42,6 @@ struct OpenedLetters {
 std::optional<OpenedLetters> open_letters(runtime::CommandLine& line, const std::string& program,
                                           int& exit_code, bool wants_topology = false);
 
-/// One line: printable, and of at most `max_bytes` (0: whole).
-std::string printable(const std::string& text, std::size_t max_bytes = 0);
-
 /// Prints letters as they come: a table at the end, or a JSON object a line at once.
 class LetterList {
  public:

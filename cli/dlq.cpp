@@ -7,7 +7,9 @@
 #include "cli/dlq_replay.hpp"
 #include "cli/letter_census.hpp"
 #include "cli/verbs.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/safe_output.hpp"
 
 namespace tempest::cli {
 namespace {
@@ -66,7 +68,7 @@ void print_letter(const StoredLetter& letter) {
   for (const auto& [name, value] : rows) {
     if (value.empty()) continue;
     const std::string title(name);
-    std::cout << title << std::string(17 - title.size(), ' ') << printable(value) << "\n";
+    std::cout << title << std::string(17 - title.size(), ' ') << safe_text(value) << "\n";
   }
 }
 
@@ -129,11 +131,11 @@ int export_letters(int argc, const char* const* argv) {
   LetterReader reader(*opened->store, filter, limit);
   const Error unwritten{ErrorCode::io, "cannot write to standard output"};
   const auto written = reader.for_each([&](const StoredLetter& letter) -> Result<void> {
-    if (!(std::cout << letter.text << "\n")) return unwritten;
+    if (!(runtime::raw_output() << letter.text << "\n")) return unwritten;
     return {};
   });
   if (!written) return complain(program, written.error());
-  if (!std::cout.flush()) return complain(program, unwritten);
+  if (!runtime::raw_output().flush()) return complain(program, unwritten);
   report_left_out(reader, program);
   return runtime::kExitOk;
 }

@@ -8,6 +8,7 @@
 #include "cli/progress.hpp"
 #include "cli/watch_session.hpp"
 #include "tempest/base/quantity.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/base/utf8.hpp"
 #include "tempest/builtin/json_text.hpp"
 #include "tempest/runtime/clock.hpp"
@@ -35,13 +36,13 @@ std::string clock_text() {
 }
 
 std::string shown(const std::string& bytes) {
-  return is_utf8(bytes) ? printable(bytes) : "base64:" + builtin::json_text("", bytes).text;
+  return is_utf8(bytes) ? safe_text(bytes) : "base64:" + builtin::json_text("", bytes).text;
 }
 
 void print_text(const wire::Sighting& message, const std::string& worker) {
   std::cout << clock_text() << "  " << message.task
             << (message.kind == Kind::input ? " <-" : " ->");
-  if (!message.text.empty()) std::cout << " [" << printable(message.text) << "]";
+  if (!message.text.empty()) std::cout << " [" << safe_text(message.text) << "]";
   std::cout << "  " << worker;
   if (message.attempt > 1) std::cout << "  attempt " << message.attempt;
   if (!message.key.empty()) std::cout << "  key=" << shown(message.key);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tempest/base/safe_text.hpp"
+
 namespace tempest::cli {
 
 TextTable::TextTable(std::vector<std::string> titles) : titles_(std::move(titles)) {
@@ -13,6 +15,7 @@ TextTable::TextTable(std::vector<std::string> titles) : titles_(std::move(titles
 
 void TextTable::add(std::vector<std::string> cells) {
   cells.resize(titles_.size());
+  for (std::string& cell : cells) cell = safe_text(cell);
   rows_.push_back(std::move(cells));
 }
 

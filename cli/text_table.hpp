@@ -12,7 +12,7 @@ class TextTable {
  public:
   explicit TextTable(std::vector<std::string> titles);
 
-  /// As many cells as there are titles.
+  /// As many cells as there are titles. Each is shown as one line (safe_text()).
   void add(std::vector<std::string> cells);
   bool empty() const { return rows_.empty(); }
   void print(std::ostream& out) const;

@@ -7,6 +7,7 @@
 
 #include "cli/dead_letter_options.hpp"
 #include "cli/trace_view.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/builtin/json_text.hpp"
 
 namespace tempest::cli {
@@ -101,7 +102,7 @@ std::string hop_end(const wire::Sighting& hop) {
   if (hop.kind == Kind::done) {
     return "done, " + std::to_string(hop.count) + (hop.count == 1 ? " output" : " outputs");
   }
-  return std::string(outcome_of(hop.kind)) + ": " + printable(hop.text, kShownReasonBytes) +
+  return std::string(outcome_of(hop.kind)) + ": " + safe_text(hop.text, kShownReasonBytes) +
          next_text(hop);
 }
 
@@ -140,7 +141,7 @@ std::string source_line(const wire::Sighting& said) {
       std::string line = std::string("failed: ") + wire::to_string(said.failure);
       if (!said.task.empty()) line += " at " + said.task;
       if (!said.peer.empty()) line += " on " + said.peer;
-      return line + ": " + printable(said.text, kShownReasonBytes) + next_text(said);
+      return line + ": " + safe_text(said.text, kShownReasonBytes) + next_text(said);
     }
     default:
       return {};
@@ -229,7 +230,7 @@ bool is_hop(Kind kind) {
 std::string trace_text(const TracedMessage& message, TimePoint now) {
   const auto [end, at_us] = end_of(message, now);
   std::string text = "message " + std::to_string(message.number) + " of " + message.source;
-  if (!message.read.text.empty()) text += " (" + printable(message.read.text) + ")";
+  if (!message.read.text.empty()) text += " (" + safe_text(message.read.text) + ")";
   text += ": " + end + " after " + time_text(at_us) + "\n";
   Widths widths;
   for (const TraceStep& step : message.steps) {

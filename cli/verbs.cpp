@@ -4,6 +4,7 @@
 #include <iostream>
 #include <vector>
 
+#include "tempest/base/safe_text.hpp"
 #include "tempest/base/spelling.hpp"
 #include "tempest/runtime/exit_code.hpp"
 
@@ -32,7 +33,7 @@ int refuse_verb(const std::string& program, std::span<const Verb> verbs, const s
       what += "; did you mean '" + *nearest + "'?";
     }
   }
-  std::cerr << program << ": " << what << "; see " << program << " --help\n";
+  std::cerr << program << ": " << safe_text(what) << "; see " << program << " --help\n";
   return runtime::kExitUsage;
 }
 

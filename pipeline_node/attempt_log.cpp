@@ -46,7 +46,7 @@ void AttemptLog::add(const Attempt& attempt, const dag::Graph& graph, TimePoint 
                      "an attempt failed: " + std::string(attempt.reason),
                      {{"task", graph.node(attempt.task).name},
                       {"worker", std::string(attempt.worker)},
-                      {"attempt", std::to_string(attempt.number)}}});
+                      {"attempt", attempt.number}}});
   if (is_first) return;
   ++kind.untold;
   kind.last_reason = attempt.reason;
@@ -70,7 +70,7 @@ void AttemptLog::tell(const dag::Graph& graph, std::vector<link::Notice>& notice
                        "more attempts failed; the last: " + kind.last_reason,
                        {{"task", graph.node(key.first).name},
                         {"worker", kind.last_worker},
-                        {"attempts", std::to_string(std::exchange(kind.untold, 0))}}});
+                        {"attempts", std::exchange(kind.untold, 0)}}});
   }
 }
 

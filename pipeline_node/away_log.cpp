@@ -59,12 +59,11 @@ bool AwayLog::turn(TimePoint now, const dag::Graph& graph, std::vector<link::Not
       continue;
     }
     const std::string& task = graph.node(entry->first.first).name;
-    notices.push_back(
-        {Level::info,
-         "task '" + task + "' reaches what it needs again, after " +
-             format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(one.works_since -
-                                                                                   one.since)),
-         {{"task", task}, {"worker", entry->first.second}, {"waits", std::to_string(one.waits)}}});
+    notices.push_back({Level::info,
+                       "task '" + task + "' reaches what it needs again, after " +
+                           format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(
+                               one.works_since - one.since)),
+                       {{"task", task}, {"worker", entry->first.second}, {"waits", one.waits}}});
     entry = entries_.erase(entry);
     has_changed_ = true;
   }

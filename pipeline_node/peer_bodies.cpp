@@ -156,7 +156,7 @@ void PipelineMachine::attach(Peer& peer, std::string_view body, TimePoint now) {
   batches_[*peer.worker].peer = peer.id;
   notices_.push_back({link::Notice::Level::info,
                       "worker attached",
-                      {{"peer", peer.name}, {"tasks", std::to_string(attach.tasks.size())}}});
+                      {{"peer", peer.name}, {"tasks", attach.tasks.size()}}});
 }
 
 void PipelineMachine::receive_window(Peer& peer, std::string_view body) {

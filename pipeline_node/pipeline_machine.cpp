@@ -107,7 +107,7 @@ void PipelineMachine::finish_if_drained(TimePoint now, link::Effects& effects) {
   carry_out({}, now, effects);
   member_.close("draining", now, effects);
   effects.notify(link::Notice::Level::info, "stopped",
-                 {{"left_in_flight", std::to_string(tracker_.trees_in_flight())}});
+                 {{"left_in_flight", tracker_.trees_in_flight()}});
   closed_ = true;
   effects.finished = true;
 }
@@ -125,7 +125,7 @@ void PipelineMachine::watch_for_stall(TimePoint now, link::Effects& effects) {
     case StallWatch::Change::stalled: {
       stall_ = stall_cause();
       effects.notify(link::Notice::Level::warning, "stalled: " + stall_,
-                     {{"in_flight", std::to_string(tracker_.trees_in_flight())}});
+                     {{"in_flight", tracker_.trees_in_flight()}});
       if (!draining_) show_state(state(), now, effects);
       return;
     }

@@ -114,7 +114,7 @@ void PipelineMachine::watch_strays(TimePoint now) {
                         "before: their timeouts say for how long",
                         {{"task", topology_.graph.node(task).name},
                          {"worker", scheduler_.stray_worker(task)},
-                         {"slots", std::to_string(strays.count())}}});
+                         {"slots", strays.count()}}});
   }
 }
 

@@ -23,8 +23,8 @@ void TimeoutLog::add(const tracking::TimedOutDelivery& timed_out, const dag::Gra
                      "a delivery timed out: " + timed_out.reason,
                      {{"task", graph.node(timed_out.task).name},
                       {"worker", timed_out.worker},
-                      {"attempt", std::to_string(timed_out.attempt)},
-                      {"deliveries", std::to_string(std::exchange(count.untold, 0))}}});
+                      {"attempt", timed_out.attempt},
+                      {"deliveries", std::exchange(count.untold, 0)}}});
 }
 
 void TimeoutLog::report(const dag::Graph& graph, wire::StatsBuilder& stats) const {

@@ -233,7 +233,7 @@ void SourceMachine::end(std::uint32_t slot, DeadLetter letter, FailureChoice::Ac
                    {{"task", last.task},
                     {"kind", wire::to_string(last.kind)},
                     {"worker", last.worker},
-                    {"messages", std::to_string(count)}});
+                    {"messages", count}});
   }
   if (action == Action::by_policy) {
     const FailurePolicy policy = plan_->failure.rule(is_timeout(last.kind)).policy;
@@ -351,7 +351,7 @@ void SourceMachine::leave(std::uint32_t slot, FailurePolicy policy, TimePoint no
     effects.notify(Level::warning,
                    "failed messages are left unacked at the source: the topology has no "
                    "[failure] dead_letter",
-                   {{"messages", std::to_string(count)}});
+                   {{"messages", count}});
   }
 }
 

@@ -186,8 +186,7 @@ void SourceMachine::read(SourceBatch& batch, std::span<const std::string> names,
   lose(batch.lost, effects);
   if (batch.ended) {
     numbers_.ended = true;
-    effects.notify(Level::info, "the source has given all it has",
-                   {{"read", std::to_string(numbers_.read)}});
+    effects.notify(Level::info, "the source has given all it has", {{"read", numbers_.read}});
   }
   found_nothing_ = batch.empty() && !batch.has_more;
   is_idle_ = found_nothing_ && store_.empty();
@@ -197,8 +196,7 @@ void SourceMachine::read(SourceBatch& batch, std::span<const std::string> names,
 void SourceMachine::lose(std::uint64_t count, link::Effects& effects) {
   if (count == 0) return;
   numbers_.lost_at_source += count;
-  effects.notify(Level::warning, "messages were lost at the source",
-                 {{"lost", std::to_string(count)}});
+  effects.notify(Level::warning, "messages were lost at the source", {{"lost", count}});
 }
 
 void SourceMachine::note_held() {
@@ -397,11 +395,10 @@ void SourceMachine::bound_failures(TimePoint now, link::Effects& effects) {
   if (held_back_told_ || !dead_letters_.sink().is_away() || !opened_) return;
   if (held < budget && pace_.has_room(load())) return;
   held_back_told_ = true;
-  effects.notify(
-      Level::warning,
-      "nothing more is read until dead letters can be written: they take up all that "
-      "they may of this node",
-      {{"dead_letters", std::to_string(dead_letters_.size())}, {"bytes", format_size_bytes(held)}});
+  effects.notify(Level::warning,
+                 "nothing more is read until dead letters can be written: they take up all that "
+                 "they may of this node",
+                 {{"dead_letters", dead_letters_.size()}, {"bytes", format_size_bytes(held)}});
 }
 
 bool SourceMachine::nothing_out() const {
@@ -442,7 +439,7 @@ void SourceMachine::stop(bool at_once, TimePoint now, link::Effects& effects) {
   stop_at_ = now + options_.drain_timeout;
   poll_until_ = std::min(stop_at_, now + kLastPollWait);
   let_go_of_unsent(now);
-  effects.notify(Level::info, "draining", {{"pending", std::to_string(store_.count())}});
+  effects.notify(Level::info, "draining", {{"pending", store_.count()}});
 }
 
 void SourceMachine::check_end(TimePoint now, link::Effects& effects) {
@@ -454,7 +451,7 @@ void SourceMachine::check_end(TimePoint now, link::Effects& effects) {
       finish("drained", now, effects);
     } else if (now >= stop_at_) {
       effects.notify(Level::warning, "not everything was done in time; the rest is left unacked",
-                     {{"pending", std::to_string(store_.count())}});
+                     {{"pending", store_.count()}});
       finish("drain timeout", now, effects);
     }
     return;
@@ -475,9 +472,9 @@ void SourceMachine::finish(std::string_view reason, TimePoint now, link::Effects
   count_lost(effects);
   effects.notify(Level::info, "finished",
                  {{"why", std::string(reason)},
-                  {"read", std::to_string(numbers_.read)},
-                  {"acked", std::to_string(numbers_.acked)},
-                  {"failed", std::to_string(numbers_.failed)}});
+                  {"read", numbers_.read},
+                  {"acked", numbers_.acked},
+                  {"failed", numbers_.failed}});
   coordinators_.close(reason, now, effects);
   member_.close(reason, now, effects);
   effects.finished = true;
@@ -491,7 +488,7 @@ void SourceMachine::count_lost(link::Effects& effects) {
   effects.notify(Level::warning,
                  "messages that were read and are not done are lost: the source cannot give them "
                  "again",
-                 {{"lost", std::to_string(lost)}});
+                 {{"lost", lost}});
 }
 
 // --- What others are shown ---------------------------------------------------------------------

@@ -90,14 +90,13 @@ void SourceMachine::settle(const TendDone& done, TimePoint now, link::Effects& e
   numbers_.moved += tended.moved;
   numbers_.lost_at_source += tended.lost;
   if (tended.discarded + tended.moved + tended.lost > 0) {
-    effects.notify(Level::warning, "pending messages that nobody worked on were put aside",
-                   {{"discarded", std::to_string(tended.discarded)},
-                    {"moved", std::to_string(tended.moved)},
-                    {"lost", std::to_string(tended.lost)}});
+    effects.notify(
+        Level::warning, "pending messages that nobody worked on were put aside",
+        {{"discarded", tended.discarded}, {"moved", tended.moved}, {"lost", tended.lost}});
   }
   if (tended.readers_removed > 0) {
     effects.notify(Level::info, "dead readers that held nothing were removed at the source",
-                   {{"readers", std::to_string(tended.readers_removed)}});
+                   {{"readers", tended.readers_removed}});
   }
   if (!done.result) {
     source_failed(done.result.error(), now, effects);

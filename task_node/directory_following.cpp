@@ -173,9 +173,8 @@ void TaskMachine::built(BuildAnswer answer, TimePoint now, link::Effects& effect
   queue_.serve(served_);
   set_taps(effects);
   phase_ = Phase::serving;
-  effects.notify(
-      Level::info, "serving",
-      {{"version", version_}, {"tasks", names}, {"threads", std::to_string(options_.threads)}});
+  effects.notify(Level::info, "serving",
+                 {{"version", version_}, {"tasks", names}, {"threads", options_.threads}});
   register_node(now, effects);
   match_coordinators(now, effects);
 }

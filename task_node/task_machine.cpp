@@ -111,7 +111,7 @@ void TaskMachine::lost(CoordinatorLink& link, link::LostReason reason, link::Eff
   effects.notify(orderly ? Level::info : Level::warning, "a coordinator is gone",
                  {{"coordinator", link.coordinator().name},
                   {"reason", link::to_string(reason)},
-                  {"dropped", std::to_string(queued)}});
+                  {"dropped", queued}});
 }
 
 void TaskMachine::take_body(CoordinatorLink& link, const link::Event& event,
@@ -304,7 +304,7 @@ void TaskMachine::give_up_call(const DeliveryQueue::Overdue& overdue, TimePoint 
       effects.notify(Level::error,
                      "too many calls hang to put another thread in the place of each: start this "
                      "worker anew",
-                     {{"task", task.name}, {"hanging", std::to_string(hung_threads_)}});
+                     {{"task", task.name}, {"hanging", hung_threads_}});
     }
     return;
   }
@@ -314,7 +314,7 @@ void TaskMachine::give_up_call(const DeliveryQueue::Overdue& overdue, TimePoint 
                  reported.empty()
                      ? "a batch is given up, and each of it run by itself: " + reason
                      : "a call is given up, and another thread takes its place: " + reason,
-                 {{"task", task.name}, {"hanging", std::to_string(hung_threads_)}});
+                 {{"task", task.name}, {"hanging", hung_threads_}});
 }
 
 void TaskMachine::settle_trial(TimePoint now, link::Effects& effects) {
@@ -371,8 +371,7 @@ void TaskMachine::watch_for_stall(TimePoint now, link::Effects& effects) {
     stall_ =
         "task '" + task.name + "' has not come back for " + format_duration(options_.stall_after);
     effects.notify(Level::warning, "stalled: " + stall_,
-                   {{"threads_busy", std::to_string(queue_.busy_threads())},
-                    {"queued", std::to_string(queue_.queued())}});
+                   {{"threads_busy", queue_.busy_threads()}, {"queued", queue_.queued()}});
   } else {
     stall_.clear();
     effects.notify(Level::info, "no longer stalled");
@@ -452,7 +451,7 @@ void TaskMachine::leave_running_calls(link::Effects& effects, Work& work) {
   stats_.threads_replaced += left;
   effects.notify(Level::warning,
                  "calls have not ended within the drain timeout: going on without them",
-                 {{"calls", std::to_string(left)}});
+                 {{"calls", left}});
 }
 
 /// Whatever a phase has waited for may have come about.
@@ -461,7 +460,7 @@ void TaskMachine::go_on(TimePoint now, link::Effects& effects, Work& work) {
   if (phase_ == Phase::draining && (settled || now >= deadline_)) {
     if (!settled) {
       effects.notify(Level::warning, "the drain timeout is over before everything was finished",
-                     {{"batches running", std::to_string(queue_.running())}});
+                     {{"batches_running", queue_.running()}});
     }
     finish("stopped", kExitOk, now, effects);
   }
@@ -490,7 +489,7 @@ void TaskMachine::stop(bool at_once, TimePoint now, link::Effects& effects) {
   }
   if (phase_ == Phase::draining) return;
   wind_down(Phase::draining, now);
-  effects.notify(Level::info, "draining", {{"batches running", std::to_string(queue_.running())}});
+  effects.notify(Level::info, "draining", {{"batches_running", queue_.running()}});
   register_node(now, effects);
 }
 

@@ -233,7 +233,7 @@ void Host::carry_out(std::size_t most_sends) {
     if (is_loss) world_.ledger().worker_lost();
     if (!world_.has_trace()) continue;
     std::string text = "log: " + notice.text;
-    for (const auto& [key, value] : notice.fields) text += " " + key + "=" + value;
+    for (const link::Field& field : notice.fields) text += " " + field.name + "=" + field.value;
     world_.trace_line(name_, text);
   }
   for (const auto& publication : effects_.publications) {

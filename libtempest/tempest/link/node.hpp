@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -31,12 +32,25 @@ struct FrameReceived {
   SharedBytes frame;
 };
 
+/// Something that a notice is about: a name without blanks, and a text or a whole number.
+struct Field {
+  Field(std::string field_name, std::string_view text)
+      : name(std::move(field_name)), value(text) {}
+  template <std::integral Number>
+  Field(std::string field_name, Number number)
+      : name(std::move(field_name)), value(std::to_string(number)), is_number(true) {}
+
+  std::string name;
+  std::string value;
+  bool is_number = false;
+};
+
 /// Something for people to read, in the log.
 struct Notice {
   enum class Level : std::uint8_t { debug, info, warning, error };
   Level level = Level::info;
   std::string text;
-  std::vector<std::pair<std::string, std::string>> fields;
+  std::vector<Field> fields;
 };
 
 /// What a step wants done. The driver carries everything out, in this order, and empties it.
@@ -67,8 +81,7 @@ struct Effects {
   bool finished = false;
   int exit_code = 0;
 
-  void notify(Notice::Level level, std::string text,
-              std::vector<std::pair<std::string, std::string>> fields = {}) {
+  void notify(Notice::Level level, std::string text, std::vector<Field> fields = {}) {
     notices.push_back({level, std::move(text), std::move(fields)});
   }
 };

@@ -11,6 +11,7 @@
 #include <map>
 
 #include "tempest/base/quantity.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/base/spelling.hpp"
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/version.hpp"
@@ -289,7 +290,7 @@ std::vector<std::string> CommandLine::names() const {
 }
 
 void CommandLine::fail(const std::string& message) {
-  std::cerr << definition_->program << ": " << message << "\n";
+  std::cerr << definition_->program << ": " << safe_text(message) << "\n";
   failed_ = true;
 }
 

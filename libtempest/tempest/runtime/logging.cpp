@@ -7,6 +7,7 @@
 #include <atomic>
 #include <nlohmann/json.hpp>
 
+#include "tempest/base/safe_text.hpp"
 #include "tempest/runtime/clock.hpp"
 
 namespace tempest::runtime {
@@ -36,17 +37,17 @@ spdlog::level::level_enum spdlog_level(link::Notice::Level level) {
 
 std::string quoted_if_needed(const std::string& value) {
   const bool plain = !value.empty() && std::all_of(value.begin(), value.end(), [](char c) {
-    return c > ' ' && c != '"' && c != '=' && c != 0x7f;
+    return static_cast<unsigned char>(c) > ' ' && c != '"' && c != '=' && c != 0x7f;
   });
-  return plain
-             ? value
-             : nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return safe_text(
+      plain ? value
+            : nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 std::string as_text(const std::string& node, const link::Notice& notice, std::uint64_t left_out) {
-  std::string line = notice.text;
-  for (const auto& [name, value] : notice.fields) {
-    line += " " + name + "=" + quoted_if_needed(value);
+  std::string line = safe_text(notice.text);
+  for (const link::Field& field : notice.fields) {
+    line += " " + field.name + "=" + quoted_if_needed(field.value);
   }
   if (left_out > 0) line += " left_out=" + std::to_string(left_out);
   if (!node.empty()) line += " node=" + quoted_if_needed(node);
@@ -57,10 +58,14 @@ std::string as_text(const std::string& node, const link::Notice& notice, std::ui
 std::string as_json(const std::string& node, const link::Notice& notice, std::uint64_t left_out) {
   nlohmann::ordered_json line;
   line["message"] = notice.text;
-  for (const auto& [name, value] : notice.fields) line[name] = value;
+  for (const link::Field& field : notice.fields) {
+    line[field.name] = field.is_number ? nlohmann::ordered_json::parse(field.value)
+                                       : nlohmann::ordered_json(field.value);
+  }
   if (left_out > 0) line["left_out"] = left_out;
   if (!node.empty()) line["node"] = node;
-  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).substr(1);
+  // Safe for a terminal as well, and JSON still.
+  return safe_text(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).substr(1));
 }
 
 }  // namespace
@@ -100,7 +105,7 @@ void Log::write(const link::Notice& notice) {
   }
   std::uint64_t left_out = 0;
   std::string key = notice.text;
-  for (const auto& [name, value] : notice.fields) key += '\n' + value;
+  for (const link::Field& field : notice.fields) key += '\n' + field.value;
   const auto found = repeats_.find(key);
   if (found != repeats_.end()) {
     if (now - found->second.written < kRepeatInterval) {

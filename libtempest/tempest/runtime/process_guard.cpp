@@ -10,6 +10,7 @@
 
 #include "tempest/runtime/logging.hpp"
 #include "tempest/runtime/node_program.hpp"
+#include "tempest/runtime/safe_output.hpp"
 
 namespace tempest::runtime {
 namespace {
@@ -30,6 +31,7 @@ void guard_process() {
   struct sigaction action = {};
   action.sa_handler = SIG_IGN;
   ::sigaction(SIGXFSZ, &action, nullptr);
+  make_output_safe();
 }
 
 bool was_closed_at_start(int descriptor) {

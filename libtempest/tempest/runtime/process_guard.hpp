@@ -9,8 +9,9 @@ namespace tempest::runtime {
 
 /// Opens /dev/null on those of the descriptors 0 to 2 that the process was started without: the
 /// next file or socket would get their numbers, and be written to as standard output. Makes the
-/// limit of a file's size an error to be read (EFBIG), not a signal that kills. To be called first
-/// in main(), before any other descriptor is made.
+/// limit of a file's size an error to be read (EFBIG), not a signal that kills. Makes what is
+/// printed safe for a terminal (safe_output.hpp). To be called first in main(), before any other
+/// descriptor is made.
 void guard_process();
 
 /// Returns true if the process was started without this descriptor.

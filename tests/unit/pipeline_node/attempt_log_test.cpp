@@ -30,7 +30,7 @@ struct Log {
     for (const link::Notice& notice : std::exchange(notices, {})) {
       if (notice.level == Level::debug) continue;
       std::string text = notice.text;
-      for (const auto& [name, value] : notice.fields) text += " " + name + "=" + value;
+      for (const auto& field : notice.fields) text += " " + field.name + "=" + field.value;
       texts.push_back(text);
     }
     return texts;

@@ -42,7 +42,7 @@ TEST_CASE_METHOD(Fixture, "what is away is said once for each worker, with task 
   CHECK(notices[0].text ==
         "task 'out' cannot reach what it needs; its messages wait, and cost no attempts: "
         "connection refused");
-  CHECK(notices[1].fields[1].second == "w2");
+  CHECK(notices[1].fields[1].value == "w2");
   CHECK(turn());
   CHECK_FALSE(turn());
   CHECK(log.describe(graph) ==

@@ -188,7 +188,7 @@ TEST_CASE("errors of attempts are told, the last of them before the coordinator 
     for (const link::Notice& notice : std::exchange(world.effects.notices, {})) {
       if (notice.level == link::Notice::Level::info &&
           notice.text.find("no disk") != notice.text.npos)
-        told.push_back(notice.text + " (" + notice.fields.back().second + ")");
+        told.push_back(notice.text + " (" + notice.fields.back().value + ")");
     }
   };
   collect();

@@ -63,7 +63,7 @@ TEST_CASE("a listed worker that does not attach is waited for, then reported, th
   CHECK(c.presence("w2") == Presence::expected);
   REQUIRE(c.notices.size() == 1);
   CHECK(c.notices.front().text.find("has not attached here for 3s") != std::string::npos);
-  CHECK(c.notices.front().fields.front().second == "w2");
+  CHECK(c.notices.front().fields.front().value == "w2");
   CHECK(c.call.describe().find("'w2'") != std::string::npos);
 
   CHECK(c.call.next_turn() == kStart + 2 * kPatience);

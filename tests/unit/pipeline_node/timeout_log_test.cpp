@@ -18,8 +18,8 @@ struct Log {
     log.add({task, attempt, worker, "no result within 1s"}, graph, now, notices);
   }
   std::string field(const link::Notice& notice, const std::string& name) const {
-    for (const auto& [key, value] : notice.fields) {
-      if (key == name) return value;
+    for (const auto& one : notice.fields) {
+      if (one.name == name) return one.value;
     }
     return {};
   }

@@ -1,0 +1,65 @@
+#include "tempest/runtime/safe_output.hpp"
+
+#include <iostream>
+#include <streambuf>
+#include <string>
+
+#include "tempest/base/safe_text.hpp"
+
+namespace tempest::runtime {
+
+namespace {
+
+class SafeBuffer : public std::streambuf {
+ public:
+  explicit SafeBuffer(std::streambuf* to) : to_(to) {}
+
+  std::streambuf* to() const { return to_; }
+
+ protected:
+  std::streamsize xsputn(const char* bytes, std::streamsize size) override {
+    made_.clear();
+    stream_.append({bytes, static_cast<std::size_t>(size)}, made_);
+    return write() ? size : 0;
+  }
+  int_type overflow(int_type byte) override {
+    if (traits_type::eq_int_type(byte, traits_type::eof())) return traits_type::not_eof(byte);
+    const char c = traits_type::to_char_type(byte);
+    return xsputn(&c, 1) == 1 ? byte : traits_type::eof();
+  }
+  int sync() override { return to_->pubsync(); }
+
+ private:
+  bool write() {
+    const auto size = static_cast<std::streamsize>(made_.size());
+    return to_->sputn(made_.data(), size) == size;
+  }
+
+  std::streambuf* to_;
+  SafeStream stream_;
+  std::string made_;
+};
+
+/// Never destroyed, as the standard streams are not: destructors of others may still print.
+SafeBuffer& safe_buffer_of(std::ostream& stream) {
+  auto* buffer = new SafeBuffer(stream.rdbuf());
+  stream.rdbuf(buffer);
+  return *buffer;
+}
+
+SafeBuffer* output = nullptr;
+
+}  // namespace
+
+void make_output_safe() {
+  if (output != nullptr) return;
+  output = &safe_buffer_of(std::cout);
+  safe_buffer_of(std::cerr);
+}
+
+std::ostream& raw_output() {
+  static std::ostream raw(output != nullptr ? output->to() : std::cout.rdbuf());
+  return raw;
+}
+
+}  // namespace tempest::runtime
