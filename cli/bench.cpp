@@ -48,6 +48,16 @@ std::string task_library() {
   return "libbench_tasks.so";
 }
 
+/// An installed Tempest has no program that measures the bare transport.
+bool takes_ceilings(const runtime::CommandLine& line) {
+  if (line.has_flag("no-ceiling")) return false;
+  if (std::filesystem::exists(runtime::program_folder() + "/tempest-ceiling")) return true;
+  std::cerr
+      << "tempest bench: without ceilings: tempest-ceiling, which measures them, is only in a "
+         "build's folder\n";
+  return false;
+}
+
 void read_workload(runtime::CommandLine& line, bench::Settings& settings) {
   settings.workload = line.text("WORKLOAD");
   std::vector<std::string> names;
@@ -163,7 +173,7 @@ int measure_and_print(runtime::CommandLine& line, bench::Settings& settings, std
     settings.redis = redis->uri();
   }
   auto figures = is_standing ? measure_standing(settings, repeats)
-                             : measure_flow(settings, repeats, !line.has_flag("no-ceiling"));
+                             : measure_flow(settings, repeats, takes_ceilings(line));
   if (!figures) return fail(figures.error());
   const auto print = line.has_flag("json") ? bench::print_json : bench::print_table;
   print(settings, *figures, std::cout);

@@ -36,7 +36,8 @@ function(tempest_warnings target)
     # GCC 12 gets these wrong in its own library: uninitialised members in any std::variant that is
     # moved from (PR 105562), overlaps and bounds in what adds std::strings (PR 105651).
     target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized -Wno-restrict
-                                             -Wno-array-bounds)
+                                             -Wno-array-bounds -Wno-stringop-overflow
+                                             -Wno-stringop-overread)
   endif()
 endfunction()
 
@@ -92,13 +93,20 @@ function(tempest_component name)
   set_property(GLOBAL APPEND PROPERTY TEMPEST_COMPONENTS tempest_${name})
 endfunction()
 
-# tempest_program(NAME LINKS target...): the program bin/NAME of this folder's main.cpp.
+# What a user needs: the programs, the library and the examples, without tests and benchmarks.
+add_custom_target(users)
+
+# tempest_program(NAME [NOT_INSTALLED] LINKS target...): the program bin/NAME of this folder's
+# main.cpp.
 function(tempest_program name)
-  cmake_parse_arguments(arg "" "" "LINKS" ${ARGN})
+  cmake_parse_arguments(arg "NOT_INSTALLED" "" "LINKS" ${ARGN})
   add_executable(${name} main.cpp)
   tempest_warnings(${name})
   target_link_libraries(${name} PRIVATE ${arg_LINKS})
-  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  if(NOT arg_NOT_INSTALLED)
+    install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    add_dependencies(users ${name})
+  endif()
 endfunction()
 
 # tempest_tests(NAME LABEL label LINKS target...): one test program of every *_test.cpp in this
