@@ -16,6 +16,7 @@
 #include "cli/text_table.hpp"
 #include "tempest/base/limits.hpp"
 #include "tempest/base/quantity.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/base/spelling.hpp"
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/exit_code.hpp"
@@ -128,7 +129,7 @@ bench::Settings read_settings(runtime::CommandLine& line) {
 }
 
 int fail(const Error& error) {
-  std::cerr << "tempest bench: " << error.message << "\n";
+  std::cerr << "tempest bench: " << safe_text(error.message) << "\n";
   return error.code == ErrorCode::fail ? runtime::kExitCheckFailed : runtime::kExitUnavailable;
 }
 
@@ -181,7 +182,7 @@ int measure_and_print(runtime::CommandLine& line, bench::Settings& settings, std
     std::ofstream out(file);
     bench::print_json(settings, *figures, out);
     if (!out) {
-      std::cerr << "tempest bench: cannot write " << file << "\n";
+      std::cerr << "tempest bench: cannot write " << safe_text(file) << "\n";
       return runtime::kExitInputOutput;
     }
   }

@@ -52,7 +52,7 @@ int exit_code_of(const Error& error) {
 }
 
 int complain(const std::string& program, const Error& error) {
-  std::cerr << program << ": " << error.message << "\n";
+  std::cerr << program << ": " << safe_text(error.message) << "\n";
   return exit_code_of(error);
 }
 
@@ -142,7 +142,8 @@ std::optional<OpenedLetters> open_letters(runtime::CommandLine& line, const std:
     }
   }
   if (!named && !letters.topology->failure.dead_letter) {
-    std::cerr << file << ": there is no dead_letter in [failure], so there are no dead letters\n";
+    std::cerr << safe_text(file)
+              << ": there is no dead_letter in [failure], so there are no dead letters\n";
     exit_code = runtime::kExitConfiguration;
     return std::nullopt;
   }

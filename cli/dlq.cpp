@@ -106,8 +106,8 @@ int show(int argc, const char* const* argv) {
   if (!read) return complain(program, read.error());
   std::cout.flush();
   for (const std::string& id : missing) {
-    std::cerr << program << ": there is no letter " << id << " in " << opened->store->shown()
-              << "\n";
+    std::cerr << program << ": there is no letter " << safe_text(id) << " in "
+              << opened->store->shown() << "\n";
   }
   return missing.empty() ? runtime::kExitOk : runtime::kExitCheckFailed;
 }

@@ -8,6 +8,7 @@
 #include "cli/broker_query.hpp"
 #include "cli/commands.hpp"
 #include "stats_node/http_server.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/base/spelling.hpp"
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/exit_code.hpp"
@@ -98,7 +99,7 @@ int healthcheck_command(int argc, const char* const* argv) {
       : *role == Role::stats ? check_http(line.text("http"), patience)
                              : check_node(*role, line.text("name"), line.texts("broker"), patience);
   if (fault.empty()) return runtime::kExitOk;
-  std::cerr << "tempest healthcheck: " << fault << "\n";
+  std::cerr << "tempest healthcheck: " << safe_text(fault) << "\n";
   return runtime::kExitCheckFailed;
 }
 

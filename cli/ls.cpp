@@ -7,6 +7,7 @@
 #include "cli/commands.hpp"
 #include "cli/text_table.hpp"
 #include "tempest/base/quantity.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/exit_code.hpp"
 
@@ -113,7 +114,7 @@ int ls_command(int argc, const char* const* argv) {
 
   auto nodes = ask_for_nodes(line.texts("broker"), patience);
   if (!nodes) {
-    std::cerr << "tempest ls: " << nodes.error().message << "\n";
+    std::cerr << "tempest ls: " << safe_text(nodes.error().message) << "\n";
     return nodes.error().code == ErrorCode::invalid_argument ? runtime::kExitUsage
                                                              : runtime::kExitUnavailable;
   }

@@ -1,15 +1,20 @@
+#include <cerrno>
+#include <cstring>
 #include <exception>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "cli/commands.hpp"
 #include "cli/verbs.hpp"
 #include "tempest/base/exception_text.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/exit_guard.hpp"
 #include "tempest/runtime/first_process.hpp"
 #include "tempest/runtime/logging.hpp"
 #include "tempest/runtime/process_guard.hpp"
+#include "tempest/runtime/safe_output.hpp"
 #include "tempest/runtime/version.hpp"
 
 namespace {
@@ -46,7 +51,8 @@ void print_help() {
   cli::print_verbs(kVerbs);
   std::cout
       << "\nOptions:\n"
-         "  -h, --help     Show this help; tempest VERB --help shows a verb's\n"
+         "  -h, --help     Show this help; tempest VERB --help, or tempest help VERB,\n"
+         "                 shows a verb's\n"
          "      --version  Show the version\n"
          "\nExamples:\n"
          "  tempest new hello && tempest run hello/Topology.toml\n"
@@ -57,12 +63,32 @@ void print_help() {
          "unreachable,\n70 our fault, 74 reading or writing failed, 78 a topology is wrong.\n";
 }
 
+/// Does for "tempest help dlq ls" what "tempest dlq ls --help" does.
+int help_command(int argc, const char* const* argv) {
+  const std::string word = argv[2];
+  const cli::Verb* verb = cli::find_verb(kVerbs, word);
+  if (verb == nullptr) return cli::refuse_verb("tempest", kVerbs, word);
+  std::vector<const char*> arguments(argv + 2, argv + argc);
+  arguments.push_back("--help");
+  return verb->command(static_cast<int>(arguments.size()), arguments.data());
+}
+
+/// Returns the exit code of a verb whose output may not all have been written. Who reads a pipe and
+/// has had enough of it is no fault.
+int checked_output(int exit_code) {
+  const int error = runtime::flush_output();
+  if (error == 0 || error == EPIPE) return exit_code;
+  std::cerr << "tempest: cannot write to standard output: " << std::strerror(error) << "\n";
+  return exit_code == runtime::kExitOk ? runtime::kExitInputOutput : exit_code;
+}
+
 int run(int argc, const char* const* argv) {
   const std::string word = argc > 1 ? argv[1] : "";
-  if (word == "--help" || word == "-h" || word == "help") {
+  if (word == "--help" || word == "-h" || (word == "help" && argc == 2)) {
     print_help();
     return runtime::kExitOk;
   }
+  if (word == "help") return help_command(argc, argv);
   if (word == "--version") return version_command(0, nullptr);
   // For what verbs say by the way. One that runs nodes has options for it, and starts it anew.
   static_cast<void>(runtime::start_logging("warning", "text"));
@@ -79,9 +105,9 @@ int main(int argc, char** argv) {
   tempest::runtime::guard_process();
   tempest::runtime::stand_behind_first_process();
   try {
-    return run(argc, argv);
+    return checked_output(run(argc, argv));
   } catch (const std::exception& exception) {
-    std::cerr << "tempest: " << text_of(exception) << "\n";
+    std::cerr << "tempest: " << safe_text(text_of(exception)) << "\n";
     return tempest::runtime::kExitInternal;
   }
 }

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <iostream>
 #include <map>
@@ -9,8 +10,10 @@
 #include "cli/commands.hpp"
 #include "cli/progress.hpp"
 #include "cli/standalone_options.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/exit_code.hpp"
+#include "tempest/runtime/logging.hpp"
 #include "tempest/runtime/node_program.hpp"
 #include "tempest/runtime/process_guard.hpp"
 
@@ -52,28 +55,39 @@ void print_json(const Topology& topology, const source_node::SourceSummary& summ
   std::cout << object.dump() << std::endl;
 }
 
+/// Says it to people; in a log of JSON, as one of its lines.
+void say(const std::string& text) {
+  if (runtime::log_format() == runtime::LogFormat::json) {
+    runtime::Log("tempest").info(text);
+  } else {
+    std::cerr << safe_text(text) << "\n";
+  }
+}
+
 void print_text(const Topology& topology, const source_node::SourceSummary& summary,
                 const Counts& untaken) {
   const auto& numbers = summary.numbers;
-  std::cerr << topology.name << ": read " << grouped(numbers.read) << ", acked "
-            << grouped(numbers.acked) << ", failed " << grouped(numbers.failed);
-  if (numbers.dead_lettered > 0) std::cerr << ", dead letters " << grouped(numbers.dead_lettered);
+  std::string text = topology.name + ": read " + grouped(numbers.read) + ", acked " +
+                     grouped(numbers.acked) + ", failed " + grouped(numbers.failed);
+  if (numbers.dead_lettered > 0) text += ", dead letters " + grouped(numbers.dead_lettered);
   if (numbers.lost_at_source > 0) {
-    std::cerr << ", lost at the source " << grouped(numbers.lost_at_source);
+    text += ", lost at the source " + grouped(numbers.lost_at_source);
   }
-  if (numbers.pending > 0) std::cerr << ", left pending " << grouped(numbers.pending);
-  std::fprintf(stderr, " in %.2f s (%s messages/s)\n", seconds_of(numbers),
-               grouped(static_cast<std::uint64_t>(rate_of(numbers))).c_str());
+  if (numbers.pending > 0) text += ", left pending " + grouped(numbers.pending);
+  std::array<char, 32> seconds{};
+  std::snprintf(seconds.data(), seconds.size(), "%.2f", seconds_of(numbers));
+  say(text + " in " + seconds.data() + " s (" +
+      grouped(static_cast<std::uint64_t>(rate_of(numbers))) + " messages/s)");
   for (const auto& [output, count] : untaken) {
-    std::cerr << topology.name << ": " << grouped(count) << " outputs of " << output
-              << " went nowhere: no edge takes them\n";
+    say(topology.name + ": " + grouped(count) + " outputs of " + output +
+        " went nowhere: no edge takes them");
   }
 }
 
 int run(Topology topology, const StandaloneOptions& options, bool json, bool quiet) {
   Standalone standalone(topology, options);
   if (auto started = standalone.start(); !started) {
-    std::cerr << "tempest run: " << started.error().message << "\n";
+    std::cerr << "tempest run: " << safe_text(started.error().message) << "\n";
     return runtime::kExitUnavailable;
   }
   const runtime::StopSignals signals(

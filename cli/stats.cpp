@@ -8,6 +8,7 @@
 #include "cli/stats_tables.hpp"
 #include "stats_node/aggregate_feed.hpp"
 #include "tempest/base/quantity.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/runtime/clock.hpp"
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/exit_code.hpp"
@@ -69,7 +70,7 @@ int stats_command(int argc, const char* const* argv) {
   runtime::Transport transport;
   auto feed = stats_node::AggregateFeed::open(transport, line.texts("broker"));
   if (!feed) {
-    std::cerr << "tempest stats: " << feed.error().message << "\n";
+    std::cerr << "tempest stats: " << safe_text(feed.error().message) << "\n";
     return runtime::kExitUsage;
   }
   return follow(**feed, line.has_flag("json"), count);

@@ -75,7 +75,7 @@ int follow(const WatchOptions& options) {
       [](void* context, bool) { static_cast<std::atomic<bool>*>(context)->store(true); }, &stop);
   auto session = WatchSession::open(options.brokers, options.watch);
   if (!session) {
-    std::cerr << "tempest tap: " << session.error().message << "\n";
+    std::cerr << "tempest tap: " << safe_text(session.error().message) << "\n";
     return runtime::kExitUnavailable;
   }
   std::cerr << "tempest tap: at " << options.watch.topology << "." << options.watch.task

@@ -6,6 +6,7 @@
 #include "cli/commands.hpp"
 #include "cli/text_table.hpp"
 #include "tempest/base/quantity.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/declared_settings.hpp"
 #include "tempest/runtime/exit_code.hpp"
@@ -203,13 +204,13 @@ int tasks_command(int argc, const char* const* argv) {
   runtime::TaskLibraries libraries;
   for (const std::string& file : files) {
     if (const auto loaded = libraries.load(file, line.texts("library-path")); !loaded) {
-      std::cerr << "tempest tasks: " << loaded.error().message << "\n";
+      std::cerr << "tempest tasks: " << safe_text(loaded.error().message) << "\n";
       return runtime::kExitConfiguration;
     }
   }
   const auto all = of_libraries(libraries);
   if (!all) {
-    std::cerr << "tempest tasks: " << all.error().message << "\n";
+    std::cerr << "tempest tasks: " << safe_text(all.error().message) << "\n";
     return runtime::kExitConfiguration;
   }
   print(*all, format == "json");

@@ -11,6 +11,7 @@
 #include "cli/case_run.hpp"
 #include "cli/checked_topology.hpp"
 #include "cli/commands.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/exit_code.hpp"
 
@@ -75,7 +76,7 @@ int run_file(const std::string& path, const Options& options, CaseSuite& suite) 
   if (!diagnostics.empty()) return complain(diagnostics);
   const auto plan = plan_of(*topology, libraries);
   if (!plan) {
-    std::cerr << file->topology << ": " << plan.error().message << "\n";
+    std::cerr << safe_text(file->topology) << ": " << safe_text(plan.error().message) << "\n";
     return runtime::kExitConfiguration;
   }
   suite.file = path;
@@ -100,7 +101,7 @@ int summarize(const std::vector<CaseSuite>& suites, const Options& options) {
     failed += suite.failed();
   }
   if (count == 0) {
-    std::cerr << "tempest test: no case has \"" << options.filter << "\" in its name\n";
+    std::cerr << "tempest test: no case has \"" << safe_text(options.filter) << "\" in its name\n";
     return runtime::kExitCheckFailed;
   }
   std::cout << count << (count == 1 ? " case, " : " cases, ") << failed << " failed" << std::endl;
@@ -147,7 +148,7 @@ int test_command(int argc, const char* const* argv) {
     std::ofstream out(junit);
     out << junit_xml(suites);
     if (!out.flush()) {
-      std::cerr << "tempest test: cannot write " << junit << "\n";
+      std::cerr << "tempest test: cannot write " << safe_text(junit) << "\n";
       worst = std::max<int>(worst, runtime::kExitInputOutput);
     }
   }

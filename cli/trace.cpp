@@ -5,6 +5,7 @@
 #include "cli/progress.hpp"
 #include "cli/trace_view.hpp"
 #include "cli/watch_session.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/runtime/clock.hpp"
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/node_program.hpp"
@@ -49,7 +50,7 @@ int follow(const WatchOptions& options, bool only_trouble) {
       [](void* context, bool) { static_cast<std::atomic<bool>*>(context)->store(true); }, &stop);
   auto session = WatchSession::open(options.brokers, options.watch);
   if (!session) {
-    std::cerr << "tempest trace: " << session.error().message << "\n";
+    std::cerr << "tempest trace: " << safe_text(session.error().message) << "\n";
     return runtime::kExitUnavailable;
   }
   std::cerr << "tempest trace: following messages of " << options.watch.topology

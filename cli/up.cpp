@@ -17,9 +17,11 @@
 
 #include "cli/checked_topology.hpp"
 #include "cli/commands.hpp"
+#include "cli/port_choice.hpp"
 #include "cli/supervisor.hpp"
 #include "source_node/flow_record.hpp"
 #include "tempest/base/quantity.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/runtime/clock.hpp"
 #include "tempest/runtime/command_line.hpp"
 #include "tempest/runtime/exit_code.hpp"
@@ -231,6 +233,30 @@ std::vector<Process> processes_of(const UpOptions& options, const Topology& topo
   return processes;
 }
 
+/// Takes ports that are free. False: the user named one that is not, which has been said.
+bool choose_addresses(const runtime::CommandLine& line, UpOptions& options) {
+  // The broker's statistics use the two ports after its own.
+  const std::vector<std::pair<WantedPorts, std::string*>> wanted = {
+      {{options.broker, 3, 10, line.given("broker"), "--broker"}, &options.broker},
+      {{options.http, 1, 1, line.given("http"), "--http"}, &options.http}};
+  for (const auto& [ports, chosen] : wanted) {
+    const auto address = choose_ports(ports);
+    if (!address) {
+      std::cerr << "tempest up: " << safe_text(address.error().message) << "\n";
+      return false;
+    }
+    if (*address == *chosen) continue;
+    runtime::Log("tempest-up")
+        .write({link::Notice::Level::warning,
+                "the port of " + ports.option +
+                    " is taken, perhaps by another tempest up; this one has "
+                    "another",
+                {{"taken", *chosen}, {"address", *address}}});
+    *chosen = *address;
+  }
+  return true;
+}
+
 }  // namespace
 
 int up_command(int argc, const char* const* argv) {
@@ -240,8 +266,12 @@ int up_command(int argc, const char* const* argv) {
   line.positional("FILE", "The topology's file");
   line.option("workers", "N", "How many workers", "2");
   line.option("threads", "N", "Handler threads of each worker", "1");
-  line.option("broker", "URL", "Where the broker listens", "tcp://127.0.0.1:5550");
-  line.option("http", "ADDRESS", "Where statistics are served", "127.0.0.1:9100");
+  line.option("broker", "URL",
+              "Where the broker listens; by default the first of these that is free",
+              "tcp://127.0.0.1:5550");
+  line.option("http", "ADDRESS",
+              "Where statistics are served; by default the first of these that is free",
+              "127.0.0.1:9100");
   line.flag("exit-when-drained", "End also when an endless source has nothing more to give");
   line.list("library", "FILE", "A task library, besides those that the file names");
   line.list("library-path", "FOLDER", "Where task libraries are looked for");
@@ -285,6 +315,7 @@ int up_command(int argc, const char* const* argv) {
       load_checked_topology(options.file, {line.texts("library"), search_path}, exit_code);
   if (!topology) return exit_code;
   options.exit_when_drained = line.has_flag("exit-when-drained");
+  if (!choose_addresses(line, options)) return runtime::kExitUnavailable;
   return ProcessRunner(processes_of(options, *topology), settings).run();
 }
 

@@ -9,6 +9,7 @@
 #include "cli/broker_query.hpp"
 #include "cli/progress.hpp"
 #include "tempest/base/limits.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/base/spelling.hpp"
 #include "tempest/runtime/clock.hpp"
 #include "tempest/runtime/exit_code.hpp"
@@ -142,7 +143,7 @@ WatchOptions read_watch_options(runtime::CommandLine& line) {
 std::optional<int> find_watched(WatchOptions& options, const std::string& program) {
   const auto nodes = ask_for_nodes(options.brokers, kPatience);
   if (!nodes) {
-    std::cerr << program << ": " << nodes.error().message << "\n";
+    std::cerr << program << ": " << safe_text(nodes.error().message) << "\n";
     return runtime::kExitUnavailable;
   }
   std::set<std::string> topologies;
@@ -156,13 +157,15 @@ std::optional<int> find_watched(WatchOptions& options, const std::string& progra
     return runtime::kExitUnavailable;
   }
   if (topology.empty() && topologies.size() > 1) {
-    std::cerr << program << ": which topology? --topology takes one of: " << joined(topologies)
+    std::cerr << program
+              << ": which topology? --topology takes one of: " << safe_text(joined(topologies))
               << "\n";
     return runtime::kExitUsage;
   }
   if (topology.empty()) topology = *topologies.begin();
   if (!topologies.contains(topology)) {
-    std::cerr << program << ": " << no_such("there is no topology", topology, topologies) << "\n";
+    std::cerr << program << ": " << safe_text(no_such("there is no topology", topology, topologies))
+              << "\n";
     return runtime::kExitUsage;
   }
   for (const ListedNode& node : *nodes) {
@@ -174,7 +177,8 @@ std::optional<int> find_watched(WatchOptions& options, const std::string& progra
     return runtime::kExitUnavailable;
   }
   if (!task.empty() && !tasks.contains(task)) {
-    std::cerr << program << ": " << no_such("no worker serves a task", task, tasks) << "\n";
+    std::cerr << program << ": " << safe_text(no_such("no worker serves a task", task, tasks))
+              << "\n";
     return runtime::kExitUsage;
   }
   return std::nullopt;

@@ -3,6 +3,7 @@
 
 #include "pipeline_node/options.hpp"
 #include "pipeline_node/pipeline_node.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/runtime/exit_code.hpp"
 #include "tempest/runtime/first_process.hpp"
 #include "tempest/runtime/local_address.hpp"
@@ -31,7 +32,7 @@ int main(int argc, char** argv) {
   runtime::Transport transport;
   runtime::NodeLoop loop(transport, runtime::loop_options(options->node, self, bind));
   if (auto bound = loop.bind(); !bound) {
-    std::cerr << "tempest-pipeline: " << bound.error().message << "\n";
+    std::cerr << "tempest-pipeline: " << safe_text(bound.error().message) << "\n";
     return runtime::kExitUnavailable;
   }
   pipeline_node::PipelineSettings settings;

@@ -91,7 +91,7 @@ struct CommandLine::Definition {
   }
 
   int complain(const std::string& message) const {
-    std::cerr << program << ": " << message << "; see " << program << " --help\n";
+    std::cerr << program << ": " << safe_text(message) << "; see " << program << " --help\n";
     return kExitUsage;
   }
 

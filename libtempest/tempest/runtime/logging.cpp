@@ -19,7 +19,7 @@ constexpr Duration kRepeatInterval = std::chrono::seconds(5);
 // five seconds repeats a few of them; it does not grow.
 constexpr std::size_t kMaxRemembered = 256;
 
-std::atomic<LogFormat> log_format{LogFormat::text};
+std::atomic<LogFormat> chosen_format{LogFormat::text};
 
 spdlog::level::level_enum spdlog_level(link::Notice::Level level) {
   switch (level) {
@@ -82,11 +82,11 @@ Result<void> start_logging(std::string_view level, std::string_view format) {
         ErrorCode::invalid_argument,
         "the log level is debug, info, warning, error or off, not '" + std::string(level) + "'"};
   }
-  log_format = format == "json" ? LogFormat::json : LogFormat::text;
+  chosen_format = format == "json" ? LogFormat::json : LogFormat::text;
   auto logger = std::make_shared<spdlog::logger>("tempest",
                                                  std::make_shared<spdlog::sinks::stderr_sink_mt>());
   const auto utc = spdlog::pattern_time_type::utc;
-  if (log_format == LogFormat::json) {
+  if (log_format() == LogFormat::json) {
     logger->set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v)", utc);
   } else {
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l: %v", utc);
@@ -94,6 +94,10 @@ Result<void> start_logging(std::string_view level, std::string_view format) {
   logger->set_level(parsed);
   spdlog::set_default_logger(std::move(logger));
   return {};
+}
+
+LogFormat log_format() {
+  return chosen_format;
 }
 
 void Log::write(const link::Notice& notice) {
@@ -117,8 +121,8 @@ void Log::write(const link::Notice& notice) {
   } else if (repeats_.size() < kMaxRemembered) {
     repeats_.emplace(std::move(key), Repeat{now, 0});
   }
-  const std::string line = log_format == LogFormat::json ? as_json(node_, notice, left_out)
-                                                         : as_text(node_, notice, left_out);
+  const std::string line = log_format() == LogFormat::json ? as_json(node_, notice, left_out)
+                                                           : as_text(node_, notice, left_out);
   spdlog::default_logger_raw()->log(spdlog_level(notice.level), "{}", line);
 }
 

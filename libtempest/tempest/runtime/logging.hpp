@@ -18,6 +18,9 @@ enum class LogFormat { text, json };
 /// info, warning, error or off.
 Result<void> start_logging(std::string_view level, std::string_view format);
 
+/// Returns the format that start_logging() was given.
+LogFormat log_format();
+
 /// One node's log: its name stands in every line. Used by one thread.
 class Log {
  public:

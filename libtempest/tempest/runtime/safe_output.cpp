@@ -1,5 +1,6 @@
 #include "tempest/runtime/safe_output.hpp"
 
+#include <cerrno>
 #include <iostream>
 #include <streambuf>
 #include <string>
@@ -15,6 +16,7 @@ class SafeBuffer : public std::streambuf {
   explicit SafeBuffer(std::streambuf* to) : to_(to) {}
 
   std::streambuf* to() const { return to_; }
+  int error() const { return error_; }
 
  protected:
   std::streamsize xsputn(const char* bytes, std::streamsize size) override {
@@ -27,17 +29,22 @@ class SafeBuffer : public std::streambuf {
     const char c = traits_type::to_char_type(byte);
     return xsputn(&c, 1) == 1 ? byte : traits_type::eof();
   }
-  int sync() override { return to_->pubsync(); }
+  int sync() override { return checked(to_->pubsync() == 0) ? 0 : -1; }
 
  private:
   bool write() {
     const auto size = static_cast<std::streamsize>(made_.size());
-    return to_->sputn(made_.data(), size) == size;
+    return checked(to_->sputn(made_.data(), size) == size);
+  }
+  bool checked(bool written) {
+    if (!written && error_ == 0) error_ = errno != 0 ? errno : EIO;
+    return written;
   }
 
   std::streambuf* to_;
   SafeStream stream_;
   std::string made_;
+  int error_ = 0;
 };
 
 /// Never destroyed, as the standard streams are not: destructors of others may still print.
@@ -55,6 +62,11 @@ void make_output_safe() {
   if (output != nullptr) return;
   output = &safe_buffer_of(std::cout);
   safe_buffer_of(std::cerr);
+}
+
+int flush_output() {
+  std::cout.flush();
+  return output == nullptr ? 0 : output->error();
 }
 
 std::ostream& raw_output() {

@@ -13,4 +13,8 @@ void make_output_safe();
 /// is to be flushed before.
 std::ostream& raw_output();
 
+/// Writes out what std::cout holds; returns the first error that standard output gave so far
+/// (an errno), or 0.
+int flush_output();
+
 }  // namespace tempest::runtime

@@ -32,6 +32,7 @@ struct ParserAssertion {};
 
 #include "tempest/base/limits.hpp"
 #include "tempest/base/quantity.hpp"
+#include "tempest/base/safe_text.hpp"
 #include "tempest/runtime/topology_lexis.hpp"
 
 namespace tempest::runtime {
@@ -165,8 +166,9 @@ std::size_t find_deep_key(std::string_view text) {
 }  // namespace
 
 std::string Diagnostic::text() const {
-  if (line == 0) return file + ": " + message;
-  return file + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " + message;
+  const std::string place =
+      line == 0 ? "" : ":" + std::to_string(line) + ":" + std::to_string(column);
+  return safe_text(file + place + ": " + message);
 }
 
 const DocumentTable::Entry* DocumentTable::find(std::string_view key) const {
