@@ -79,7 +79,7 @@ bool DeliveryContext::violates(const Message& message, std::string_view output) 
     violation_ = too_large("key", message.key.size(), kMaxPayloadBytes);
   } else if (output.size() > kMaxNameBytes) {
     violation_ = too_large("name", output.size(), kMaxNameBytes);
-  } else if (!is_name(output)) {
+  } else if (!output.empty() && !is_name(output)) {
     violation_ = "an output's name is not UTF-8, or has control characters";
   } else if (call_.dropped_outputs != nullptr) {
     return false;

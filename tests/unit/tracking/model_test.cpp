@@ -570,7 +570,6 @@ class Trial {
   Scheduler scheduler_;
   Tracker tracker_;
   ReferenceModel model_;
-
   TimePoint now_{std::chrono::seconds(1000)};
   std::map<std::uint32_t, Worker> workers_;
   std::vector<Scheduler::DirectoryWorker> directory_;
