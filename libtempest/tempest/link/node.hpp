@@ -34,8 +34,7 @@ struct FrameReceived {
 
 /// Something that a notice is about: a name without blanks, and a text or a whole number.
 struct Field {
-  Field(std::string field_name, std::string_view text)
-      : name(std::move(field_name)), value(text) {}
+  Field(std::string field_name, std::string_view text) : name(std::move(field_name)), value(text) {}
   template <std::integral Number>
   Field(std::string field_name, Number number)
       : name(std::move(field_name)), value(std::to_string(number)), is_number(true) {}
