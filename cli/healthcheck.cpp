@@ -26,11 +26,42 @@ std::optional<Role> parse_role(const std::string& text) {
   return std::nullopt;
 }
 
-/// Without a name: the one that nodes take in this container, whose host name is its own.
-bool is_meant(const ListedNode& node, Role role, const std::string& name) {
-  if (node.role != role) return false;
-  if (!name.empty()) return node.name == name;
-  return node.name.starts_with(std::string(to_string(role)) + "@" + runtime::host_name() + ":");
+/// Returns the nodes that are meant. Without a name: those that have the name that nodes take on
+/// this host; if there are none, since they were given names of their own, all of the role.
+std::vector<ListedNode> meant_nodes(const std::vector<ListedNode>& nodes, Role role,
+                                    const std::string& name) {
+  std::vector<ListedNode> of_role;
+  std::vector<ListedNode> meant;
+  const std::string own = std::string(to_string(role)) + "@" + runtime::host_name() + ":";
+  for (const ListedNode& node : nodes) {
+    if (node.role != role) continue;
+    of_role.push_back(node);
+    if (name.empty() ? node.name.starts_with(own) : node.name == name) meant.push_back(node);
+  }
+  return name.empty() && meant.empty() ? of_role : meant;
+}
+
+/// Returns what may be wrong with the name of a topology that nobody coordinates.
+std::string topologies_there(const std::vector<ListedNode>& nodes, const std::string& topology) {
+  std::vector<std::string> names;
+  for (const ListedNode& node : nodes) {
+    if (node.role == Role::pipeline) names.push_back(node.topology);
+  }
+  if (names.empty()) return "no coordinator is there";
+  const auto nearest = nearest_name(topology, names);
+  return "no coordinator brings '" + topology + "'" +
+         (nearest ? "; did you mean '" + *nearest + "'?" : ", but one '" + names.front() + "'");
+}
+
+/// Returns why a node does not get on; empty if it does.
+std::string trouble_of(const ListedNode& node, const std::vector<ListedNode>& nodes) {
+  if (node.state.starts_with("stalled")) return node.name + " is " + node.state;
+  if (!node.state.starts_with("waiting for")) return {};
+  const bool is_coordinated = std::any_of(nodes.begin(), nodes.end(), [&](const ListedNode& other) {
+    return other.role == Role::pipeline && other.topology == node.topology;
+  });
+  return node.name + " is " + node.state +
+         (is_coordinated ? "" : ": " + topologies_there(nodes, node.topology));
 }
 
 /// Why the check fails; empty if it does not.
@@ -43,14 +74,14 @@ std::string check_node(Role role, const std::string& name, const std::vector<std
                        Duration patience) {
   const auto nodes = ask_for_nodes(brokers, patience);
   if (!nodes) return nodes.error().message;
-  const auto found = std::find_if(nodes->begin(), nodes->end(), [&](const ListedNode& node) {
-    return is_meant(node, role, name);
-  });
-  if (found == nodes->end()) {
+  const std::vector<ListedNode> meant = meant_nodes(*nodes, role, name);
+  if (meant.empty()) {
     return "no live node " + (name.empty() ? std::string("of this host") : name) +
            " with the role " + to_string(role) + " is registered";
   }
-  if (found->state.starts_with("stalled")) return found->name + " is " + found->state;
+  for (const ListedNode& node : meant) {
+    if (std::string trouble = trouble_of(node, *nodes); !trouble.empty()) return trouble;
+  }
   return {};
 }
 
@@ -75,13 +106,14 @@ int healthcheck_command(int argc, const char* const* argv) {
   runtime::CommandLine line("tempest healthcheck",
                             "Says by its exit code whether a node is well: 0, or 1 and why not.");
   line.option("role", "ROLE", "broker, source, pipeline, task or stats")
-      .option("name", "NAME", "The node's name; by default any of that role on this host")
+      .option("name", "NAME",
+              "The node's name; by default all of that role on this host, or else all of that role")
       .list("broker", "URL", "A broker's address", "tcp://127.0.0.1:5550")
       .option("http", "HOST:PORT", "Of a stats node: where it serves", "127.0.0.1:9100")
       .option("timeout", "DURATION", "How long to wait", "3s")
       .example("tempest healthcheck --role broker", "the broker answers")
       .example("tempest healthcheck --role task --broker tcp://broker:5550",
-               "this container's worker is registered");
+               "this container's worker has a coordinator, and is not stalled");
   if (const auto exit = line.parse(argc, argv)) return *exit;
   const Duration patience = line.duration("timeout");
   const auto role = parse_role(line.text("role"));

@@ -188,6 +188,7 @@ void SourceNode::report(TimePoint now, wire::StatsReport& report) const {
   link::report(machine_.link_counters(), machine_.link_backlog(), stats);
   stats.gauge("tempest_messages_pending", numbers.pending);
   stats.gauge("tempest_messages_queued", machine_.queued());
+  stats.gauge("tempest_stalled", machine_.state().starts_with("stalled") ? 1.0 : 0.0);
   stats.gauge("tempest_pending_bytes", numbers.pending_bytes);
   stats.gauge("tempest_dead_letters_waiting", numbers.letters_waiting);
   stats.gauge("tempest_failure_bytes", numbers.failure_bytes);

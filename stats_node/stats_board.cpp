@@ -47,7 +47,19 @@ std::string StatsBoard::not_alive(TimePoint now) const {
 std::string StatsBoard::not_ready(TimePoint now) const {
   if (draining_) return "stopping";
   if (std::string cause = not_alive(now); !cause.empty()) return cause;
-  return brokers_up_ == 0 ? "no broker is up" : "";
+  if (brokers_up_ == 0) return "no broker is up";
+  return standstill(now);
+}
+
+std::string StatsBoard::standstill(TimePoint now) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [node, report] : machine_.live_nodes(now)) {
+    const auto stalled = report->numbers.find(Series{"tempest_stalled", {}});
+    if (stalled == report->numbers.end() || stalled->second.value == 0) continue;
+    return "topology " + node->topology + " stands still: " + to_string(node->role) + " " +
+           node->name + " is stalled; tempest ls says why";
+  }
+  return {};
 }
 
 }  // namespace tempest::stats_node

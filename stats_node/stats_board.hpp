@@ -33,6 +33,9 @@ class StatsBoard {
   std::string not_ready(TimePoint now) const;
 
  private:
+  /// Which node of which topology is stalled; empty if none is.
+  std::string standstill(TimePoint now) const;
+
   mutable std::mutex mutex_;
   StatsMachine machine_;
   std::string aggregate_json_ = "{}";

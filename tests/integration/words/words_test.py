@@ -118,6 +118,35 @@ class Hostile(Case):
                 self.check_safe(result.stdout + result.stderr, words)
 
 
+class Waiting(Case):
+    """Nodes that wait for what does not come."""
+
+    def check(self, role, *words):
+        return self.cluster.tempest("healthcheck", "--role", role, "--broker",
+                                    self.cluster.broker_url, *words, check=False)
+
+    def test_a_node_of_a_topology_that_nobody_coordinates_is_not_healthy_and_the_cause_is_told(self):
+        self.cluster.start_broker()
+        self.cluster.start("worker", "tempest-task", "--topology", "weblgo")
+        self.cluster.start("feeder", "tempest-source", "--topology", "weblgo")
+        for role in ("task", "source"):
+            processes.wait_until(lambda: "no coordinator is there" in self.check(role).stderr,
+                                 f"a word of what the {role} waits for")
+        self.cluster.start("pipeline", "tempest-pipeline", "--topology", self.cluster.write(
+            "Topology.toml",
+            'name = "weblog"\n[source]\ntype = "generator"\n[[task]]\nname = "a"\nuses = "drop"\n'))
+        for role in ("task", "source"):
+            processes.wait_until(
+                lambda: "no coordinator brings 'weblgo'; did you mean 'weblog'?"
+                in self.check(role).stderr, "what was meant")
+            self.assertEqual(self.check(role).returncode, 1)
+        # A name of its own does not hide a node.
+        processes.wait_until(lambda: self.check("pipeline").returncode == 0, "a healthy coordinator")
+        self.cluster.start("other", "tempest-task", "--topology", "weblog")
+        processes.wait_until(lambda: self.check("task", "--name", "other").returncode == 0,
+                             "a healthy worker")
+
+
 class Output(Case):
     """Standard output that takes nothing."""
 

@@ -11,6 +11,7 @@
 #include "stats_node/http_server.hpp"
 #include "tempest/runtime/clock.hpp"
 #include "tempest/wire/codec.hpp"
+#include "tempest/wire/stats_builder.hpp"
 
 using namespace tempest;
 using namespace tempest::stats_node;
@@ -143,6 +144,16 @@ TEST_CASE("a stats node is served over HTTP") {
   CHECK(client.Get("/readyz")->body == "no broker is up\n");
   CHECK(client.Get("/readyz")->status == 503);
   board.set_brokers_up(1);
+  CHECK(client.Get("/readyz")->status == 200);
+  auto stalled = report_of(6);
+  stalled.uptime_ms = report.uptime_ms + 1;
+  wire::StatsBuilder(stalled).gauge("tempest_stalled", 1.0);
+  board.take(stalled, runtime::monotonic_now());
+  CHECK(client.Get("/readyz")->status == 503);
+  CHECK(client.Get("/readyz")->body.find("topology count stands still: ") == 0);
+  stalled = report_of(5);
+  stalled.uptime_ms = report.uptime_ms + 2;
+  board.take(stalled, runtime::monotonic_now());
   CHECK(client.Get("/readyz")->status == 200);
   CHECK(Json::parse(client.Get("/stats")->body).at("topologies").at("count").at("acked") == 5);
   CHECK(client.Get("/metrics")->body.find("tempest_messages_acked_total{") != std::string::npos);
