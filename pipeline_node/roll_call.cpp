@@ -32,6 +32,9 @@ void RollCall::attach(const std::string& name, Incarnation incarnation, std::vec
   has_changed_ = true;
   Worker& worker = workers_[name];
   worker.is_attached = true;
+  // A worker says what it serves: it may name what this topology does not have.
+  std::erase_if(
+      tasks, [this](TaskId task) { return static_cast<std::size_t>(task) >= graph_.task_count(); });
   worker.attached_tasks = std::move(tasks);
   if (!worker.is_listed) worker.incarnation = incarnation;
 }

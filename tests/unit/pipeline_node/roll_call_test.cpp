@@ -48,6 +48,15 @@ struct Called {
 
 }  // namespace
 
+TEST_CASE("tasks that a worker names and the topology does not have are passed over") {
+  Called c;
+  c.call.attach("w1", {1, 1}, {TaskId{7}, kCount, kNoTask});
+  c.turn(0s);
+  c.turn(2 * kPatience);
+  REQUIRE(c.report().attached.size() == 1);
+  CHECK(c.report().attached.front().tasks == std::vector<std::string>{"count"});
+}
+
 TEST_CASE("a listed worker that does not attach is waited for, then reported, then given up here") {
   Called c;
   c.list({"w1", "w2"});
