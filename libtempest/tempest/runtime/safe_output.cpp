@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <iostream>
+#include <mutex>
 #include <streambuf>
 #include <string>
 
@@ -11,15 +12,20 @@ namespace tempest::runtime {
 
 namespace {
 
+/// Several threads may write to it at once, as to the standard streams: tasks of users do.
 class SafeBuffer : public std::streambuf {
  public:
   explicit SafeBuffer(std::streambuf* to) : to_(to) {}
 
   std::streambuf* to() const { return to_; }
-  int error() const { return error_; }
+  int error() const {
+    const std::lock_guard lock(mutex_);
+    return error_;
+  }
 
  protected:
   std::streamsize xsputn(const char* bytes, std::streamsize size) override {
+    const std::lock_guard lock(mutex_);
     made_.clear();
     stream_.append({bytes, static_cast<std::size_t>(size)}, made_);
     return write() ? size : 0;
@@ -29,7 +35,10 @@ class SafeBuffer : public std::streambuf {
     const char c = traits_type::to_char_type(byte);
     return xsputn(&c, 1) == 1 ? byte : traits_type::eof();
   }
-  int sync() override { return checked(to_->pubsync() == 0) ? 0 : -1; }
+  int sync() override {
+    const std::lock_guard lock(mutex_);
+    return checked(to_->pubsync() == 0) ? 0 : -1;
+  }
 
  private:
   bool write() {
@@ -41,6 +50,7 @@ class SafeBuffer : public std::streambuf {
     return written;
   }
 
+  mutable std::mutex mutex_;
   std::streambuf* to_;
   SafeStream stream_;
   std::string made_;
