@@ -354,7 +354,7 @@ TEST_CASE("a peer that dies while what it has sent is not read takes nobody with
 }
 
 TEST_CASE("nobody is taken for silent before all that has come was read") {
-  constexpr std::size_t kPeers = 600;  // More than a poller gives at a time.
+  constexpr std::size_t kPeers = 300;  // More than a poller gives at a time.
   Transport transport;
   Place listening(transport, "listening");
   Place peers(transport, "peers");
