@@ -16,7 +16,7 @@ constexpr std::uint32_t kLastPort = 65'535;
 
 bool is_free(const std::string& host, std::uint16_t port) {
   const auto address = runtime::look_up_address(host, port);
-  // Whoever listens there will say what is wrong with the name.
+  // The node that is to listen there says what is wrong with the name.
   if (!address) return true;
   const int socket = ::socket(address->family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (socket < 0) return true;

@@ -27,7 +27,7 @@ std::string percent(const Json& json, const char* key) {
   return std::to_string(std::llround(100 * value->get<double>())) + "%";
 }
 
-/// Of the distribution under `key`, this many seconds, for people.
+/// Returns a time of the distribution under `key`, for people.
 std::string time(const Json& json, const char* key, const char* what) {
   const auto distribution = json.find(key);
   if (distribution == json.end() || !distribution->is_object()) return "-";
@@ -68,7 +68,7 @@ void print_tasks(const Json& topologies, std::ostream& out) {
   if (!table.empty()) table.print(out);
 }
 
-/// What tempest-stats had no room for is not passed over.
+/// Says what tempest-stats had no room for.
 void print_left_out(const Json& json, const Json& topologies, std::ostream& out) {
   for (const auto& [name, topology] : topologies.items()) {
     const auto left_out = topology.value("series_left_out", std::uint64_t{0});

@@ -27,7 +27,10 @@ int main(int argc, char** argv) {
   if (!topology) return runtime::kExitConfiguration;
 
   const auto self = runtime::make_identity(Role::pipeline, options->node.name, topology->name);
-  const runtime::Reach reach = runtime::reach_from(options->node.brokers);
+  // Looking up the brokers' names may take long: only where somebody wants to know.
+  const bool is_all_given = !options->bind.empty() && !options->advertise.empty();
+  const runtime::Reach reach =
+      is_all_given ? runtime::Reach{} : runtime::reach_from(options->node.brokers);
   const std::string bind = options->bind.empty() ? reach.bind : options->bind;
   runtime::Transport transport;
   runtime::NodeLoop loop(transport, runtime::loop_options(options->node, self, bind));
@@ -47,7 +50,8 @@ int main(int argc, char** argv) {
   log.write({link::Notice::Level::info,
              "coordinating " + topology->name + " at " + settings.endpoint,
              {{"listens", loop.bound_endpoint()}}});
-  if (!reach.doubt.empty() && options->advertise.empty()) {
+  const bool is_guessed = options->advertise.empty() && settings.endpoint != loop.bound_endpoint();
+  if (!reach.doubt.empty() && is_guessed) {
     log.write({link::Notice::Level::warning,
                "others may not reach the address that they are told: if they do not, give "
                "--advertise HOST",
